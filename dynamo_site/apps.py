@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class DynamoSiteConfig(AppConfig):
+    name = "dynamo_site"
+    verbose_name = "Dynamo"

@@ -1,0 +1,18 @@
+"""Settings of the tests: a database and folders of their own, whatever the environment of the caller says."""
+
+import os
+import tempfile
+from pathlib import Path
+
+# Set before the base settings look: a test never touches the user's database, broker or storage.
+_VAR = tempfile.mkdtemp(prefix="dynamo-test-")
+os.environ["DYNAMO_VAR_DIR"] = _VAR
+os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", f"sqlite:///{_VAR}/dynamo.sqlite3")
+os.environ["CELERY_BROKER_URL"] = os.environ.get("TEST_BROKER_URL", "memory://")
+os.environ["DJANGO_SECRET_KEY"] = "only-for-tests-" + "x" * 40
+
+from dynamo_site.settings.base import *  # noqa: E402, F403 - the environment above must be set first
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+MEDIA_ROOT = Path(_VAR) / "files"

@@ -1,0 +1,27 @@
+"""What is stored where. Sizes are bytes, times are UTC."""
+
+from inventory.models.audit import AuditEvent, AuditHead
+from inventory.models.datasets import Block, Dataset, File
+from inventory.models.facts import DatasetFacts, EnforcedReplica, FactFeed
+from inventory.models.injections import Injection
+from inventory.models.locks import Lock
+from inventory.models.replicas import BlockReplica, DatasetReplica, PresentFile
+from inventory.models.sites import Group, Site
+
+__all__ = [
+    "AuditEvent",
+    "AuditHead",
+    "Block",
+    "BlockReplica",
+    "Dataset",
+    "DatasetFacts",
+    "DatasetReplica",
+    "EnforcedReplica",
+    "FactFeed",
+    "File",
+    "Group",
+    "Injection",
+    "Lock",
+    "PresentFile",
+    "Site",
+]

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from inventory.choices import DatasetStatus
+
+
+class Dataset(models.Model):
+    """A named set of files that physicists use as one; ``size_bytes``, ``num_files`` and ``num_blocks`` are sums over its blocks."""
+
+    name = models.CharField(max_length=512, unique=True)
+    status = models.CharField(max_length=16, choices=DatasetStatus, default=DatasetStatus.UNKNOWN)
+    data_type = models.CharField(max_length=32, blank=True)
+    release = models.CharField(
+        max_length=64, null=True, blank=True, help_text="Software version as policies see it: 10_6_0 or 10_6_0_patch1."
+    )
+    is_open = models.BooleanField(default=True, help_text="More blocks may come.")
+    last_update = models.DateTimeField()
+    attributes = models.JSONField(default=dict, blank=True, help_text="Free-form metadata, read by policies as dataset.attr.KEY.")
+    size_bytes = models.BigIntegerField(default=0, editable=False)
+    num_files = models.PositiveIntegerField(default=0, editable=False)
+    num_blocks = models.PositiveIntegerField(default=0, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=~Q(name=""), name="dataset_has_name"),
+            models.CheckConstraint(condition=Q(status__in=DatasetStatus.values), name="dataset_status_known"),
+            models.CheckConstraint(condition=Q(size_bytes__gte=0), name="dataset_size_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Block(models.Model):
+    """A part of a dataset that is moved and deleted as a whole; ``size_bytes`` and ``num_files`` are what makes a replica of it complete."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="blocks")
+    name = models.CharField(max_length=128)
+    size_bytes = models.BigIntegerField(default=0)
+    num_files = models.PositiveIntegerField(default=0)
+    is_open = models.BooleanField(default=False)
+    last_update = models.DateTimeField()
+
+    class Meta:
+        ordering = ["dataset_id", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "name"], name="block_unique_in_dataset"),
+            models.CheckConstraint(condition=~Q(name=""), name="block_has_name"),
+            models.CheckConstraint(condition=Q(size_bytes__gte=0), name="block_size_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset}#{self.name}"
+
+
+class File(models.Model):
+    """A file by its logical name (LFN); where it lies follows from the replicas of its block."""
+
+    block = models.ForeignKey(Block, on_delete=models.CASCADE, related_name="files")
+    lfn = models.CharField(max_length=1024, unique=True)
+    size_bytes = models.BigIntegerField()
+    checksum = models.CharField(max_length=160, blank=True, help_text="Algorithm and value, as adler32:8a23b1c4.")
+
+    class Meta:
+        ordering = ["block_id", "lfn"]
+        constraints = [
+            models.CheckConstraint(condition=~Q(lfn=""), name="file_has_name"),
+            models.CheckConstraint(condition=Q(size_bytes__gte=0), name="file_size_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return self.lfn

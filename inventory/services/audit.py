@@ -1,0 +1,112 @@
+"""The audit trail: append-only, hash-chained, written in the transaction of the act that it records."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+from django.utils import timezone
+
+from inventory.models import AuditEvent, AuditHead
+
+#: Digest before the first event.
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a person (``user`` set) or a part of the system (a cycle, a worker, a command)."""
+
+    name: str
+    user: AbstractBaseUser | None = None
+
+    @classmethod
+    def of(cls, user: AbstractBaseUser) -> Actor:
+        return cls(name=user.get_username(), user=user)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenLink:
+    """The first event that does not fit the chain."""
+
+    event_id: int
+    problem: str
+
+
+def audit_record(*, actor: Actor, action: str, subject: str, reason: str = "", details: Mapping[str, Any] | None = None) -> AuditEvent:
+    """Append one event to the chain, inside the caller's transaction.
+
+    Locks the head of the chain until that transaction ends: call it last, after every other row lock is taken.
+    Raises ``TransactionManagementError`` outside a transaction.
+    """
+    head = _locked_head()
+    now = timezone.now()
+    content = dict(details or {})
+    digest = _digest(head.digest, at=now, actor=actor.name, action=action, subject=subject, reason=reason, details=content)
+    event = AuditEvent.objects.create(
+        at=now,
+        actor=actor.name,
+        user=actor.user,
+        action=action,
+        subject=subject,
+        reason=reason,
+        details=content,
+        previous_digest=head.digest,
+        digest=digest,
+    )
+    head.last_event = event
+    head.digest = digest
+    head.num_events += 1
+    head.save(update_fields=["last_event", "digest", "num_events"])
+    return event
+
+
+def audit_verify() -> BrokenLink | None:
+    """Recompute the whole chain in order; return the first break, or None when every event and the head fit."""
+    with transaction.atomic():
+        head = AuditHead.objects.filter(pk=1).first()
+        expected = GENESIS
+        count = 0
+        last_id = 0
+        for event in AuditEvent.objects.order_by("pk").iterator(chunk_size=2000):
+            count += 1
+            last_id = event.pk
+            if event.previous_digest != expected:
+                return BrokenLink(event.pk, "the event before it was removed, inserted, changed or moved")
+            digest = _digest(
+                expected,
+                at=event.at,
+                actor=event.actor,
+                action=event.action,
+                subject=event.subject,
+                reason=event.reason,
+                details=event.details,
+            )
+            if digest != event.digest:
+                return BrokenLink(event.pk, "its content is not what was recorded")
+            expected = digest
+        recorded = (head.digest, head.num_events) if head is not None else (GENESIS, 0)
+    if recorded != (expected, count):
+        return BrokenLink(last_id, f"the chain ends after {count} events, its head says {recorded[1]}: the last ones were removed")
+    return None
+
+
+def _locked_head() -> AuditHead:
+    head = AuditHead.objects.select_for_update().filter(pk=1).first()
+    if head is None:
+        AuditHead.objects.bulk_create([AuditHead(pk=1)], ignore_conflicts=True)
+        head = AuditHead.objects.select_for_update().get(pk=1)
+    return head
+
+
+def _digest(previous: str, *, at: datetime, actor: str, action: str, subject: str, reason: str, details: Mapping[str, Any]) -> str:
+    body = json.dumps(
+        [previous, at.isoformat(), actor, action, subject, reason, details], sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    return hashlib.sha256(body.encode()).hexdigest()

@@ -1,0 +1,38 @@
+"""Words of the deletion pipeline."""
+
+from django.db import models
+
+
+class DeletionState(models.TextChoices):
+    """queued -> acting -> done | dropped | failed; acting -> queued when it is to be tried again or its worker died."""
+
+    QUEUED = "QUEUED", "queued"
+    ACTING = "ACTING", "being deleted"
+    DONE = "DONE", "deleted"
+    DROPPED = "DROPPED", "dropped out"
+    FAILED = "FAILED", "failed, a person must act"
+
+
+OPEN_DELETION_STATES = frozenset({DeletionState.QUEUED, DeletionState.ACTING})
+
+DELETION_TRANSITIONS: dict[str, frozenset[str]] = {
+    DeletionState.QUEUED: frozenset({DeletionState.ACTING, DeletionState.DROPPED}),
+    DeletionState.ACTING: frozenset({DeletionState.QUEUED, DeletionState.DONE, DeletionState.DROPPED, DeletionState.FAILED}),
+    DeletionState.FAILED: frozenset({DeletionState.QUEUED, DeletionState.DROPPED}),
+    DeletionState.DONE: frozenset(),
+    DeletionState.DROPPED: frozenset(),
+}
+
+
+class FileOutcome(models.TextChoices):
+    """What the storage said of one file; the only vocabulary that storage back ends answer in."""
+
+    DELETED = "DELETED", "deleted"
+    ABSENT = "ABSENT", "already absent"
+    RETRYABLE = "RETRYABLE", "to be tried again"
+    REFUSED = "REFUSED", "refused"
+    UNKNOWN = "UNKNOWN", "unknown"
+
+
+#: Outcomes after which the file is known to be gone.
+GONE_OUTCOMES = frozenset({FileOutcome.DELETED, FileOutcome.ABSENT})

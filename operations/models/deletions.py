@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from operations.choices import OPEN_DELETION_STATES, DeletionState, FileOutcome
+
+
+class Deletion(models.Model):
+    """One block replica to be deleted from storage and inventory: a row of the queue, and for ever the record of what became of it."""
+
+    plan_item = models.OneToOneField("policies.PlanItem", on_delete=models.PROTECT, related_name="deletion")
+    plan = models.ForeignKey("policies.Plan", on_delete=models.PROTECT, related_name="deletions")
+    block_replica_key = models.BigIntegerField(help_text="Primary key of the block replica; it is gone when the deletion is done.")
+    site_name = models.CharField(max_length=64)
+    dataset_name = models.CharField(max_length=512)
+    block_name = models.CharField(max_length=128)
+    size_bytes = models.BigIntegerField()
+    num_files = models.PositiveIntegerField()
+    state = models.CharField(max_length=8, choices=DeletionState, default=DeletionState.QUEUED)
+    reason = models.CharField(max_length=1024, blank=True, help_text="Why it dropped out, failed or waits.")
+    num_attempts = models.PositiveIntegerField(default=0)
+    not_before = models.DateTimeField(null=True, blank=True, help_text="Earliest time of the next attempt (back-off).")
+    lease_token = models.UUIDField(null=True, blank=True, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    worker = models.CharField(max_length=128, blank=True)
+    files_deleted = models.PositiveIntegerField(default=0)
+    files_absent = models.PositiveIntegerField(default=0, help_text="Files that were gone already.")
+    bytes_deleted = models.BigIntegerField(default=0)
+    queued_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [
+            # The claim asks for the oldest open rows of a site; finished rows (nearly all) stay out of the index.
+            models.Index(
+                fields=["site_name", "id"], name="deletion_queue", condition=Q(state__in=[str(s) for s in sorted(OPEN_DELETION_STATES)])
+            ),
+            models.Index(fields=["dataset_name"], name="deletion_by_dataset"),
+            models.Index(fields=["finished_at"], name="deletion_by_finish"),
+            models.Index(fields=["plan", "state"], name="deletion_by_plan_state"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=DeletionState.values), name="deletion_state_known"),
+            models.CheckConstraint(
+                condition=Q(state=DeletionState.ACTING, lease_token__isnull=False, lease_until__isnull=False)
+                | (~Q(state=DeletionState.ACTING) & Q(lease_token__isnull=True, lease_until__isnull=True)),
+                name="deletion_lease_while_acting",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=[DeletionState.DONE, DeletionState.DROPPED], finished_at__isnull=False)
+                | (~Q(state__in=[DeletionState.DONE, DeletionState.DROPPED]) & Q(finished_at__isnull=True)),
+                name="deletion_finished_when_over",
+            ),
+            # A block replica is in the queue once: two plans never delete the same files twice.
+            models.UniqueConstraint(
+                fields=["block_replica_key"],
+                condition=Q(state__in=[DeletionState.QUEUED, DeletionState.ACTING, DeletionState.FAILED]),
+                name="deletion_one_open_per_block_replica",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset_name}#{self.block_name} at {self.site_name}"
+
+
+class Attempt(models.Model):
+    """One try at one deletion: who held the lease, what the storage said, and when it was recorded (empty: the worker died)."""
+
+    deletion = models.ForeignKey(Deletion, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    worker = models.CharField(max_length=128)
+    started_at = models.DateTimeField()
+    recorded_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=16, choices=FileOutcome, blank=True, help_text="The worst outcome among its files.")
+    message = models.CharField(max_length=1024, blank=True)
+    files_deleted = models.PositiveIntegerField(default=0)
+    files_absent = models.PositiveIntegerField(default=0)
+    files_failed = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["deletion_id", "number"]
+        constraints = [models.UniqueConstraint(fields=["deletion", "number"], name="attempt_number_unique")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} at {self.deletion}"
+
+
+class DeletionFile(models.Model):
+    """A file of a deletion with which something was not plain; the last word of the storage on it."""
+
+    deletion = models.ForeignKey(Deletion, on_delete=models.CASCADE, related_name="files")
+    lfn = models.CharField(max_length=1024)
+    size_bytes = models.BigIntegerField()
+    outcome = models.CharField(max_length=16, choices=FileOutcome)
+    message = models.CharField(max_length=1024, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["deletion_id", "lfn"]
+        constraints = [models.UniqueConstraint(fields=["deletion", "lfn"], name="deletion_file_unique")]
+
+    def __str__(self) -> str:
+        return self.lfn

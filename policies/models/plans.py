@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from policies.choices import PlanAction, PlanState
+from policies.models.cycles import Cycle
+
+
+class Plan(models.Model):
+    """The frozen list of what a cycle would delete and hand over; nothing is ever deleted but from such a list."""
+
+    cycle = models.OneToOneField(Cycle, on_delete=models.PROTECT, related_name="plan")
+    state = models.CharField(max_length=16, choices=PlanState, default=PlanState.FROZEN)
+    digest = models.CharField(max_length=64, help_text="SHA-256 over the items in order.")
+    frozen_at = models.DateTimeField(auto_now_add=True)
+    num_items = models.PositiveIntegerField()
+    size_bytes = models.BigIntegerField()
+    tripped = models.JSONField(default=list, blank=True, help_text="Safety limits and guardrails that hold the plan, with their readings.")
+    decided_at = models.DateTimeField(null=True, blank=True, help_text="When it was released or discarded.")
+    decided_by = models.CharField(max_length=150, blank=True)
+    decided_reason = models.CharField(max_length=512, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=PlanState.values), name="plan_state_known"),
+            models.CheckConstraint(condition=~Q(state=PlanState.HELD) | ~Q(tripped=[]), name="plan_held_for_a_reason"),
+        ]
+
+    def __str__(self) -> str:
+        return f"plan of {self.cycle}"
+
+
+class PlanItem(models.Model):
+    """One block replica that a plan deletes or hands over, by name: it stays readable when the inventory has forgotten it."""
+
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="items")
+    sequence = models.PositiveIntegerField(help_text="Order in which the cycle decided.")
+    action = models.CharField(max_length=8, choices=PlanAction)
+    site_name = models.CharField(max_length=64)
+    dataset_name = models.CharField(max_length=512)
+    block_name = models.CharField(max_length=128)
+    block_replica_key = models.BigIntegerField(help_text="Primary key of the block replica when the plan was frozen.")
+    size_bytes = models.BigIntegerField()
+    num_files = models.PositiveIntegerField()
+    line = models.IntegerField(help_text="Line of the policy that decided; 0 = the default.")
+    rule_text = models.TextField()
+    new_owner = models.CharField(max_length=64, blank=True, help_text="Group that takes over (hand over only).")
+
+    class Meta:
+        ordering = ["plan_id", "sequence"]
+        indexes = [models.Index(fields=["dataset_name"], name="plan_item_by_dataset")]
+        constraints = [
+            models.UniqueConstraint(fields=["plan", "sequence"], name="plan_item_sequence_unique"),
+            models.UniqueConstraint(fields=["plan", "block_replica_key"], name="plan_item_block_replica_unique"),
+            models.CheckConstraint(
+                condition=Q(action=PlanAction.DELETE, new_owner="") | (Q(action=PlanAction.REOWN) & ~Q(new_owner="")),
+                name="plan_item_new_owner_when_handed_over",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset_name}#{self.block_name} at {self.site_name}"
