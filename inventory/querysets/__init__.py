@@ -1,0 +1,1 @@
+"""Row vocabulary of the inventory's tables."""
