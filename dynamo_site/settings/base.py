@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -136,6 +137,7 @@ USE_I18N = False
 
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_USE_FINDERS = True
 MEDIA_ROOT = VAR_DIR / "files"
 MEDIA_URL = "files/"
@@ -145,9 +147,32 @@ REST_FRAMEWORK = {
         "knox.auth.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "dynamo_site.api.permissions.ViewPermissions"],
+    "DEFAULT_FILTER_BACKENDS": ["dynamo_site.api.filters.StrictFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "dynamo_site.api.pagination.KeysetPagination",
+    "DEFAULT_SCHEMA_CLASS": "dynamo_site.api.schema.DynamoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"user": env.str("DYNAMO_API_RATE", default="1200/min")},
+    "EXCEPTION_HANDLER": "dynamo_site.api.errors.exception_handler",
+}
+REST_KNOX = {"TOKEN_TTL": timedelta(days=env.int("DYNAMO_TOKEN_DAYS", default=90)), "AUTO_REFRESH": False}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Dynamo",
+    "DESCRIPTION": "What is stored where, what policies decide about it, and what was deleted. Sizes are bytes, times are UTC.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "RunState": "policies.choices.CycleState.choices",
+        "PlanState": "policies.choices.PlanState.choices",
+        "DeletionState": "operations.choices.DeletionState.choices",
+    },
 }
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://")

@@ -1,11 +1,14 @@
 """Settings of the tests: a database and folders of their own, whatever the environment of the caller says."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 # Set before the base settings look: a test never touches the user's database, broker or storage.
 _VAR = tempfile.mkdtemp(prefix="dynamo-test-")
+atexit.register(shutil.rmtree, _VAR, ignore_errors=True)
 os.environ["DYNAMO_VAR_DIR"] = _VAR
 os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", f"sqlite:///{_VAR}/dynamo.sqlite3")
 os.environ["CELERY_BROKER_URL"] = os.environ.get("TEST_BROKER_URL", "memory://")

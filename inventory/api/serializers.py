@@ -1,0 +1,159 @@
+"""What the API says of the inventory. Related objects appear by their natural keys."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from inventory.models import (
+    AuditEvent,
+    Block,
+    BlockReplica,
+    Dataset,
+    DatasetReplica,
+    FactFeed,
+    File,
+    Group,
+    Injection,
+    Lock,
+    Site,
+)
+
+
+class SiteSerializer(serializers.ModelSerializer[Site]):
+    class Meta:
+        model = Site
+        fields = [
+            "id",
+            "name",
+            "host",
+            "storage_type",
+            "status",
+            "endpoint_url",
+            "deletion_paused_at",
+            "deletion_paused_reason",
+        ]
+
+
+class GroupSerializer(serializers.ModelSerializer[Group]):
+    class Meta:
+        model = Group
+        fields = ["id", "name", "ownership_level"]
+
+
+class DatasetSerializer(serializers.ModelSerializer[Dataset]):
+    class Meta:
+        model = Dataset
+        fields = [
+            "id",
+            "name",
+            "status",
+            "data_type",
+            "release",
+            "is_open",
+            "last_update",
+            "attributes",
+            "size_bytes",
+            "num_files",
+            "num_blocks",
+        ]
+
+
+class BlockSerializer(serializers.ModelSerializer[Block]):
+    dataset = serializers.CharField(source="dataset.name", read_only=True)
+
+    class Meta:
+        model = Block
+        fields = ["id", "dataset", "name", "size_bytes", "num_files", "is_open", "last_update"]
+
+
+class FileSerializer(serializers.ModelSerializer[File]):
+    dataset = serializers.CharField(source="block.dataset.name", read_only=True)
+    block = serializers.CharField(source="block.name", read_only=True)
+
+    class Meta:
+        model = File
+        fields = ["id", "lfn", "dataset", "block", "size_bytes", "checksum"]
+
+
+class DatasetReplicaSerializer(serializers.ModelSerializer[DatasetReplica]):
+    dataset = serializers.CharField(source="dataset.name", read_only=True)
+    site = serializers.CharField(source="site.name", read_only=True)
+    group = serializers.CharField(source="group.name", read_only=True, allow_null=True, default=None)
+
+    class Meta:
+        model = DatasetReplica
+        fields = ["id", "dataset", "site", "group", "is_growing"]
+
+
+class BlockReplicaSerializer(serializers.ModelSerializer[BlockReplica]):
+    dataset = serializers.CharField(source="block.dataset.name", read_only=True)
+    block = serializers.CharField(source="block.name", read_only=True)
+    site = serializers.CharField(source="site.name", read_only=True)
+    group = serializers.CharField(source="group.name", read_only=True, allow_null=True, default=None)
+    is_complete = serializers.SerializerMethodField(help_text="All files of the block are present.")
+
+    class Meta:
+        model = BlockReplica
+        fields = [
+            "id",
+            "dataset",
+            "block",
+            "site",
+            "group",
+            "size_bytes",
+            "num_files",
+            "is_complete",
+            "is_custodial",
+            "last_update",
+        ]
+
+    def get_is_complete(self, replica: BlockReplica) -> bool:
+        return (replica.size_bytes, replica.num_files) == (replica.block.size_bytes, replica.block.num_files)
+
+
+class LockSerializer(serializers.ModelSerializer[Lock]):
+    class Meta:
+        model = Lock
+        fields = [
+            "id",
+            "dataset_pattern",
+            "block_pattern",
+            "site_pattern",
+            "group_pattern",
+            "owner",
+            "source",
+            "comment",
+            "created_at",
+            "expires_at",
+            "released_at",
+        ]
+
+
+class FactFeedSerializer(serializers.ModelSerializer[FactFeed]):
+    class Meta:
+        model = FactFeed
+        fields = ["id", "name", "source", "measured_at", "max_age"]
+
+
+class InjectionSerializer(serializers.ModelSerializer[Injection]):
+    class Meta:
+        model = Injection
+        fields = [
+            "id",
+            "source",
+            "started_by",
+            "state",
+            "started_at",
+            "finished_at",
+            "num_records",
+            "counts",
+            "num_rejects",
+            "rejects",
+            "error",
+        ]
+
+
+class AuditEventSerializer(serializers.ModelSerializer[AuditEvent]):
+    class Meta:
+        model = AuditEvent
+        fields = ["id", "at", "actor", "action", "subject", "reason", "details", "previous_digest", "digest"]

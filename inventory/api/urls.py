@@ -1,0 +1,18 @@
+from rest_framework.routers import DefaultRouter
+
+from inventory.api import views
+
+app_name = "inventory-api"
+router = DefaultRouter()
+router.register("sites", views.SiteViewSet)
+router.register("groups", views.GroupViewSet)
+router.register("datasets", views.DatasetViewSet)
+router.register("blocks", views.BlockViewSet)
+router.register("files", views.FileViewSet)
+router.register("dataset-replicas", views.DatasetReplicaViewSet)
+router.register("block-replicas", views.BlockReplicaViewSet)
+router.register("locks", views.LockViewSet)
+router.register("fact-feeds", views.FactFeedViewSet)
+router.register("injections", views.InjectionViewSet)
+router.register("audit-events", views.AuditEventViewSet)
+urlpatterns = router.urls

@@ -1,0 +1,32 @@
+"""Reading the deletion pipeline: what waits, what runs, what became of it."""
+
+from __future__ import annotations
+
+from rest_framework.viewsets import ReadOnlyModelViewSet
+
+from operations import filtersets, models
+from operations.api import serializers
+
+
+class DeletionViewSet(ReadOnlyModelViewSet[models.Deletion]):
+    """Deletions of block replicas: the queue and the record of the past."""
+
+    queryset = models.Deletion.objects.all()
+    serializer_class = serializers.DeletionSerializer
+    filterset_class = filtersets.DeletionFilterSet
+
+
+class AttemptViewSet(ReadOnlyModelViewSet[models.Attempt]):
+    """Attempts at deletions; one without ``recorded_at`` is under way or its worker died."""
+
+    queryset = models.Attempt.objects.all()
+    serializer_class = serializers.AttemptSerializer
+    filterset_class = filtersets.AttemptFilterSet
+
+
+class DeletionFileViewSet(ReadOnlyModelViewSet[models.DeletionFile]):
+    """Files with which something was not plain, and what the storage said."""
+
+    queryset = models.DeletionFile.objects.all()
+    serializer_class = serializers.DeletionFileSerializer
+    filterset_class = filtersets.DeletionFileFilterSet

@@ -1,0 +1,32 @@
+"""Filters of the lists of deletions. Text filters take ``*`` and ``?``."""
+
+from __future__ import annotations
+
+import django_filters as filters
+
+from operations.models import Attempt, Deletion, DeletionFile
+
+
+class DeletionFilterSet(filters.FilterSet):
+    site = filters.CharFilter("site_name", lookup_expr="wildcard")
+    dataset = filters.CharFilter("dataset_name", lookup_expr="wildcard")
+    finished_since = filters.IsoDateTimeFilter("finished_at", "gte")
+    finished_before = filters.IsoDateTimeFilter("finished_at", "lt")
+
+    class Meta:
+        model = Deletion
+        fields = ["plan", "site", "dataset", "state"]
+
+
+class AttemptFilterSet(filters.FilterSet):
+    class Meta:
+        model = Attempt
+        fields = ["deletion", "outcome"]
+
+
+class DeletionFileFilterSet(filters.FilterSet):
+    lfn = filters.CharFilter(lookup_expr="wildcard")
+
+    class Meta:
+        model = DeletionFile
+        fields = ["deletion", "outcome", "lfn"]

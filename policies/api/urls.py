@@ -1,0 +1,15 @@
+from rest_framework.routers import DefaultRouter
+
+from policies.api import views
+
+app_name = "policies-api"
+router = DefaultRouter()
+router.register("partitions", views.PartitionViewSet)
+router.register("quotas", views.QuotaViewSet)
+router.register("guardrails", views.GuardrailViewSet)
+router.register("policies", views.PolicyViewSet)
+router.register("policy-versions", views.PolicyVersionViewSet)
+router.register("cycles", views.CycleViewSet)
+router.register("plans", views.PlanViewSet)
+router.register("plan-items", views.PlanItemViewSet)
+urlpatterns = router.urls

@@ -1,0 +1,77 @@
+"""Reading policies, cycles with their decisions, and plans."""
+
+from __future__ import annotations
+
+from rest_framework.serializers import BaseSerializer
+from rest_framework.viewsets import ReadOnlyModelViewSet
+
+from policies import filtersets, models
+from policies.api import serializers
+
+
+class PartitionViewSet(ReadOnlyModelViewSet[models.Partition]):
+    """Partitions and their safety limits (fractions; null: the general setting)."""
+
+    queryset = models.Partition.objects.prefetch_related("parts")
+    serializer_class = serializers.PartitionSerializer
+    filterset_class = filtersets.PartitionFilterSet
+
+
+class QuotaViewSet(ReadOnlyModelViewSet[models.Quota]):
+    """Quotas of partitions at sites (bytes; negative: unlimited)."""
+
+    queryset = models.Quota.objects.select_related("partition", "site")
+    serializer_class = serializers.QuotaSerializer
+    filterset_class = filtersets.QuotaFilterSet
+
+
+class GuardrailViewSet(ReadOnlyModelViewSet[models.Guardrail]):
+    """Conditions that no plan may violate."""
+
+    queryset = models.Guardrail.objects.select_related("partition")
+    serializer_class = serializers.GuardrailSerializer
+    filterset_class = filtersets.GuardrailFilterSet
+
+
+class PolicyViewSet(ReadOnlyModelViewSet[models.Policy]):
+    """Policies."""
+
+    queryset = models.Policy.objects.select_related("partition", "active_version")
+    serializer_class = serializers.PolicySerializer
+    filterset_class = filtersets.PolicyFilterSet
+
+
+class PolicyVersionViewSet(ReadOnlyModelViewSet[models.PolicyVersion]):
+    """Immutable texts of policies."""
+
+    queryset = models.PolicyVersion.objects.select_related("policy")
+    serializer_class = serializers.PolicyVersionSerializer
+    filterset_class = filtersets.PolicyVersionFilterSet
+
+
+class CycleViewSet(ReadOnlyModelViewSet[models.Cycle]):
+    """Cycles; one alone also has its sites, its rules and the text that was evaluated."""
+
+    queryset = models.Cycle.objects.select_related("partition")
+    filterset_class = filtersets.CycleFilterSet
+
+    def get_serializer_class(self) -> type[BaseSerializer[models.Cycle]]:
+        if self.action == "retrieve":
+            return serializers.CycleDetailSerializer
+        return serializers.CycleSerializer
+
+
+class PlanViewSet(ReadOnlyModelViewSet[models.Plan]):
+    """Frozen plans and what became of them."""
+
+    queryset = models.Plan.objects.select_related("cycle__partition")
+    serializer_class = serializers.PlanSerializer
+    filterset_class = filtersets.PlanFilterSet
+
+
+class PlanItemViewSet(ReadOnlyModelViewSet[models.PlanItem]):
+    """Block replicas that plans delete or hand over, in the order of the plan when filtered by one."""
+
+    queryset = models.PlanItem.objects.all()
+    serializer_class = serializers.PlanItemSerializer
+    filterset_class = filtersets.PlanItemFilterSet
