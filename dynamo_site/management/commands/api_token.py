@@ -15,7 +15,9 @@ from inventory.services.audit import Actor, audit_record
 
 
 class Command(BaseCommand):
-    help = "Issue an API token for a user and print it, once: only its hash is kept.\n\nExample: manage.py api_token transfer-service --days 30"
+    help = """Issue an API token for a user and print it, once: only its hash is kept.
+
+Example: manage.py api_token transfer-service --days 30"""
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> Any:
         return super().create_parser(prog_name, subcommand, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
