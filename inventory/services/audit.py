@@ -39,7 +39,9 @@ class BrokenLink:
     problem: str
 
 
-def audit_record(*, actor: Actor, action: str, subject: str, reason: str = "", details: Mapping[str, Any] | None = None) -> AuditEvent:
+def audit_record(
+    *, actor: Actor, action: str, subject: str, reason: str = "", details: Mapping[str, Any] | None = None
+) -> AuditEvent:
     """Append one event to the chain, inside the caller's transaction.
 
     Locks the head of the chain until that transaction ends: call it last, after every other row lock is taken.
@@ -93,7 +95,9 @@ def audit_verify() -> BrokenLink | None:
             expected = digest
         recorded = (head.digest, head.num_events) if head is not None else (GENESIS, 0)
     if recorded != (expected, count):
-        return BrokenLink(last_id, f"the chain ends after {count} events, its head says {recorded[1]}: the last ones were removed")
+        return BrokenLink(
+            last_id, f"the chain ends after {count} events, its head says {recorded[1]}: the last ones were removed"
+        )
     return None
 
 
@@ -105,8 +109,13 @@ def _locked_head() -> AuditHead:
     return head
 
 
-def _digest(previous: str, *, at: datetime, actor: str, action: str, subject: str, reason: str, details: Mapping[str, Any]) -> str:
+def _digest(
+    previous: str, *, at: datetime, actor: str, action: str, subject: str, reason: str, details: Mapping[str, Any]
+) -> str:
     body = json.dumps(
-        [previous, at.isoformat(), actor, action, subject, reason, details], sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        [previous, at.isoformat(), actor, action, subject, reason, details],
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
     )
     return hashlib.sha256(body.encode()).hexdigest()

@@ -1,0 +1,42 @@
+"""What the inventory refuses, with a code that interfaces show.
+
+::
+
+    InventoryError
+    +-- NotFound              the named site, group or lock does not exist
+    +-- InvalidInput          a value that cannot be taken: an empty pattern, an expiry in the past
+    +-- InvalidTransition     the state does not allow the act: pausing what is paused, releasing what is released
+    +-- IngestError           a document that cannot be read on: unreadable file, cut-off text, broken compression
+"""
+
+from __future__ import annotations
+
+
+class InventoryError(Exception):
+    """A refusal with a stable ``code``; the text says what was found, what was expected and what to do."""
+
+    code = "inventory_error"
+
+
+class NotFound(InventoryError):
+    """The named thing does not exist."""
+
+    code = "not_found"
+
+
+class InvalidInput(InventoryError):
+    """A value that cannot be taken."""
+
+    code = "invalid_input"
+
+
+class InvalidTransition(InventoryError):
+    """The state does not allow the act."""
+
+    code = "invalid_transition"
+
+
+class IngestError(InventoryError):
+    """A document that cannot be read to its end; nothing of it is kept."""
+
+    code = "unreadable_document"

@@ -1,0 +1,1 @@
+"""Documents into the inventory: read, check, compare with what is there, write what differs."""

@@ -1,0 +1,1 @@
+"""Everything that reads the inventory for somebody else; nothing here writes."""

@@ -1,0 +1,128 @@
+"""Block replicas by key, with all that a worker must know before it deletes one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from django.db.models import Count, F, Q
+
+from inventory.models import BlockReplica, File, PresentFile
+
+#: Keys per query, below SQLite's limit of 32,766 parameters.
+KEYS_PER_QUERY = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class BlockReplicaRow:
+    """A block at a site; ``group`` is None for nobody, ``size_bytes`` and ``num_files`` are what is physically there."""
+
+    key: int
+    dataset: str
+    block: str
+    site: str
+    group: str | None
+    size_bytes: int
+    num_files: int
+    is_complete: bool
+    last_update: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file by its logical name; ``checksum`` is empty or algorithm:value."""
+
+    lfn: str
+    size_bytes: int
+    checksum: str
+
+
+def block_replicas_by_key(keys: Sequence[int]) -> dict[int, BlockReplicaRow]:
+    """Return the block replicas with these keys, read fresh; keys that are gone are absent from the result."""
+    found: dict[int, BlockReplicaRow] = {}
+    for some in in_chunks(keys):
+        rows = BlockReplica.objects.filter(pk__in=some).values_list(
+            "pk",
+            "block__dataset__name",
+            "block__name",
+            "site__name",
+            "group__name",
+            "size_bytes",
+            "num_files",
+            "last_update",
+            "block__size_bytes",
+            "block__num_files",
+        )
+        for key, dataset, block, site, group, size, num_files, last_update, full_size, full_files in rows.order_by("pk"):
+            is_complete = (size, num_files) == (full_size, full_files)
+            found[key] = BlockReplicaRow(key, dataset, block, site, group, size, num_files, is_complete, last_update)
+    return found
+
+
+def files_of_block_replicas(keys: Sequence[int]) -> dict[int, tuple[FileRow, ...]]:
+    """Return the files to look for at each block replica's site, in the order of their names; no entry for keys that are gone.
+
+    A complete replica has all files of its block, an incomplete one those that are recorded as present. Where an
+    incomplete one came with a number of files but without their names, any of the block's files may be there: all
+    are returned, and those that are not there are already absent.
+    """
+    found: dict[int, tuple[FileRow, ...]] = {}
+    for some in in_chunks(keys):
+        rows = BlockReplica.objects.filter(pk__in=some).values_list(
+            "pk", "block_id", "size_bytes", "num_files", "block__size_bytes", "block__num_files"
+        )
+        present = _present_files(some)
+        block_of: dict[int, int] = {}
+        for key, block, size, num_files, full_size, full_files in rows:
+            if (size, num_files) != (full_size, full_files) and (num_files == 0 or key in present):
+                found[key] = tuple(present.get(key, ()))
+            else:
+                block_of[key] = block
+        of_block = _files_of_blocks(sorted(set(block_of.values())))
+        for key, block in block_of.items():
+            found[key] = tuple(of_block.get(block, ()))
+    return found
+
+
+def other_complete_copies(keys: Sequence[int]) -> dict[int, int]:
+    """Return, for each block replica, how many complete replicas its block has at other sites, in the whole inventory."""
+    found: dict[int, int] = {}
+    for some in in_chunks(keys):
+        is_other_complete = (
+            ~Q(block__replicas__pk=F("pk"))
+            & Q(block__replicas__size_bytes=F("block__size_bytes"))
+            & Q(block__replicas__num_files=F("block__num_files"))
+        )
+        counted = BlockReplica.objects.filter(pk__in=some).annotate(others=Count("block__replicas", filter=is_other_complete))
+        found.update(counted.order_by("pk").values_list("pk", "others"))
+    return found
+
+
+def in_chunks(keys: Sequence[int], size: int = KEYS_PER_QUERY) -> Iterator[list[int]]:
+    """Yield *keys* in lists of at most *size*."""
+    rest = iter(keys)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+def _present_files(keys: Sequence[int]) -> dict[int, list[FileRow]]:
+    files: dict[int, list[FileRow]] = defaultdict(list)
+    rows = PresentFile.objects.filter(block_replica_id__in=keys).order_by("block_replica_id", "file__lfn")
+    for key, lfn, size, checksum in rows.values_list("block_replica_id", "file__lfn", "file__size_bytes", "file__checksum"):
+        files[key].append(FileRow(lfn, size, checksum))
+    return files
+
+
+def _files_of_blocks(blocks: Sequence[int]) -> dict[int, list[FileRow]]:
+    files: dict[int, list[FileRow]] = defaultdict(list)
+    rows = (
+        File.objects.filter(block_id__in=blocks)
+        .order_by("block_id", "lfn")
+        .values_list("block_id", "lfn", "size_bytes", "checksum")
+    )
+    for block, lfn, size, checksum in rows:
+        files[block].append(FileRow(lfn, size, checksum))
+    return files

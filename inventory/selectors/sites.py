@@ -1,0 +1,54 @@
+"""Sites as storage: where files are and whether they may be deleted there now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from inventory.models import Site
+
+
+@dataclass(frozen=True, slots=True)
+class LfnRule:
+    """``pattern`` (regular expression) and what a logical name that fits it becomes below the endpoint."""
+
+    pattern: str
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True)
+class SiteStorage:
+    """What a worker must know of a site; ``endpoint_url`` is empty where nothing may ever be deleted."""
+
+    key: int
+    name: str
+    status: str
+    storage_type: str
+    endpoint_url: str
+    lfn_rules: tuple[LfnRule, ...]
+    is_paused: bool
+    paused_at: datetime | None
+    paused_reason: str
+
+
+def site_storage(names: Collection[str] | None = None) -> dict[str, SiteStorage]:
+    """Return the named sites (all without *names*) by name, read fresh; unknown names are absent from the result."""
+    sites = Site.objects.order_by("name")
+    if names is not None:
+        sites = sites.filter(name__in=list(names))
+    return {site.name: _storage(site) for site in sites}
+
+
+def _storage(site: Site) -> SiteStorage:
+    return SiteStorage(
+        key=site.pk,
+        name=site.name,
+        status=site.status,
+        storage_type=site.storage_type,
+        endpoint_url=site.endpoint_url,
+        lfn_rules=tuple(LfnRule(rule["pattern"], rule["replacement"]) for rule in site.lfn_rules),
+        is_paused=site.is_paused,
+        paused_at=site.deletion_paused_at,
+        paused_reason=site.deletion_paused_reason,
+    )

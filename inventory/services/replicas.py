@@ -1,0 +1,60 @@
+"""What deletions and policies do to block replicas: remove their rows, hand them to another group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
+
+from inventory.exceptions import NotFound
+from inventory.models import BlockReplica, DatasetReplica, EnforcedReplica, Group, PresentFile
+from inventory.selectors.replicas import in_chunks
+
+
+def block_replicas_remove(*, keys: Sequence[int]) -> int:
+    """Remove the rows of these block replicas, then their dataset replicas that are left empty and do not grow.
+
+    Runs in the caller's transaction (raises ``TransactionManagementError`` without one) and locks the dataset replicas
+    until its end, in the order of their keys, so that of two workers that remove the last two blocks the later one
+    sees the replica empty. Returns the number of block replicas removed; keys that are gone already do not count.
+    """
+    _demand_transaction()
+    removed = 0
+    for some in in_chunks(sorted(set(keys))):
+        parents = list(
+            BlockReplica.objects.filter(pk__in=some).order_by().values_list("dataset_replica_id", flat=True).distinct()
+        )
+        locked = DatasetReplica.objects.select_for_update().filter(pk__in=parents).order_by("pk")
+        list(locked.values_list("pk", flat=True))
+        PresentFile.objects.filter(block_replica_id__in=some).delete()
+        _, per_model = BlockReplica.objects.filter(pk__in=some).delete()
+        removed += per_model.get("inventory.BlockReplica", 0)
+        has_blocks = BlockReplica.objects.filter(dataset_replica_id=OuterRef("pk"))
+        empty = DatasetReplica.objects.filter(~Exists(has_blocks), pk__in=parents, is_growing=False)
+        gone = list(empty.order_by("pk").values_list("pk", flat=True))
+        EnforcedReplica.objects.filter(pk__in=gone).delete()
+        DatasetReplica.objects.filter(pk__in=gone).delete()
+    return removed
+
+
+def block_replicas_hand_over(*, keys: Sequence[int], group_name: str) -> int:
+    """Make the group the owner of these block replicas; return how many had another owner before.
+
+    Runs in the caller's transaction. Raises ``NotFound`` if there is no such group: then nothing is handed over.
+    """
+    _demand_transaction()
+    group = Group.objects.filter(name=group_name).first()
+    if group is None:
+        raise NotFound(f"no group is called {group_name!r}: inject it first, or name one that exists")
+    changed = 0
+    for some in in_chunks(sorted(set(keys))):
+        changed += BlockReplica.objects.filter(pk__in=some).exclude(group_id=group.pk).update(group=group)
+    return changed
+
+
+def _demand_transaction() -> None:
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError(
+            "block replicas change only together with the record of why: open a transaction"
+        )
