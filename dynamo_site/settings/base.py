@@ -198,6 +198,13 @@ if CELERY_BROKER_URL.startswith("filesystem://"):
         "polling_interval": 0.1,
     }
 
+# Safety limits (docs/safety-limits.md). Fractions, not per cent: 0.15 is 15 %.
+DYNAMO_MAX_SITE_FRACTION = env.float("DYNAMO_MAX_SITE_FRACTION", default=0.15)
+DYNAMO_MAX_PARTITION_FRACTION = env.float("DYNAMO_MAX_PARTITION_FRACTION", default=0.10)
+DYNAMO_MAX_INVENTORY_AGE_HOURS = env.float("DYNAMO_MAX_INVENTORY_AGE_HOURS", default=168.0)
+DYNAMO_PLAN_PATIENCE_HOURS = env.float("DYNAMO_PLAN_PATIENCE_HOURS", default=24.0)
+DYNAMO_CYCLE_MAX_SILENCE_MINUTES = env.float("DYNAMO_CYCLE_MAX_SILENCE_MINUTES", default=60.0)
+
 EMAIL_BACKEND = env.str("DJANGO_EMAIL_BACKEND", default="django.core.mail.backends.console.EmailBackend")
 
 LOGGING = {

@@ -15,7 +15,12 @@ os.environ["CELERY_BROKER_URL"] = os.environ.get("TEST_BROKER_URL", "memory://")
 os.environ["DJANGO_SECRET_KEY"] = "only-for-tests-" + "x" * 40
 
 from dynamo_site.settings.base import *  # noqa: E402, F403 - the environment above must be set first
+from dynamo_site.settings.base import DATABASES  # noqa: E402 - the same
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 MEDIA_ROOT = Path(_VAR) / "files"
+
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file, not memory: cycles read through a second connection, as they do in production.
+    DATABASES["default"]["TEST"] = {"NAME": f"{_VAR}/test.sqlite3"}

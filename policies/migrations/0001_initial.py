@@ -3,6 +3,7 @@
 import datetime
 import django.core.validators
 import django.db.models.deletion
+import django.utils.timezone
 import simple_history.models
 from django.conf import settings
 from django.db import migrations, models
@@ -138,9 +139,11 @@ class Migration(migrations.Migration):
                 ('text', models.TextField(help_text='The text that was evaluated.')),
                 ('source', models.CharField(help_text='Policy and version, or file name.', max_length=512)),
                 ('started_by', models.CharField(max_length=150)),
+                ('deletion_per_iteration', models.FloatField(default=0.01, help_text="Step limit as a part of a site's quota.")),
                 ('clock', models.DateTimeField(help_text="The time that the policy's times are relative to.")),
                 ('started_at', models.DateTimeField(auto_now_add=True)),
                 ('finished_at', models.DateTimeField(blank=True, null=True)),
+                ('heartbeat_at', models.DateTimeField(default=django.utils.timezone.now, help_text='Last sign of life while running; a silent cycle is given up for dead.')),
                 ('snapshot_at', models.DateTimeField(blank=True, null=True)),
                 ('progress', models.FloatField(default=0, help_text='Part done, 0 to 1.')),
                 ('stage', models.CharField(blank=True, max_length=64)),
@@ -171,6 +174,7 @@ class Migration(migrations.Migration):
                 ('frozen_at', models.DateTimeField(auto_now_add=True)),
                 ('num_items', models.PositiveIntegerField()),
                 ('size_bytes', models.BigIntegerField()),
+                ('readings', models.JSONField(blank=True, default=list, help_text='What each safety limit and guardrail read, tripped or not.')),
                 ('tripped', models.JSONField(blank=True, default=list, help_text='Safety limits and guardrails that hold the plan, with their readings.')),
                 ('decided_at', models.DateTimeField(blank=True, help_text='When it was released or discarded.', null=True)),
                 ('decided_by', models.CharField(blank=True, max_length=150)),
@@ -193,8 +197,8 @@ class Migration(migrations.Migration):
                 ('block_replica_key', models.BigIntegerField(help_text='Primary key of the block replica when the plan was frozen.')),
                 ('size_bytes', models.BigIntegerField()),
                 ('num_files', models.PositiveIntegerField()),
-                ('line', models.IntegerField(help_text='Line of the policy that decided; 0 = the default.')),
-                ('rule_text', models.TextField()),
+                ('line', models.IntegerField(blank=True, help_text='Line of the policy that decided; 0 = the default; none for a hand-over.', null=True)),
+                ('rule_text', models.TextField(blank=True)),
                 ('new_owner', models.CharField(blank=True, help_text='Group that takes over (hand over only).', max_length=64)),
                 ('plan', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='items', to='policies.plan')),
             ],

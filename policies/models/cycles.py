@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from policies.choices import CycleKind, CycleState
 from policies.models.partitions import Partition
@@ -18,9 +19,13 @@ class Cycle(models.Model):
     text = models.TextField(help_text="The text that was evaluated.")
     source = models.CharField(max_length=512, help_text="Policy and version, or file name.")
     started_by = models.CharField(max_length=150)
+    deletion_per_iteration = models.FloatField(default=0.01, help_text="Step limit as a part of a site's quota.")
     clock = models.DateTimeField(help_text="The time that the policy's times are relative to.")
     started_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(
+        default=timezone.now, help_text="Last sign of life while running; a silent cycle is given up for dead."
+    )
     snapshot_at = models.DateTimeField(null=True, blank=True)
     progress = models.FloatField(default=0, help_text="Part done, 0 to 1.")
     stage = models.CharField(max_length=64, blank=True)

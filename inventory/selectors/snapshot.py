@@ -1,0 +1,247 @@
+"""The whole inventory as columns that refer to one another by row number: what a cycle reads.
+
+The order is a contract: sites, groups and datasets by name, blocks by (dataset, name), replicas by (site, dataset), block
+replicas by (replica, block); names compare by code point, on every database alike.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from inventory.choices import InjectionState, OwnershipLevel
+from inventory.models import Injection
+from inventory.selectors.reading import Reader, seconds_sql
+
+#: Row of ``groups`` for a block replica that nobody owns.
+NOBODY = -1
+
+Ids = NDArray[np.int64]
+Rows = NDArray[np.int32]
+
+
+class InconsistentInventoryError(RuntimeError):
+    """A row refers to another that the same read did not give."""
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryColumns:
+    """One consistent read. Row number = identity; every reference is an Int32 row number.
+
+    - ``sites``: name, status, storage_type;
+    - ``groups``: name, is_dataset_level;
+    - ``datasets``: name, status, size (bytes over all blocks), last_update (s since 1970 UTC), release (null = unknown), and
+      attributes (JSON text) if asked for;
+    - ``blocks``: dataset, name, size, num_files;
+    - ``replicas``: dataset, site;
+    - ``block_replicas``: replica, block, group (``NOBODY`` = nobody), size and num_files present, last_update.
+
+    ``dataset_ids``, ``replica_ids`` and ``block_replica_ids`` are the primary keys in row order, ``taken_at`` s since 1970 UTC.
+    """
+
+    sites: pl.DataFrame
+    groups: pl.DataFrame
+    datasets: pl.DataFrame
+    blocks: pl.DataFrame
+    replicas: pl.DataFrame
+    block_replicas: pl.DataFrame
+    dataset_ids: Ids
+    replica_ids: Ids
+    block_replica_ids: Ids
+    taken_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """When a feed was last complete (None: it never came), and how old it may be."""
+
+    measured_at: datetime | None
+    max_age_seconds: float
+
+    def is_fresh(self, now: datetime) -> bool:
+        """Tell whether the feed may be believed at the cycle's clock *now*."""
+        return self.measured_at is not None and (now - self.measured_at).total_seconds() <= self.max_age_seconds
+
+
+def read_inventory(reader: Reader, *, with_attributes: bool = False) -> InventoryColumns:
+    """Read every table that decisions rest on. Raises `InconsistentInventoryError` where a reference leads nowhere."""
+    taken_at = time.time()
+    sites, site_ids = _by_name(reader, "inventory_site", {"name": pl.String, "status": pl.String, "storage_type": pl.String})
+    groups, group_ids = _by_name(reader, "inventory_group", {"name": pl.String, "ownership_level": pl.String})
+    groups = groups.select("name", is_dataset_level=pl.col("ownership_level") == OwnershipLevel.DATASET.value)
+    datasets, dataset_ids = _datasets(reader, with_attributes=with_attributes)
+    blocks, block_ids = _blocks(reader, dataset_ids)
+    datasets = datasets.insert_column(2, pl.Series("size", _sizes(blocks, datasets.height)))
+    replicas, replica_ids = _replicas(reader, site_ids, dataset_ids)
+    block_replicas, block_replica_ids = _block_replicas(reader, replica_ids, block_ids, group_ids)
+    return InventoryColumns(
+        sites, groups, datasets, blocks, replicas, block_replicas, dataset_ids, replica_ids, block_replica_ids, taken_at
+    )
+
+
+def read_dataset_facts(reader: Reader, schema: dict[str, type[pl.DataType]], dataset_ids: Ids) -> dict[str, pl.Series]:
+    """Return columns of ``DatasetFacts`` in the row order of *dataset_ids*.
+
+    What the feed did not name is 0, 1970 or false: ask only when the feed is fresh. Times are s since 1970 UTC.
+    """
+    selected = ", ".join(_fact_sql(column, dtype, reader.vendor) for column, dtype in schema.items())
+    frame = reader.frame(
+        f"SELECT dataset_id, {selected} FROM inventory_datasetfacts",  # noqa: S608 - names out of the code, no input
+        {"dataset_id": pl.Int64, **schema},
+    )
+    rows = rows_of(frame["dataset_id"].to_numpy(), dataset_ids, "facts of a dataset")
+    found = {}
+    for column, dtype in schema.items():
+        values = np.zeros(len(dataset_ids), dtype=np.bool_ if dtype == pl.Boolean else np.float64)
+        values[rows] = frame[column].to_numpy()
+        found[column] = pl.Series(column, values, dtype=dtype)
+    return found
+
+
+def read_enforced_replicas(reader: Reader, replica_ids: Ids) -> pl.Series:
+    """Return for each replica, in the row order of *replica_ids*, whether the enforcer wants it to stay."""
+    frame = reader.frame("SELECT dataset_replica_id FROM inventory_enforcedreplica", {"id": pl.Int64})
+    values = np.zeros(len(replica_ids), dtype=np.bool_)
+    values[rows_of(frame["id"].to_numpy(), replica_ids, "enforced replica")] = True
+    return pl.Series("enforcer_protected", values, dtype=pl.Boolean)
+
+
+def read_feeds(reader: Reader) -> dict[str, FeedState]:
+    """Return the state of every feed that is known, by name; a feed without a row never came."""
+    age = "EXTRACT(EPOCH FROM max_age)::float8" if reader.vendor == "postgresql" else "max_age / 1000000.0"
+    measured = seconds_sql("measured_at", reader.vendor)
+    frame = reader.frame(
+        f"SELECT name, {measured}, {age} FROM inventory_factfeed WHERE measured_at IS NOT NULL",  # noqa: S608 - no input
+        {"name": pl.String, "measured_at": pl.Float64, "max_age": pl.Float64},
+    )
+    return {name: FeedState(datetime.fromtimestamp(at, tz=UTC), max_age) for name, at, max_age in frame.iter_rows()}
+
+
+def inventory_updated_at() -> datetime | None:
+    """Return when a document was last brought in completely; None if that never happened."""
+    last = Injection.objects.filter(state=InjectionState.COMPLETED).order_by("-finished_at").first()
+    return None if last is None else last.finished_at
+
+
+def rows_of(values: Ids, ids: Ids, what: str) -> Rows:
+    """Return the row number of each of *values* among *ids* (unique, in row order).
+
+    Raises `InconsistentInventoryError`, naming *what*, for a value that is not among them.
+    """
+    if len(values) == 0:
+        return np.zeros(0, dtype=np.int32)
+    if len(ids) == 0:
+        raise InconsistentInventoryError(f"{what}: refers to {int(values[0])}, which does not exist")
+    top = int(ids.max())
+    if top <= 16 * len(ids) + 65536 and int(values.min()) >= 0:
+        table = np.full(max(top, int(values.max())) + 1, -1, dtype=np.int32)
+        table[ids] = np.arange(len(ids), dtype=np.int32)
+        rows = table[values]
+    else:
+        order = np.argsort(ids).astype(np.int32)
+        place = np.minimum(np.searchsorted(ids, values, sorter=order), len(ids) - 1)
+        rows = order[place]
+        rows = np.where(ids[rows] == values, rows, np.int32(-1))
+    if (missing := int(rows.min())) < 0:
+        lost = int(values[int(np.argmin(rows))])
+        raise InconsistentInventoryError(f"{what}: refers to {lost}, which the same read did not give ({missing})")
+    return rows
+
+
+def _by_name(reader: Reader, table: str, schema: dict[str, type[pl.DataType]]) -> tuple[pl.DataFrame, Ids]:
+    frame = reader.frame(f"SELECT id, {', '.join(schema)} FROM {table}", {"id": pl.Int64, **schema}).sort("name")  # noqa: S608
+    return frame.drop("id"), frame["id"].to_numpy()
+
+
+def _datasets(reader: Reader, *, with_attributes: bool) -> tuple[pl.DataFrame, Ids]:
+    schema: dict[str, type[pl.DataType]] = {
+        "id": pl.Int64,
+        "name": pl.String,
+        "status": pl.String,
+        "last_update": pl.Float64,
+        "release": pl.String,
+    }
+    selected = f"id, name, status, {seconds_sql('last_update', reader.vendor)}, COALESCE(release, '')"
+    if with_attributes:
+        schema["attributes"] = pl.String
+        selected += ", CAST(attributes AS TEXT)"
+    frame = reader.frame(f"SELECT {selected} FROM inventory_dataset", schema).sort("name")  # noqa: S608 - no input
+    release = pl.when(pl.col("release") == "").then(None).otherwise(pl.col("release"))
+    return frame.drop("id").with_columns(release=release), frame["id"].to_numpy()
+
+
+def _blocks(reader: Reader, dataset_ids: Ids) -> tuple[pl.DataFrame, Ids]:
+    frame = reader.frame(
+        "SELECT id, dataset_id, name, size_bytes, num_files FROM inventory_block",
+        {"id": pl.Int64, "dataset": pl.Int64, "name": pl.String, "size": pl.Int64, "num_files": pl.Int32},
+    )
+    rows = rows_of(frame["dataset"].to_numpy(), dataset_ids, "block of a dataset")
+    frame = frame.with_columns(dataset=pl.Series(rows, dtype=pl.Int32)).sort("dataset", "name")
+    return frame.drop("id"), frame["id"].to_numpy()
+
+
+def _sizes(blocks: pl.DataFrame, num_datasets: int) -> Ids:
+    """Return the bytes of each dataset; *blocks* are sorted by dataset."""
+    ends = np.searchsorted(blocks["dataset"].to_numpy(), np.arange(num_datasets + 1))
+    sums = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(blocks["size"].to_numpy(), dtype=np.int64)])
+    sizes: Ids = np.diff(sums[ends])
+    return sizes
+
+
+def _replicas(reader: Reader, site_ids: Ids, dataset_ids: Ids) -> tuple[pl.DataFrame, Ids]:
+    frame = reader.frame(
+        "SELECT id, dataset_id, site_id FROM inventory_datasetreplica", {"id": pl.Int64, "dataset": pl.Int64, "site": pl.Int64}
+    )
+    datasets = rows_of(frame["dataset"].to_numpy(), dataset_ids, "replica of a dataset")
+    sites = rows_of(frame["site"].to_numpy(), site_ids, "replica at a site")
+    order = _order(sites, datasets, len(dataset_ids))
+    replicas = pl.DataFrame({"dataset": datasets[order], "site": sites[order]}, schema={"dataset": pl.Int32, "site": pl.Int32})
+    return replicas, frame["id"].to_numpy()[order]
+
+
+def _block_replicas(reader: Reader, replica_ids: Ids, block_ids: Ids, group_ids: Ids) -> tuple[pl.DataFrame, Ids]:
+    frame = reader.frame(
+        "SELECT id, dataset_replica_id, block_id, COALESCE(group_id, 0), size_bytes, num_files, "  # noqa: S608 - no input
+        f"{seconds_sql('last_update', reader.vendor)} FROM inventory_blockreplica",
+        {
+            "id": pl.Int64,
+            "replica": pl.Int64,
+            "block": pl.Int64,
+            "group": pl.Int64,
+            "size": pl.Int64,
+            "num_files": pl.Int32,
+            "last_update": pl.Float64,
+        },
+    )
+    replicas = rows_of(frame["replica"].to_numpy(), replica_ids, "block replica of a replica")
+    blocks = rows_of(frame["block"].to_numpy(), block_ids, "replica of a block")
+    # Keys start at 1: 0 stands for nobody, in front of the groups, and becomes -1.
+    with_nobody = np.concatenate([np.zeros(1, dtype=np.int64), group_ids])
+    groups = rows_of(frame["group"].to_numpy(), with_nobody, "group of a block replica") + np.int32(NOBODY)
+    order = _order(replicas, blocks, len(block_ids))
+    sorted_columns: dict[str, pl.Series] = {
+        "replica": pl.Series(replicas[order]),
+        "block": pl.Series(blocks[order]),
+        "group": pl.Series(groups[order]),
+        **{name: frame[name].gather(order) for name in ("size", "num_files", "last_update")},
+    }
+    return pl.DataFrame(sorted_columns), frame["id"].to_numpy()[order]
+
+
+def _order(major: Rows, minor: Rows, num_minor: int) -> NDArray[np.int64]:
+    return np.argsort(major.astype(np.int64) * max(num_minor, 1) + minor, kind="stable")
+
+
+def _fact_sql(column: str, dtype: type[pl.DataType], vendor: str) -> str:
+    if dtype == pl.Boolean:
+        return f"COALESCE({column}, FALSE)"
+    if column.endswith("_at"):
+        if vendor == "postgresql":
+            return f"COALESCE({column}, TIMESTAMPTZ 'epoch')"
+        return f"COALESCE({seconds_sql(column, vendor)}, 0.0)"
+    return f"COALESCE({column}, 0.0)"

@@ -1,0 +1,77 @@
+"""What policies refuse, each with a code and a message that says what to do.
+
+::
+
+    PolicyError
+    ├── PolicyInvalidError          the text has errors (carries the diagnostics)
+    ├── PartitionUnknownError       a partition is named that is not defined
+    ├── PartitionInvalidError       a definition or a quota breaks a rule of partitions
+    ├── VersionImmutableError       a saved version was to be changed
+    ├── VersionUntestedError        activation without a test run of that very version
+    ├── CycleRunningError           the partition already has a cycle under way
+    ├── CycleLostError              the cycle was given up for dead before it finished
+    ├── ProviderFailedError         a feed of facts could not be loaded
+    └── InvalidTransitionError      a plan or a cycle is not in a state that allows the act
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from policies.language.diagnostics import Diagnostic
+
+
+class PolicyError(Exception):
+    """Anything that policies refuse; ``code`` is stable, the text is for people."""
+
+    code: ClassVar[str] = "policy_error"
+
+
+class PolicyInvalidError(PolicyError):
+    """A policy text, a partition file or a guardrail has errors."""
+
+    code = "policy_invalid"
+
+    def __init__(self, what: str, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__(f"{what} has {len(diagnostics)} error{'' if len(diagnostics) == 1 else 's'}")
+        self.diagnostics = tuple(diagnostics)
+
+
+class PartitionUnknownError(PolicyError):
+    code = "partition_unknown"
+
+
+class PartitionInvalidError(PolicyError):
+    code = "partition_invalid"
+
+
+class VersionImmutableError(PolicyError):
+    code = "version_immutable"
+
+
+class VersionUntestedError(PolicyError):
+    code = "version_untested"
+
+
+class CycleRunningError(PolicyError):
+    code = "cycle_running"
+
+
+class CycleLostError(PolicyError):
+    code = "cycle_lost"
+
+
+class ProviderFailedError(PolicyError):
+    """A feed that a policy needs could not be loaded; the cycle fails and nothing is deleted."""
+
+    code = "provider_failed"
+
+    def __init__(self, feed: str, cause: BaseException) -> None:
+        super().__init__(f"the facts of the feed {feed!r} could not be loaded: {cause}")
+        self.feed = feed
+
+
+class InvalidTransitionError(PolicyError):
+    code = "invalid_transition"

@@ -1,0 +1,27 @@
+"""Who may do what with policies: object permission (guardian) or the same right on all objects (a role)."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+
+from inventory.services.audit import Actor
+
+SET_QUOTA = "policies.set_quota"
+RELEASE_PLAN = "policies.release_plan"
+CHANGE_PARTITION = "policies.change_partition"
+CHANGE_POLICY = "policies.change_policy"
+ACTIVATE_POLICY = "policies.activate_policy"
+RUN_POLICY = "policies.run_policy"
+CHANGE_GUARDRAIL = "policies.change_guardrail"
+
+
+def require(actor: Actor, permission: str, subject: Model) -> None:
+    """Raise ``PermissionDenied`` unless *actor* has *permission* on *subject*.
+
+    An actor without a user is a part of the system, or somebody at a shell of the server, who has the database anyway.
+    """
+    if actor.user is None:
+        return
+    if not (actor.user.has_perm(permission, subject) or actor.user.has_perm(permission)):
+        raise PermissionDenied(f"{actor.name} lacks the right {permission!r} on {subject._meta.verbose_name} {subject}.")
