@@ -4,7 +4,10 @@ from django.db import models
 
 
 class DeletionState(models.TextChoices):
-    """queued -> acting -> done | dropped | failed; acting -> queued when it is to be tried again or its worker died."""
+    """queued -> acting -> done | dropped | failed; acting -> queued when it is to be tried again or its worker died.
+
+    queued -> failed: it would drop out, but some of its files are gone already. failed -> queued | dropped: by a person.
+    """
 
     QUEUED = "QUEUED", "queued"
     ACTING = "ACTING", "being deleted"
@@ -13,10 +16,11 @@ class DeletionState(models.TextChoices):
     FAILED = "FAILED", "failed, a person must act"
 
 
+#: States in which work is under way or waiting.
 OPEN_DELETION_STATES = frozenset({DeletionState.QUEUED, DeletionState.ACTING})
 
 DELETION_TRANSITIONS: dict[str, frozenset[str]] = {
-    DeletionState.QUEUED: frozenset({DeletionState.ACTING, DeletionState.DROPPED}),
+    DeletionState.QUEUED: frozenset({DeletionState.ACTING, DeletionState.DROPPED, DeletionState.FAILED}),
     DeletionState.ACTING: frozenset({DeletionState.QUEUED, DeletionState.DONE, DeletionState.DROPPED, DeletionState.FAILED}),
     DeletionState.FAILED: frozenset({DeletionState.QUEUED, DeletionState.DROPPED}),
     DeletionState.DONE: frozenset(),

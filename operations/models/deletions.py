@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from operations.choices import OPEN_DELETION_STATES, DeletionState, FileOutcome
+from operations.choices import DeletionState, FileOutcome
 
 
 class Deletion(models.Model):
@@ -11,10 +11,15 @@ class Deletion(models.Model):
 
     plan_item = models.OneToOneField("policies.PlanItem", on_delete=models.PROTECT, related_name="deletion")
     plan = models.ForeignKey("policies.Plan", on_delete=models.PROTECT, related_name="deletions")
-    block_replica_key = models.BigIntegerField(help_text="Primary key of the block replica; it is gone when the deletion is done.")
+    block_replica_key = models.BigIntegerField(
+        help_text="Primary key of the block replica; it is gone when the deletion is done."
+    )
     site_name = models.CharField(max_length=64)
     dataset_name = models.CharField(max_length=512)
     block_name = models.CharField(max_length=128)
+    group_name = models.CharField(
+        max_length=64, help_text='Owner when it was queued, "None" for nobody; another owner makes it drop out.'
+    )
     size_bytes = models.BigIntegerField()
     num_files = models.PositiveIntegerField()
     state = models.CharField(max_length=8, choices=DeletionState, default=DeletionState.QUEUED)
@@ -33,10 +38,11 @@ class Deletion(models.Model):
     class Meta:
         ordering = ["-pk"]
         indexes = [
-            # The claim asks for the oldest open rows of a site; finished rows (nearly all) stay out of the index.
-            models.Index(
-                fields=["site_name", "id"], name="deletion_queue", condition=Q(state__in=[str(s) for s in sorted(OPEN_DELETION_STATES)])
-            ),
+            # The claim asks for the oldest waiting rows of a site; finished rows (nearly all) stay out of the index.
+            models.Index(fields=["site_name", "id"], name="deletion_queue", condition=Q(state=DeletionState.QUEUED)),
+            # What is being acted on: a few rows, asked for by every claim and by the sweeper.
+            models.Index(fields=["lease_until"], name="deletion_leases", condition=Q(state=DeletionState.ACTING)),
+            models.Index(fields=["site_name", "state"], name="deletion_by_site_state", condition=~Q(state=DeletionState.DONE)),
             models.Index(fields=["dataset_name"], name="deletion_by_dataset"),
             models.Index(fields=["finished_at"], name="deletion_by_finish"),
             models.Index(fields=["plan", "state"], name="deletion_by_plan_state"),
@@ -78,6 +84,9 @@ class Attempt(models.Model):
     files_deleted = models.PositiveIntegerField(default=0)
     files_absent = models.PositiveIntegerField(default=0)
     files_failed = models.PositiveIntegerField(default=0)
+    may_have_deleted = models.BooleanField(
+        default=True, help_text="Whether files may be gone by this attempt; until it is recorded nobody can tell."
+    )
 
     class Meta:
         ordering = ["deletion_id", "number"]

@@ -24,11 +24,15 @@ class PauseSwitch(models.Model):
 
 
 class SiteHealth(models.Model):
-    """What the error brake knows of a site: how its latest deletions went, and until when it backs off."""
+    """What the error brake knows of a site: how its latest deletions went, and until when it backs off.
+
+    The record starts afresh when the brake has paused the site.
+    """
 
     site_name = models.CharField(max_length=64, primary_key=True)
     failures_in_row = models.PositiveIntegerField(default=0)
     recent_outcomes = models.CharField(max_length=200, blank=True, help_text="The last outcomes, oldest first: . fine, x failed.")
+    back_off_level = models.PositiveSmallIntegerField(default=0, help_text="Calls in a row that got nothing done.")
     back_off_until = models.DateTimeField(null=True, blank=True)
     last_success_at = models.DateTimeField(null=True, blank=True)
     last_failure_at = models.DateTimeField(null=True, blank=True)

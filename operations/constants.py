@@ -1,0 +1,22 @@
+"""Fixed numbers of the deletion pipeline; what an installation may choose is in ``operations.services.limits``."""
+
+#: PostgreSQL advisory lock that is held while a claim decides. Claims take turns: two copies of one block that are
+#: claimed at the same moment at two sites would each count the other as the copy that remains.
+CLAIM_ADVISORY_LOCK = 0x44594E41_0001
+
+#: Most files that one call to a storage names; a pause takes effect between calls.
+MAX_FILES_PER_CALL = 1000
+
+#: The brake trips at this many failures in a row ...
+BRAKE_FAILURES_IN_ROW = 100
+#: ... or when this part of the latest outcomes are failures, once there are BRAKE_MIN_OUTCOMES of them.
+BRAKE_FRACTION = 0.5
+BRAKE_MIN_OUTCOMES = 100
+#: Length of the record of latest outcomes (width of ``SiteHealth.recent_outcomes``).
+BRAKE_WINDOW = 200
+
+#: How the policy language calls the owner of what nobody owns.
+NOBODY = "None"
+
+#: File whose presence below ``VAR_DIR`` stops every worker of this host, also when the database cannot be reached.
+PAUSE_FILE_NAME = "pause_all"

@@ -1,0 +1,271 @@
+"""Local folders (``file://``): every step is taken relative to an open directory, so no link or rename leads outside.
+
+A folder that is not mounted looks like one from which everything has been deleted. "Already absent" is therefore believed
+only with a proof that the folder is the site's storage: the marker file ``.dynamo-storage`` in it, or a file of the same
+call that was there. The marker is left before the first deletion in a folder; it names the site, so a folder that two
+sites share by mistake is noticed too (the deletion at one would take the other's copy).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+import fsspec
+
+from operations.choices import FileOutcome
+from operations.constants import MAX_FILES_PER_CALL
+from operations.storage.errors import message_of, outcome_of
+from operations.storage.paths import PathRule, Placement, place
+from operations.storage.results import FileResult, refused
+
+logger = logging.getLogger(__name__)
+
+#: Proof that a folder is the storage of a site; its text is the site's name.
+MARKER_NAME = ".dynamo-storage"
+_MAX_MARKER_BYTES = 256
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class Remover(Protocol):
+    """The two operations that change a folder; fsspec's local file system, or what a test puts in its place."""
+
+    def rm_file(self, path: str) -> None: ...
+
+    def rmdir(self, path: str) -> None: ...
+
+
+def _local_files() -> Remover:
+    files: Remover = fsspec.filesystem("file")
+    return files
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFolderGateway:
+    """The storage of a site in a local folder. ``root`` is absolute and not ``/``; it may itself be a link, nothing below it may."""
+
+    site_name: str
+    root: Path
+    rules: tuple[PathRule, ...] = ()
+    files: Remover = field(default_factory=_local_files)
+
+    def delete(self, lfns: Sequence[str], *, should_stop: Callable[[], bool]) -> list[FileResult]:
+        """Delete files, then the folders below the root that this made empty (see ``Gateway``)."""
+        if len(lfns) > MAX_FILES_PER_CALL:
+            raise ValueError(f"{len(lfns)} files in one call, at most {MAX_FILES_PER_CALL} are taken")
+        placements = place(lfns, self.rules)
+        good = [p for p in placements if not p.problem]
+        results = {p.lfn: refused(p.lfn, p.problem) for p in placements if p.problem}
+        if good and not should_stop():
+            results |= {result.lfn: result for result in self._delete_placed(good, should_stop)}
+        return [results[lfn] for lfn in dict.fromkeys(lfns) if lfn in results]
+
+    def _delete_placed(self, placements: Sequence[Placement], should_stop: Callable[[], bool]) -> list[FileResult]:
+        try:
+            root = os.open(self.root, _FOLDER)
+        except OSError as error:
+            return self._root_failed(placements, error)
+        try:
+            return _Call(self, root, should_stop).run(placements)
+        finally:
+            os.close(root)
+
+    def _root_failed(self, placements: Sequence[Placement], error: OSError) -> list[FileResult]:
+        """Answer for the whole call: what a missing folder held is not known to be gone."""
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            outcome = FileOutcome.RETRYABLE
+            message = f"storage folder {self.root} of {self.site_name} is missing: is it mounted?"
+        else:
+            outcome = outcome_of(error)
+            message = f"storage folder {self.root} of {self.site_name} cannot be opened: {message_of(error)}"
+        return [FileResult(p.lfn, outcome, message, is_untouched=True) for p in placements]
+
+
+class _Blocked(Exception):
+    """The folder of a file cannot be entered: what that means for each file in it."""
+
+    def __init__(self, outcome: FileOutcome, message: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.message = message
+
+
+class _Call:
+    """One ``delete`` in an opened root."""
+
+    def __init__(self, gateway: LocalFolderGateway, root: int, should_stop: Callable[[], bool]) -> None:
+        self._gateway = gateway
+        self._root = root
+        self._device = os.fstat(root).st_dev
+        self._should_stop = should_stop
+        self._owner = _marker_owner(root)
+        self._is_proven = self._owner == gateway.site_name
+
+    def run(self, placements: Sequence[Placement]) -> list[FileResult]:
+        if self._owner not in {None, "", self._gateway.site_name}:
+            reason = (
+                f"folder {self._gateway.root} is marked as the storage of {self._owner}; "
+                f"two sites must not share a folder (see {MARKER_NAME} in it)"
+            )
+            return [refused(p.lfn, reason) for p in placements]
+        results: list[FileResult] = []
+        by_folder = sorted(placements, key=lambda p: p.parts[:-1])
+        for parents, group in groupby(by_folder, key=lambda p: p.parts[:-1]):
+            results.extend(self._delete_in_folder(parents, list(group)))
+        if self._is_proven:
+            return results
+        return [self._doubted(result) if result.outcome == FileOutcome.ABSENT else result for result in results]
+
+    def _doubted(self, result: FileResult) -> FileResult:
+        message = (
+            f"not there, but nothing shows that {self._gateway.root} is the storage of {self._gateway.site_name} and is mounted; "
+            f"if it is, put a file {MARKER_NAME} with the site's name into it"
+        )
+        return replace(result, outcome=FileOutcome.RETRYABLE, message=message)
+
+    def _delete_in_folder(self, parents: tuple[str, ...], placements: list[Placement]) -> list[FileResult]:
+        results: list[FileResult] = []
+        with self._opened(parents) as (folders, blocked):
+            for placement in placements:
+                if self._should_stop():
+                    break
+                results.append(self._blocked(placement, blocked) if blocked else self._delete_one(folders[-1], placement))
+            self._remove_empty(folders, parents)
+        return results
+
+    @contextmanager
+    def _opened(self, parents: tuple[str, ...]) -> Iterator[tuple[list[int], _Blocked | None]]:
+        """Open each folder from the root down, following no link; yield those opened and what stopped the descent."""
+        with ExitStack() as stack:
+            folders = [self._root]
+            blocked: _Blocked | None = None
+            for name in parents:
+                try:
+                    folder = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folders[-1])
+                except OSError as error:
+                    blocked = _why_blocked(name, folders[-1], error)
+                    break
+                stack.callback(os.close, folder)
+                blocked = self._foreign(name, folder)
+                if blocked:
+                    break
+                folders.append(folder)
+            yield folders, blocked
+
+    def _foreign(self, name: str, folder: int) -> _Blocked | None:
+        """Return why a folder below the root is not the site's own: another file system, or another site's storage."""
+        if os.fstat(folder).st_dev != self._device:
+            return _Blocked(FileOutcome.REFUSED, f"another file system is mounted at folder {name!r}")
+        owner = _marker_owner(folder)
+        if owner is not None:
+            return _Blocked(FileOutcome.REFUSED, f"folder {name!r} is marked as the storage of {owner or 'a site'}")
+        return None
+
+    @staticmethod
+    def _blocked(placement: Placement, blocked: _Blocked) -> FileResult:
+        return FileResult(placement.lfn, blocked.outcome, blocked.message, is_untouched=True)
+
+    def _delete_one(self, folder: int, placement: Placement) -> FileResult:
+        name = placement.parts[-1]
+        try:
+            kind = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            return FileResult(placement.lfn, FileOutcome.ABSENT, "already absent", is_untouched=True)
+        except OSError as error:
+            return FileResult(placement.lfn, outcome_of(error), message_of(error), is_untouched=True)
+        if not stat.S_ISREG(kind):
+            return refused(placement.lfn, f"is {_KINDS.get(stat.S_IFMT(kind), 'no regular file')}, only files are deleted")
+        self._leave_marker()
+        try:
+            self._gateway.files.rm_file(self._path_in(folder, placement.parts))
+        except FileNotFoundError:
+            # Somebody else removed it between the two steps; it was there a moment ago, so the folder is mounted.
+            return FileResult(placement.lfn, FileOutcome.ABSENT, "already absent")
+        except OSError as error:
+            outcome = outcome_of(error)
+            return FileResult(placement.lfn, outcome, message_of(error), is_untouched=outcome == FileOutcome.REFUSED)
+        return FileResult(placement.lfn, FileOutcome.DELETED)
+
+    def _path_in(self, folder: int, parts: tuple[str, ...]) -> str:
+        """Return a path to something in an open folder that no rename or link of a parent can lead elsewhere."""
+        if _HAS_DESCRIPTOR_PATHS:
+            return f"/proc/self/fd/{folder}/{parts[-1]}"
+        return str(self._gateway.root.joinpath(*parts))
+
+    def _leave_marker(self) -> None:
+        """Mark the root as the site's, now that a file of the site was seen in it; a root that takes no marker goes without."""
+        if self._is_proven:
+            return
+        self._is_proven = True
+        try:
+            marker = os.open(MARKER_NAME, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=self._root)
+        except OSError as error:
+            logger.warning("no marker left in the storage folder of %s: %s", self._gateway.site_name, message_of(error))
+            return
+        try:
+            os.write(marker, self._gateway.site_name.encode())
+        except OSError as error:
+            logger.warning("the marker in the storage folder of %s is empty: %s", self._gateway.site_name, message_of(error))
+        finally:
+            os.close(marker)
+
+    def _remove_empty(self, folders: list[int], parents: tuple[str, ...]) -> None:
+        """Remove the folders of the chain that are empty, deepest first, never the root; stop at the first that stays."""
+        for depth in range(len(folders) - 1, 0, -1):
+            try:
+                self._gateway.files.rmdir(self._path_in(folders[depth - 1], parents[:depth]))
+            except FileNotFoundError:
+                continue  # another worker removed it
+            except OSError:
+                return  # not empty, or it may not be removed: a folder that stays does no harm
+
+
+def _why_blocked(name: str, parent: int, error: OSError) -> _Blocked:
+    if isinstance(error, FileNotFoundError):
+        return _Blocked(FileOutcome.ABSENT, "already absent, with its folder")
+    try:
+        kind = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+    except OSError as second:
+        return _Blocked(outcome_of(second), f"folder {name!r}: {message_of(second)}")
+    if stat.S_ISLNK(kind):
+        return _Blocked(FileOutcome.REFUSED, f"folder {name!r} is a symbolic link")
+    if not stat.S_ISDIR(kind):
+        return _Blocked(FileOutcome.UNKNOWN, f"{name!r} should be a folder and is none")
+    return _Blocked(outcome_of(error), f"folder {name!r}: {message_of(error)}")
+
+
+def _marker_owner(folder: int) -> str | None:
+    """Return the site that the marker in a folder names, empty for an interrupted marker, None without one."""
+    try:
+        marker = os.open(MARKER_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        logger.warning("a marker %s cannot be read: %s", MARKER_NAME, message_of(error))
+        return "an unreadable marker"
+    try:
+        return os.read(marker, _MAX_MARKER_BYTES).decode(errors="replace").strip()
+    except OSError as error:
+        logger.warning("a marker %s cannot be read: %s", MARKER_NAME, message_of(error))
+        return "an unreadable marker"
+    finally:
+        os.close(marker)
+
+
+_HAS_DESCRIPTOR_PATHS = Path("/proc/self/fd").is_dir()
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
