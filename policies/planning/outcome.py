@@ -64,7 +64,7 @@ class Outcome:
     - ``rules``: the stack as it was applied: protecting guardrails, the policy's rules, the default last;
     - ``decision``: (n_block_replicas,) int8, ``Decision``;
     - ``rule``: (n_block_replicas,) int32, row of ``rules`` that decided, -1 where none did;
-    - ``new_owner``: (n_block_replicas,) int32, row of ``groups`` to which the block was handed over (and not deleted later), -2 = none;
+    - ``new_owner``: (n_block_replicas,) int32, row of ``groups`` that owns the block in the end, -2 where it was not handed over;
     - ``in_scope``: (n_block_replicas,) bool, in the partition at a target site at the start;
     - ``empty_replicas``: replicas at tape sites that hold nothing but take part [102]: replica -> (Decision, rule);
     - ``deletions``: in the order in which they were decided;

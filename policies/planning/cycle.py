@@ -1,0 +1,173 @@
+"""The books of one cycle: which rule decided each block replica, which replicas are candidates, what was deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.evaluation.evaluator import UNDECIDED, StackEvaluator
+from policies.evaluation.inventory_arrays import Ints
+from policies.evaluation.membership import Membership
+from policies.evaluation.state import CycleState
+from policies.language.ast import Rule
+from policies.language.types import Action
+from policies.planning.handover import give_up
+from policies.planning.limits import SiteLedger
+from policies.planning.outcome import NOT_HANDED_OVER, Decision, Deletion, Outcome, SiteOutcome
+
+_DECISIONS = {Action.IGNORE: Decision.IGNORE, Action.PROTECT: Decision.PROTECT, Action.DISMISS: Decision.KEEP}
+
+
+class Cycle:
+    """What has been decided by now; the passes and the steps write here.
+
+    - ``rule``: (n_block_replicas,) row of the stack that decided each block last, -1 = none;
+    - ``final_rule``: (n_replicas,) rule that ended the replica's last pass;
+    - ``is_settled``: (n_replicas,) bool, not to be evaluated again;
+    - ``is_candidate``: (n_replicas,) bool, has dismissed blocks at a site that is triggered now;
+    - ``is_protect``, ``is_dismiss``, ``is_delete``, ``is_ignore``: per rule, one false more at the end for ``UNDECIDED``.
+    """
+
+    def __init__(
+        self, rules: Sequence[Rule], state: CycleState, partition: Membership, ledger: SiteLedger, stack: StackEvaluator
+    ) -> None:
+        self.rules = tuple(rules)
+        self.state = state
+        self.arrays = state.arrays
+        self.partition = partition
+        self.ledger = ledger
+        self.stack = stack
+        actions = [*(rule.action for rule in rules), None]
+        self.is_protect = np.array([action is Action.PROTECT for action in actions])
+        self.is_dismiss = np.array([action is Action.DISMISS for action in actions])
+        self.is_delete = np.array([action is Action.DELETE for action in actions])
+        self.is_ignore = np.array([action is Action.IGNORE for action in actions])
+        arrays = self.arrays
+        self.rule = np.full(arrays.num_rows, UNDECIDED, dtype=np.int32)
+        self.final_rule = np.full(arrays.num_replicas, UNDECIDED, dtype=np.int32)
+        self.is_settled = np.zeros(arrays.num_replicas, dtype=np.bool_)
+        self.is_candidate = np.zeros(arrays.num_replicas, dtype=np.bool_)
+        self.new_owner = np.full(arrays.num_rows, NOT_HANDED_OVER, dtype=np.int32)
+        self.deletions: list[Deletion] = []
+        self._is_deleted = np.zeros(arrays.num_rows, dtype=np.bool_)
+        self._empty_at_start = np.flatnonzero(state.empty)
+        self._num_candidates = np.zeros(arrays.num_sites, dtype=np.int64)
+
+    def unsettled(self, replicas: Ints) -> Ints:
+        """Return those of *replicas* that are still there and are to be evaluated again."""
+        return replicas[self.state.exists[replicas] & ~self.is_settled[replicas]]
+
+    def record(self, replicas: Ints, final_rule: NDArray[np.int32], rows: Ints, owner: Ints, rule: NDArray[np.int32]) -> None:
+        """Note the decisions of a pass on *replicas* for their present block replicas *rows*; nothing is deleted here."""
+        self.rule[rows] = rule
+        self.final_rule[replicas] = final_rule
+        self.ledger.protect(rows[self.is_protect[rule]])
+        is_partly = np.zeros(len(replicas), dtype=np.bool_)
+        is_partly[owner[rule != final_rule[owner]]] = True
+        self.is_settled[replicas] = (self.is_protect[final_rule] & ~is_partly) | self.is_ignore[final_rule]
+        dismissed = self.is_dismiss[final_rule] & self.state.empty[replicas]
+        dismissed[owner[self.is_dismiss[rule]]] = True
+        site = self.arrays.replica_site[replicas]
+        triggered = np.array(self.ledger.is_triggered)[site]
+        is_candidate = dismissed & triggered
+        np.add.at(self._num_candidates, site, is_candidate.astype(np.int64) - self.is_candidate[replicas])
+        self.is_candidate[replicas] = is_candidate
+
+    def delete_rows(self, step: int, replica: int, rule: int, rows: Ints) -> int:
+        """Note that *rows* of *replica* go by *rule* in *step* (0 = in a pass); return their bytes. The state is not touched."""
+        size = int(self.arrays.row_size[rows].sum())
+        self._is_deleted[rows] = True
+        self.rule[rows] = rule
+        site = int(self.arrays.replica_site[replica])
+        self.ledger.bytes_now[site] -= size
+        self.ledger.num_deletions[site] += 1
+        self.deletions.append(Deletion(step, replica, rule, rows, size))
+        return size
+
+    def give_up(self, step: int, replica: int, rule: int, rows: Ints) -> tuple[int, Ints]:
+        """Delete or hand over one rule's set of blocks; return the bytes deleted and the blocks handed over and still here."""
+        given = give_up(self.state, self.partition, replica, rows)
+        size = self.delete_rows(step, replica, rule, given.deleted) if len(given.deleted) else 0
+        handed = np.concatenate((given.kept, given.left))
+        self.new_owner[handed] = given.new_owner
+        self.rule[handed] = UNDECIDED
+        self.ledger.leave(given.left)
+        return size, given.kept
+
+    def delete_empty(self, step: int, replica: int, rule: int) -> None:
+        """Delete a replica that holds nothing; it has no blocks to hand over."""
+        self.delete_rows(step, replica, rule, np.zeros(0, dtype=np.int64))
+        self.final_rule[replica] = rule
+        self.state.leave_empty(np.array([replica]))
+
+    def forget_candidate(self, replica: int) -> None:
+        if self.is_candidate[replica]:
+            self.is_candidate[replica] = False
+            self._num_candidates[self.arrays.replica_site[replica]] -= 1
+
+    def release(self, site: int) -> None:
+        """Take back the candidates of *site*: it is clean, they are kept."""
+        self.is_candidate[self.arrays.site_first[site] : self.arrays.site_first[site + 1]] = False
+        self._num_candidates[site] = 0
+
+    def has_candidates(self) -> bool:
+        return bool(self._num_candidates.any())
+
+    def num_sites_with_candidates(self) -> int:
+        return int(np.count_nonzero(self._num_candidates))
+
+    def candidates_at(self, site: int) -> Ints:
+        first, end = self.arrays.site_first[site], self.arrays.site_first[site + 1]
+        found: Ints = first + np.flatnonzero(self.is_candidate[first:end])
+        return found
+
+    def fullest_site(self) -> int:
+        """Return the site with candidates whose protected fraction is highest, the first by name among equals."""
+        sites = np.flatnonzero(self._num_candidates)
+        return max((int(site) for site in sites), key=lambda site: (self.ledger.protected_fraction(site), -site))
+
+    def outcome(self, targets: Ints, *, num_passes: int, num_steps: int) -> Outcome:
+        """Return the frozen result; no candidate may be left."""
+        present = self.state.present
+        by_rule = np.array(
+            [*(_DECISIONS.get(rule.action, Decision.OUTSIDE) for rule in self.rules), Decision.OUTSIDE], dtype=np.int8
+        )
+        decision = np.where(present, by_rule[self.rule], np.int8(Decision.OUTSIDE)).astype(np.int8)
+        decision[self._is_deleted] = Decision.DELETE
+        rule = np.where(decision == Decision.OUTSIDE, np.int32(UNDECIDED), self.rule)
+        self.new_owner[self._is_deleted] = NOT_HANDED_OVER
+        return Outcome(
+            rules=self.rules,
+            decision=decision,
+            rule=rule,
+            new_owner=self.new_owner,
+            in_scope=self.state.in_scope,
+            empty_replicas=self._empty_outcomes(),
+            deletions=tuple(self.deletions),
+            target_sites=tuple(self._site_outcome(int(site)) for site in targets),
+            num_passes=num_passes,
+            num_steps=num_steps,
+        )
+
+    def _empty_outcomes(self) -> dict[int, tuple[Decision, int]]:
+        found: dict[int, tuple[Decision, int]] = {}
+        for replica in self._empty_at_start.tolist():
+            rule = int(self.final_rule[replica])
+            kept = self.state.empty[replica]
+            found[replica] = (_DECISIONS[self.rules[rule].action] if kept else Decision.DELETE, rule)
+        return found
+
+    def _site_outcome(self, site: int) -> SiteOutcome:
+        ledger = self.ledger
+        return SiteOutcome(
+            site=site,
+            quota_bytes=ledger.quota[site],
+            bytes_before=ledger.bytes_before[site],
+            bytes_after=ledger.bytes_now[site],
+            protected_bytes=ledger.protected[site],
+            is_triggered=ledger.is_triggered[site] or ledger.is_released[site],
+            is_released=ledger.is_released[site],
+            num_deletions=ledger.num_deletions[site],
+        )

@@ -1,0 +1,159 @@
+"""Passes: the rule stack over every replica that may have changed, with the deletions that Delete rules make on the way.
+
+Replicas of different datasets do not see each other, so what a pass does in the order (site, dataset) can be done
+wave by wave: the first replica of every dataset, then the second, and so on. Only datasets in which a Delete rule
+fires need waves; all others are decided at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.evaluation.evaluator import UNDECIDED, Verdict
+from policies.evaluation.inventory_arrays import Ints
+from policies.evaluation.matching import Mask
+from policies.planning.cycle import Cycle
+
+_NONE = np.zeros(0, dtype=np.int64)
+
+
+def first_pass(cycle: Cycle) -> Ints:
+    """Evaluate every replica; return the datasets that have to be evaluated again if there is another pass."""
+    return _pass(cycle, np.flatnonzero(cycle.state.exists))
+
+
+def repeated_pass(cycle: Cycle, datasets: Ints) -> Ints:
+    """Evaluate the unsettled replicas of *datasets*, the only ones whose answer can have changed; return as above."""
+    replicas, _ = cycle.arrays.replicas_of(datasets)
+    return _pass(cycle, cycle.unsettled(np.sort(replicas)))
+
+
+def _pass(cycle: Cycle, replicas: Ints) -> Ints:
+    verdict = cycle.stack.evaluate(cycle.state, replicas)
+    fires = _fires(cycle, verdict)
+    if not fires.any():
+        _record_verdict(cycle, verdict)
+        return _NONE
+    dataset = cycle.arrays.replica_dataset[replicas]
+    sequential = np.unique(dataset[fires])
+    is_sequential = np.zeros(cycle.arrays.num_datasets, dtype=np.bool_)
+    is_sequential[sequential] = True
+    _record_verdict(cycle, _part(verdict, ~is_sequential[dataset]))
+    return _in_waves(cycle, sequential)
+
+
+def _fires(cycle: Cycle, verdict: Verdict) -> Mask:
+    """Tell for which replicas a Delete or DeleteBlock rule took something."""
+    fires = cycle.is_delete[verdict.final_rule]
+    fires[verdict.owner[cycle.is_delete[verdict.rule]]] = True
+    return fires
+
+
+def _record_verdict(cycle: Cycle, verdict: Verdict) -> None:
+    cycle.record(verdict.replicas, verdict.final_rule, verdict.rows, verdict.owner, verdict.rule)
+
+
+def _part(verdict: Verdict, chosen: Mask) -> Verdict:
+    """Return the verdict on the *chosen* replicas alone."""
+    number = np.cumsum(chosen) - 1
+    rows = chosen[verdict.owner]
+    return Verdict(
+        replicas=verdict.replicas[chosen],
+        final_rule=verdict.final_rule[chosen],
+        rows=verdict.rows[rows],
+        owner=number[verdict.owner[rows]],
+        rule=verdict.rule[rows],
+        hidden=verdict.hidden[chosen],
+    )
+
+
+def _in_waves(cycle: Cycle, datasets: Ints) -> Ints:
+    """Evaluate and delete in *datasets* in order, again and again while a Delete rule deletes something.
+
+    Returns the datasets in which blocks were handed over after some replica had been asked for the last time.
+    """
+    handed_over: list[Ints] = []
+    while len(datasets):
+        first_deletion = len(cycle.deletions)
+        replicas, position = cycle.arrays.replicas_of(datasets)
+        is_asked = cycle.state.exists[replicas] & ~cycle.is_settled[replicas]
+        replicas, position = replicas[is_asked], position[is_asked]
+        first_of_dataset = np.searchsorted(position, np.arange(len(datasets)))
+        wave = np.arange(len(replicas)) - first_of_dataset[position]
+        for number in range(int(wave.max(initial=-1)) + 1):
+            handed_over.append(_ask_and_delete(cycle, np.sort(replicas[wave == number])))
+        made = cycle.deletions[first_deletion:]
+        made.sort(key=lambda deletion: deletion.replica)  # stable: several sets of a replica stay in stack order
+        cycle.deletions[first_deletion:] = made
+        datasets = np.unique(cycle.arrays.replica_dataset[[deletion.replica for deletion in made]])
+    return np.unique(np.concatenate(handed_over)) if handed_over else _NONE
+
+
+def _ask_and_delete(cycle: Cycle, replicas: Ints) -> Ints:
+    """Evaluate *replicas*, all of different datasets, carry out what Delete rules took, and note the rest.
+
+    Returns the datasets in which blocks were handed over.
+    """
+    verdict = cycle.stack.evaluate(cycle.state, replicas)
+    fires = _fires(cycle, verdict)
+    if not fires.any():
+        _record_verdict(cycle, verdict)
+        return _NONE
+    goes_whole = cycle.is_delete[verdict.final_rule] & ~verdict.hidden
+    _delete_whole(cycle, _part(verdict, goes_whole))
+    _record_verdict(cycle, _part(verdict, ~fires))
+    partly = _part(verdict, fires & ~goes_whole)
+    return _delete_partly(cycle, partly)
+
+
+def _delete_whole(cycle: Cycle, verdict: Verdict) -> None:
+    """Delete replicas of which one rule takes everything: there is nothing to hand over to."""
+    counts = np.bincount(verdict.owner, minlength=len(verdict.replicas))
+    ends = np.cumsum(counts)
+    for position, replica in enumerate(verdict.replicas.tolist()):
+        rule = int(verdict.final_rule[position])
+        if counts[position] == 0:
+            cycle.delete_empty(0, replica, rule)
+        else:
+            cycle.delete_rows(0, replica, rule, verdict.rows[ends[position] - counts[position] : ends[position]])
+        cycle.forget_candidate(replica)
+    cycle.state.remove(verdict.rows)
+
+
+def _delete_partly(cycle: Cycle, verdict: Verdict) -> Ints:
+    """Carry out the Delete rules of each replica in stack order, and note what the rest of its blocks became."""
+    counts = np.bincount(verdict.owner, minlength=len(verdict.replicas))
+    ends = np.cumsum(counts)
+    handed_over: list[int] = []
+    for position, replica in enumerate(verdict.replicas.tolist()):
+        rows = verdict.rows[ends[position] - counts[position] : ends[position]]
+        rule = verdict.rule[ends[position] - counts[position] : ends[position]].copy()
+        if _delete_of_replica(cycle, replica, int(verdict.final_rule[position]), rows, rule):
+            handed_over.append(int(cycle.arrays.replica_dataset[replica]))
+    return np.array(handed_over, dtype=np.int64)
+
+
+def _delete_of_replica(cycle: Cycle, replica: int, final: int, rows: Ints, rule: NDArray[np.int32]) -> bool:
+    """Carry out the Delete rules on one replica; return whether a block was handed over.
+
+    Blocks that a DeleteBlock rule hands over rejoin the rest: the rule that ends the pass decides them too [73, 78].
+    """
+    has_handed = False
+    for taker in np.unique(rule[cycle.is_delete[rule] & (rule != final)]).tolist():
+        taken = rows[rule == taker]
+        _, kept = cycle.give_up(0, replica, taker, taken)
+        has_handed |= bool((cycle.new_owner[taken] >= 0).any())
+        rule[np.isin(rows, kept)] = final
+    if cycle.is_delete[final]:
+        taken = rows[(rule == final) & cycle.state.present[rows]]
+        _, kept = cycle.give_up(0, replica, final, taken)
+        has_handed |= len(kept) > 0 or bool((cycle.new_owner[taken] >= 0).any())
+        rule[np.isin(rows, kept)] = UNDECIDED
+    left = cycle.state.present[rows]
+    if left.any():
+        owner = np.zeros(int(left.sum()), dtype=np.int64)
+        cycle.record(np.array([replica]), np.array([final], dtype=np.int32), rows[left], owner, rule[left])
+    else:
+        cycle.forget_candidate(replica)
+    return has_handed
