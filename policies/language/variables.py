@@ -81,7 +81,9 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable("dataset.on_protected_site", _DATASET, _BOOL, "A copy is at a site that is protected.", fact=PROTECTED_SITES),
     Variable("dataset.unknown_in_all_dbs", _DATASET, _BOOL, "No catalogue of the experiment knows it.", fact=GLOBAL_CATALOGUES),
-    Variable("dataset.unhandled_copy_exists", _DATASET, _BOOL, "A copy request for it is not handled yet.", fact=UNHANDLED_COPIES),
+    Variable(
+        "dataset.unhandled_copy_exists", _DATASET, _BOOL, "A copy request for it is not handled yet.", fact=UNHANDLED_COPIES
+    ),
     Variable("dataset.attr", _DATASET, ValueType.ATTRIBUTE, "Free-form metadata: dataset.attr.KEY; absent = unknown."),
     Variable("replica.size", _REPLICA, _NUMBER, "Bytes present, over its block replicas.", unit=Unit.BYTES),
     Variable("replica.incomplete", _REPLICA, _BOOL, "Some block replica is not complete."),
@@ -104,7 +106,9 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("blockreplica.last_update", _BLOCK, _TIME, "When the block replica last changed."),
     Variable("blockreplica.owner", _BLOCK, _TEXT, "Owning group; None for nobody."),
     Variable("blockreplica.is_locked", _BLOCK, _BOOL, "An active lock covers it.", fact=LOCKS),
-    Variable("blockreplica.num_full_disk_copy", _BLOCK, _NUMBER, "Complete replicas of the block, at sites of any type and status."),
+    Variable(
+        "blockreplica.num_full_disk_copy", _BLOCK, _NUMBER, "Complete replicas of the block, at sites of any type and status."
+    ),
     Variable("blockreplica.on_tape", _BLOCK, _BOOL, "It is complete, and a complete replica of the block is at a tape site."),
     Variable(
         "blockreplica.is_last_transfer_source",
