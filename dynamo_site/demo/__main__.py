@@ -1,0 +1,54 @@
+"""``python -m dynamo_site.demo``: what ``make demo``, ``make demo ONCE=1`` and ``make demo-reset`` run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+import django
+
+from dynamo_site.demo.supervisor import stop_with_parent
+
+
+def main() -> int:
+    """Run the demo and return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m dynamo_site.demo", description=__doc__)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--once", action="store_true", help="run one cycle with its deletions, print what happened, exit")
+    what.add_argument("--reset", action="store_true", help="remove what the demo has made")
+    parser.add_argument("--port", type=int, default=8000, help="port of the web pages on 127.0.0.1 (default 8000)")
+    parser.add_argument("--stop-with-parent", action="store_true", help="stop when the process that started this one ends")
+    options = parser.parse_args()
+    if options.stop_with_parent:
+        stop_with_parent()
+
+    # Set, not defaulted: the demo has settings of its own, whatever the caller uses otherwise.
+    os.environ["DJANGO_SETTINGS_MODULE"] = "dynamo_site.settings.demo"
+    from dynamo_site.demo.folders import DemoError, DemoFolders  # noqa: PLC0415 - after the choice of settings
+
+    try:
+        folders = DemoFolders.from_environment()
+        if options.reset:
+            return folders.reset(say=_say)
+        folders.prepare()
+        with folders.lock():
+            django.setup()
+            from dynamo_site.demo.show import show_long, show_once  # noqa: PLC0415 - models are there only now
+
+            return show_once(folders, say=_say) if options.once else show_long(folders, port=options.port, say=_say)
+    except DemoError as error:
+        _say(f"The demo cannot go on: {error}")
+        return 1
+    except KeyboardInterrupt:
+        _say("Stopped. The next start goes on from here.")
+        return 130
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
