@@ -63,6 +63,17 @@ CHANGING_NUMBERS: dict[str, Callable[[View, Ints], Column]] = {
     "replica.num_full_disk_copy_common_owner": View.num_disk_copies_common_owner,
     "replica.num_full_other_copy_common_owner": View.num_other_copies_common_owner,
 }
+#: Variables whose values a deletion may change.
+CHANGING_VARIABLES = frozenset(
+    {
+        *CHANGING_NUMBERS,
+        "dataset.on_tape",
+        "replica.incomplete",
+        "blockreplica.num_full_disk_copy",
+        "blockreplica.on_tape",
+        "blockreplica.is_last_transfer_source",
+    }
+)
 #: Dataset variables that are not the same all through a cycle.
 _CHANGING_DATASET = frozenset({"dataset.on_tape", "dataset.num_full_disk_copy"})
 

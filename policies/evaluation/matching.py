@@ -63,12 +63,13 @@ def is_negated_bool(operator: Operator) -> bool:
 
 
 def compare_column(predicate: Predicate, column: pl.Series, now: float) -> Truths:
-    """Compare every element of *column* with the literal of *predicate*; null is unknown.
+    """Compare every element of *column* with the literal of *predicate*; null is unknown (but ``in []`` never holds).
 
     *now* (s since 1970, UTC) resolves times. The column has the variable's type: Boolean, number, or text
     (enum words in upper case).
     """
-    known = None if column.null_count() == 0 else column.is_not_null().to_numpy()
+    is_empty_list = isinstance(predicate.literal, ListLiteral) and not predicate.literal.elements
+    known = None if column.null_count() == 0 or is_empty_list else column.is_not_null().to_numpy()
     if column.dtype == pl.String:
         holds = _text_holds(predicate, column)
     elif column.dtype == pl.Boolean:
@@ -183,6 +184,8 @@ class Attributes:
     def compare(self, predicate: Predicate, now: float) -> Truths:
         """Compare ``dataset.attr.KEY`` of every dataset; absent, or of another type than the literal, is unknown."""
         key = predicate.attribute or ""
+        if isinstance(predicate.literal, ListLiteral) and not predicate.literal.elements:
+            return np.full(self._count, FALSE if predicate.operator is Operator.IN else TRUE, dtype=np.int8)
         result = np.full(self._count, UNKNOWN, dtype=np.int8)
         for row, attributes in self._objects.items():
             if key in attributes:

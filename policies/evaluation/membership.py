@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from policies.evaluation.conditions import ConditionCompiler
+from policies.evaluation.conditions import CHANGING_VARIABLES, ConditionCompiler
 from policies.evaluation.inventory_arrays import Ints, InventoryArrays
 from policies.evaluation.matching import TRUE, Mask
 from policies.evaluation.state import CycleState
@@ -15,10 +15,10 @@ from policies.language.ast import Condition, predicates
 
 
 class Membership:
-    """The partition's conditions over the whole inventory, as it is when the cycle begins.
+    """The partition's conditions over the whole inventory.
 
     A block replica is in the partition if any condition holds for it alone; variables above the block see the whole
-    replica and the whole inventory, not the cycle's scope.
+    replica and the whole inventory as it stands, not the cycle's scope.
     """
 
     def __init__(self, conditions: Sequence[Condition], arrays: InventoryArrays, now: float) -> None:
@@ -29,25 +29,31 @@ class Membership:
         self._state = CycleState(arrays, everything, empty, variables)
         newest = float(arrays.row_time.max(initial=0.0))
         compiler = ConditionCompiler(arrays, now, newest_in_scope=newest)
+        self._is_changing = not CHANGING_VARIABLES.isdisjoint(variables)
         self._nodes = [compiler.condition(condition) for condition in conditions]
 
     def members(self) -> Mask:
-        """Return (n_block_replicas,) bool: in the partition."""
-        return self._ask(np.flatnonzero(np.diff(self._arrays.first_row) > 0))
+        """Return (n_block_replicas,) bool: in the partition, before anything was deleted."""
+        return self._ask(np.flatnonzero(np.diff(self._arrays.first_row) > 0))[1]
+
+    def remove(self, rows: Ints) -> None:
+        """Let the definition's counts see that block replicas were deleted; without counts there is nothing to do."""
+        if self._is_changing:
+            self._state.remove(rows)
 
     def are_members_after(self, rows: Ints, group: int) -> Mask:
-        """Tell which of *rows*, all of one replica, are in the partition once *group* owns them."""
-        self._state.group[rows] = group
-        replica = self._arrays.row_replica[rows[:1]].astype(np.int64)
-        found: Mask = self._ask(replica)[rows - self._arrays.first_row[replica[0]]]
-        return found
+        """Tell which of *rows*, all of one replica, are in the partition once *group* owns them; it does from now on."""
+        self._state.hand_over(rows, group)
+        asked, found = self._ask(self._arrays.row_replica[rows[:1]].astype(np.int64))
+        answer: Mask = found[np.searchsorted(asked, rows)]
+        return answer
 
-    def _ask(self, replicas: Ints) -> Mask:
-        """Return the answer for every block replica of *replicas*, replica by replica."""
+    def _ask(self, replicas: Ints) -> tuple[Ints, Mask]:
+        """Return the block replicas of *replicas*, in ascending order for one replica, and whether each is in the partition."""
         view = View(self._state, replicas)
         index = np.arange(len(replicas))
         rows = np.arange(len(view.rows))
         found = np.zeros(len(rows), dtype=np.bool_)
         for node in self._nodes:
             found |= node.on_rows(view, index, rows, view.owner) == TRUE
-        return found
+        return view.rows, found

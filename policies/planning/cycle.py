@@ -27,6 +27,7 @@ class Cycle:
     - ``final_rule``: (n_replicas,) rule that ended the replica's last pass;
     - ``is_settled``: (n_replicas,) bool, not to be evaluated again;
     - ``is_candidate``: (n_replicas,) bool, has dismissed blocks at a site that is triggered now;
+    - ``num_changes``: (n_datasets,) how often something was deleted or handed over;
     - ``is_protect``, ``is_dismiss``, ``is_delete``, ``is_ignore``: per rule, one false more at the end for ``UNDECIDED``.
     """
 
@@ -53,6 +54,8 @@ class Cycle:
         self.deletions: list[Deletion] = []
         self._is_deleted = np.zeros(arrays.num_rows, dtype=np.bool_)
         self._empty_at_start = np.flatnonzero(state.empty)
+        self.num_changes = np.zeros(arrays.num_datasets, dtype=np.int64)
+        self._once: dict[int, int] = {}
         self._num_candidates = np.zeros(arrays.num_sites, dtype=np.int64)
 
     def unsettled(self, replicas: Ints) -> Ints:
@@ -74,6 +77,8 @@ class Cycle:
         is_candidate = dismissed & triggered
         np.add.at(self._num_candidates, site, is_candidate.astype(np.int64) - self.is_candidate[replicas])
         self.is_candidate[replicas] = is_candidate
+        for replica in replicas[is_candidate & self.is_ignore[final_rule]].tolist():
+            self._once[replica] = int(self.num_changes[self.arrays.replica_dataset[replica]])
 
     def delete_rows(self, step: int, replica: int, rule: int, rows: Ints) -> int:
         """Note that *rows* of *replica* go by *rule* in *step* (0 = in a pass); return their bytes. The state is not touched."""
@@ -81,6 +86,7 @@ class Cycle:
         self._is_deleted[rows] = True
         self.rule[rows] = rule
         site = int(self.arrays.replica_site[replica])
+        self.num_changes[self.arrays.replica_dataset[replica]] += 1
         self.ledger.bytes_now[site] -= size
         self.ledger.num_deletions[site] += 1
         self.deletions.append(Deletion(step, replica, rule, rows, size))
@@ -91,16 +97,34 @@ class Cycle:
         given = give_up(self.state, self.partition, replica, rows)
         size = self.delete_rows(step, replica, rule, given.deleted) if len(given.deleted) else 0
         handed = np.concatenate((given.kept, given.left))
+        self.num_changes[self.arrays.replica_dataset[replica]] += 1
         self.new_owner[handed] = given.new_owner
         self.rule[handed] = UNDECIDED
         self.ledger.leave(given.left)
         return size, given.kept
+
+    def remove(self, rows: Ints) -> None:
+        """Take *rows*, noted as deleted, out of the inventory that the rules and the partition's definition see."""
+        self.state.remove(rows)
+        self.partition.remove(rows)
 
     def delete_empty(self, step: int, replica: int, rule: int) -> None:
         """Delete a replica that holds nothing; it has no blocks to hand over."""
         self.delete_rows(step, replica, rule, np.zeros(0, dtype=np.int64))
         self.final_rule[replica] = rule
         self.state.leave_empty(np.array([replica]))
+
+    def end_pass(self) -> None:
+        """Take back candidates that rest on a state that is no more: of ignored replicas, which are not evaluated again."""
+        for replica, num_changes in self._once.items():
+            if self.num_changes[self.arrays.replica_dataset[replica]] != num_changes:
+                self.forget_candidate(replica)
+
+    def end_step(self) -> None:
+        """Take back the candidates of ignored replicas that the step did not reach: no later pass makes them candidates again."""
+        for replica in self._once:
+            self.forget_candidate(replica)
+        self._once.clear()
 
     def forget_candidate(self, replica: int) -> None:
         if self.is_candidate[replica]:

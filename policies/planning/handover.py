@@ -34,24 +34,19 @@ def give_up(state: CycleState, membership: Membership, replica: int, rows: Ints)
     arrays = state.arrays
     there = np.arange(arrays.first_row[replica], arrays.first_row[replica + 1])
     there = there[state.present[there]]
-    if len(rows) == len(there):
+    dataset_level = state.group[there][is_dataset_level(state, there)]
+    goes = is_dataset_level(state, rows)
+    if len(rows) == len(there) or len(dataset_level) == 0 or goes.all():
         state.remove(rows)
-        return GivenUp(rows, _NONE, _NONE, NOBODY)
-    groups = state.group[there]
-    dataset_level = groups[is_dataset_level(state, there)]
-    if len(dataset_level) == 0:
-        state.remove(rows)
+        membership.remove(rows)
         return GivenUp(rows, _NONE, _NONE, NOBODY)
     new_owner = int(dataset_level[0])
-    goes = is_dataset_level(state, rows)
-    handed = rows[~goes]
-    if len(handed) == 0:
-        state.remove(rows)
-        return GivenUp(rows, _NONE, _NONE, new_owner)
+    deleted, handed = rows[goes], rows[~goes]
     state.hand_over(handed, new_owner)
     stays = membership.are_members_after(handed, new_owner)
-    state.remove(np.concatenate((rows[goes], handed[~stays])))
-    return GivenUp(rows[goes], handed[stays], handed[~stays], new_owner)
+    state.remove(np.concatenate((deleted, handed[~stays])))
+    membership.remove(deleted)
+    return GivenUp(deleted, handed[stays], handed[~stays], new_owner)
 
 
 def is_dataset_level(state: CycleState, rows: Ints) -> Mask:

@@ -30,6 +30,12 @@ def repeated_pass(cycle: Cycle, datasets: Ints) -> Ints:
 
 
 def _pass(cycle: Cycle, replicas: Ints) -> Ints:
+    dirty = _evaluate(cycle, replicas)
+    cycle.end_pass()
+    return dirty
+
+
+def _evaluate(cycle: Cycle, replicas: Ints) -> Ints:
     verdict = cycle.stack.evaluate(cycle.state, replicas)
     fires = _fires(cycle, verdict)
     if not fires.any():
@@ -82,7 +88,7 @@ def _in_waves(cycle: Cycle, datasets: Ints) -> Ints:
         first_of_dataset = np.searchsorted(position, np.arange(len(datasets)))
         wave = np.arange(len(replicas)) - first_of_dataset[position]
         for number in range(int(wave.max(initial=-1)) + 1):
-            handed_over.append(_ask_and_delete(cycle, np.sort(replicas[wave == number])))
+            handed_over.append(ask_and_delete(cycle, np.sort(replicas[wave == number])))
         made = cycle.deletions[first_deletion:]
         made.sort(key=lambda deletion: deletion.replica)  # stable: several sets of a replica stay in stack order
         cycle.deletions[first_deletion:] = made
@@ -90,7 +96,7 @@ def _in_waves(cycle: Cycle, datasets: Ints) -> Ints:
     return np.unique(np.concatenate(handed_over)) if handed_over else _NONE
 
 
-def _ask_and_delete(cycle: Cycle, replicas: Ints) -> Ints:
+def ask_and_delete(cycle: Cycle, replicas: Ints) -> Ints:
     """Evaluate *replicas*, all of different datasets, carry out what Delete rules took, and note the rest.
 
     Returns the datasets in which blocks were handed over.
@@ -118,7 +124,7 @@ def _delete_whole(cycle: Cycle, verdict: Verdict) -> None:
         else:
             cycle.delete_rows(0, replica, rule, verdict.rows[ends[position] - counts[position] : ends[position]])
         cycle.forget_candidate(replica)
-    cycle.state.remove(verdict.rows)
+    cycle.remove(verdict.rows)
 
 
 def _delete_partly(cycle: Cycle, verdict: Verdict) -> Ints:

@@ -79,6 +79,7 @@ def plan_cycle(
         report("planning", 1.0 - cycle.num_sites_with_candidates() / num_busy)
         num_steps += 1
         touched = step(cycle, order, num_steps)
+        cycle.end_step()
         dirty = repeated_pass(cycle, np.union1d(dirty, touched))
         num_passes += 1
     report("planning", 1.0)
