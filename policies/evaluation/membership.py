@@ -41,15 +41,15 @@ class Membership:
         if self._is_changing:
             self._state.remove(rows)
 
-    def are_members_after(self, rows: Ints, group: int) -> Mask:
-        """Tell which of *rows*, all of one replica, are in the partition once *group* owns them; it does from now on."""
-        self._state.hand_over(rows, group)
-        asked, found = self._ask(self._arrays.row_replica[rows[:1]].astype(np.int64))
+    def are_members_after(self, rows: Ints, groups: Ints) -> Mask:
+        """Tell which of *rows* are in the partition once each is owned by its one of *groups*; it is from now on."""
+        self._state.hand_over(rows, groups)
+        asked, found = self._ask(np.unique(self._arrays.row_replica[rows]).astype(np.int64))
         answer: Mask = found[np.searchsorted(asked, rows)]
         return answer
 
     def _ask(self, replicas: Ints) -> tuple[Ints, Mask]:
-        """Return the block replicas of *replicas*, in ascending order for one replica, and whether each is in the partition."""
+        """Return the block replicas of *replicas*, ascending if these are, and whether each is in the partition."""
         view = View(self._state, replicas)
         index = np.arange(len(replicas))
         rows = np.arange(len(view.rows))

@@ -108,9 +108,9 @@ class CycleState:
         self.empty[replicas] = False
         self._refresh(replicas)
 
-    def hand_over(self, rows: Ints, group: int) -> None:
-        """Give present block replicas to *group*; ``remove`` them as well if that takes them out of the partition."""
-        self.group[rows] = group
+    def hand_over(self, rows: Ints, groups: Ints) -> None:
+        """Give each of the present block replicas *rows* to its group; ``remove`` those that leave the partition by that."""
+        self.group[rows] = groups
         if self._needs_owners:
             self._refresh(_unique_sorted(self.arrays.row_replica[rows]))
 

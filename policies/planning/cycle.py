@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from policies.evaluation.evaluator import UNDECIDED, StackEvaluator
 from policies.evaluation.inventory_arrays import Ints
 from policies.evaluation.membership import Membership
-from policies.evaluation.state import CycleState
+from policies.evaluation.state import CycleState, sums_of_groups
 from policies.language.ast import Rule
 from policies.language.types import Action
-from policies.planning.handover import give_up
+from policies.planning.handover import BlockSets, GivenUp, give_up
 from policies.planning.limits import SiteLedger
 from policies.planning.outcome import NOT_HANDED_OVER, Decision, Deletion, Outcome, SiteOutcome
 
@@ -80,28 +80,40 @@ class Cycle:
         for replica in replicas[is_candidate & self.is_ignore[final_rule]].tolist():
             self._once[replica] = int(self.num_changes[self.arrays.replica_dataset[replica]])
 
-    def delete_rows(self, step: int, replica: int, rule: int, rows: Ints) -> int:
-        """Note that *rows* of *replica* go by *rule* in *step* (0 = in a pass); return their bytes. The state is not touched."""
-        size = int(self.arrays.row_size[rows].sum())
-        self._is_deleted[rows] = True
-        self.rule[rows] = rule
-        site = int(self.arrays.replica_site[replica])
-        self.num_changes[self.arrays.replica_dataset[replica]] += 1
-        self.ledger.bytes_now[site] -= size
-        self.ledger.num_deletions[site] += 1
-        self.deletions.append(Deletion(step, replica, rule, rows, size))
-        return size
+    def delete(self, step: int, sets: BlockSets) -> list[int]:
+        """Note that all *sets* go in *step* (0 = in a pass); return the bytes of each. The state is not touched."""
+        arrays = self.arrays
+        self._is_deleted[sets.rows] = True
+        self.rule[sets.rows] = sets.rule[sets.owner]
+        self.num_changes[arrays.replica_dataset[sets.replicas]] += 1
+        counts = np.bincount(sets.owner, minlength=len(sets.replicas))
+        sizes: list[int] = sums_of_groups(arrays.row_size[sets.rows], counts).tolist()
+        ends = np.cumsum(counts)
+        columns = (arrays.replica_site[sets.replicas], sets.replicas, sets.rule, ends - counts, ends)
+        for size, site, replica, rule, first, end in zip(sizes, *(column.tolist() for column in columns), strict=True):
+            self.ledger.bytes_now[site] -= size
+            self.ledger.num_deletions[site] += 1
+            self.deletions.append(Deletion(step, replica, rule, sets.rows[first:end], size))
+        return sizes
 
-    def give_up(self, step: int, replica: int, rule: int, rows: Ints) -> tuple[int, Ints]:
-        """Delete or hand over one rule's set of blocks; return the bytes deleted and the blocks handed over and still here."""
-        given = give_up(self.state, self.partition, replica, rows)
-        size = self.delete_rows(step, replica, rule, given.deleted) if len(given.deleted) else 0
-        handed = np.concatenate((given.kept, given.left))
-        self.num_changes[self.arrays.replica_dataset[replica]] += 1
-        self.new_owner[handed] = given.new_owner
-        self.rule[handed] = UNDECIDED
-        self.ledger.leave(given.left)
-        return size, given.kept
+    def delete_one(self, step: int, replica: int, rule: int, rows: Ints) -> int:
+        """Note that *rows* of *replica* go by *rule* in *step*; return their bytes. The state is not touched."""
+        owner = np.zeros(len(rows), dtype=np.int64)
+        return self.delete(step, BlockSets(np.array([replica]), np.array([rule]), rows, owner))[0]
+
+    def give_up(self, step: int, sets: BlockSets) -> GivenUp:
+        """Delete or hand over all *sets*, and bring state and books up to date."""
+        given = give_up(self.state, self.partition, sets)
+        loses = np.bincount(sets.owner[given.is_deleted], minlength=len(sets.replicas)) > 0
+        position = np.cumsum(loses) - 1
+        deleted_owner = position[sets.owner[given.is_deleted]]
+        self.delete(step, BlockSets(sets.replicas[loses], sets.rule[loses], sets.rows[given.is_deleted], deleted_owner))
+        handed = ~given.is_deleted
+        self.num_changes[self.arrays.replica_dataset[sets.replicas[sets.owner[handed]]]] += 1
+        self.new_owner[sets.rows[handed]] = given.new_owner[handed]
+        self.rule[sets.rows[handed]] = UNDECIDED
+        self.ledger.leave(sets.rows[handed & ~given.is_kept])
+        return given
 
     def remove(self, rows: Ints) -> None:
         """Take *rows*, noted as deleted, out of the inventory that the rules and the partition's definition see."""
@@ -110,7 +122,7 @@ class Cycle:
 
     def delete_empty(self, step: int, replica: int, rule: int) -> None:
         """Delete a replica that holds nothing; it has no blocks to hand over."""
-        self.delete_rows(step, replica, rule, np.zeros(0, dtype=np.int64))
+        self.delete_one(step, replica, rule, np.zeros(0, dtype=np.int64))
         self.final_rule[replica] = rule
         self.state.leave_empty(np.array([replica]))
 
@@ -130,6 +142,12 @@ class Cycle:
         if self.is_candidate[replica]:
             self.is_candidate[replica] = False
             self._num_candidates[self.arrays.replica_site[replica]] -= 1
+
+    def forget_candidates(self, replicas: Ints) -> None:
+        """Take back the candidates of *replicas* (no duplicates)."""
+        candidates = replicas[self.is_candidate[replicas]]
+        self.is_candidate[candidates] = False
+        np.subtract.at(self._num_candidates, self.arrays.replica_site[candidates], 1)
 
     def release(self, site: int) -> None:
         """Take back the candidates of *site*: it is clean, they are kept."""

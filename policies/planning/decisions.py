@@ -90,8 +90,9 @@ def plan_digest(outcome: Outcome, snapshot: Snapshot) -> str:
     digest = hashlib.sha256()
     sites = snapshot.sites.get_column("name").to_list()
     datasets = snapshot.datasets.get_column("name")
+    replicas = snapshot.replicas.select("dataset", "site")
     for deletion, names in zip(outcome.deletions, deleted_block_names(outcome, snapshot), strict=True):
-        dataset_row, site_row = snapshot.replicas.row(deletion.replica)
+        dataset_row, site_row = replicas.row(deletion.replica)
         item = ["delete", deletion.step, sites[site_row], datasets[dataset_row], deletion.size_bytes, names]
         digest.update(_line(item))
     frame = _handed_over(outcome, snapshot)

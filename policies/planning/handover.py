@@ -14,39 +14,49 @@ from policies.evaluation.state import CycleState
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp:
-    """A set of blocks: ``deleted``, or handed to ``new_owner`` and still in the cycle (``kept``) or not (``left``)."""
+class BlockSets:
+    """One set of blocks to go for each of some replicas, all of different datasets.
 
-    deleted: Ints
-    kept: Ints
-    left: Ints
-    new_owner: int
-
-
-_NONE = np.zeros(0, dtype=np.int64)
-
-
-def give_up(state: CycleState, membership: Membership, replica: int, rows: Ints) -> GivenUp:
-    """Delete or hand over *rows* of *replica*, one rule's set, in the state of this moment; *state* is brought up to date.
-
-    Rows ascend, so the first row of a Dataset-level group is that of the first such block by name.
+    - ``replicas``: rows of the snapshot, ascending; ``rule``: the row of the stack that gives each one's set up;
+    - ``rows``: the block replicas, set by set and ascending; ``owner``: position in ``replicas`` of each.
     """
-    arrays = state.arrays
-    there = np.arange(arrays.first_row[replica], arrays.first_row[replica + 1])
-    there = there[state.present[there]]
-    dataset_level = state.group[there][is_dataset_level(state, there)]
-    goes = is_dataset_level(state, rows)
-    if len(rows) == len(there) or len(dataset_level) == 0 or goes.all():
-        state.remove(rows)
-        membership.remove(rows)
-        return GivenUp(rows, _NONE, _NONE, NOBODY)
-    new_owner = int(dataset_level[0])
-    deleted, handed = rows[goes], rows[~goes]
-    state.hand_over(handed, new_owner)
-    stays = membership.are_members_after(handed, new_owner)
-    state.remove(np.concatenate((deleted, handed[~stays])))
-    membership.remove(deleted)
-    return GivenUp(deleted, handed[stays], handed[~stays], new_owner)
+
+    replicas: Ints
+    rule: Ints
+    rows: Ints
+    owner: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Fate of the rows of ``BlockSets``, each (n_rows,): deleted, or handed to ``new_owner``, if kept still in the cycle."""
+
+    is_deleted: Mask
+    is_kept: Mask
+    new_owner: Ints
+
+
+def give_up(state: CycleState, membership: Membership, sets: BlockSets) -> GivenUp:
+    """Delete or hand over each set in the state of this moment; *state* is brought up to date."""
+    count = len(sets.replicas)
+    there, there_owner = state.present_rows(sets.replicas)
+    is_level = is_dataset_level(state, there)
+    new_owner = np.full(count, NOBODY, dtype=np.int64)
+    # Of several values for one position the last assigned stays: written backwards, that is the first block by name.
+    new_owner[there_owner[is_level][::-1]] = state.group[there[is_level]][::-1]
+    is_whole = np.bincount(sets.owner, minlength=count) == np.bincount(there_owner, minlength=count)
+    goes_whole = is_whole | (new_owner == NOBODY)
+    is_deleted = goes_whole[sets.owner] | is_dataset_level(state, sets.rows)
+    is_kept = np.zeros(len(sets.rows), dtype=np.bool_)
+    owner_of_row = new_owner[sets.owner]
+    handed = np.flatnonzero(~is_deleted)
+    if len(handed):
+        rows, groups = sets.rows[handed], owner_of_row[handed]
+        state.hand_over(rows, groups)
+        is_kept[handed] = membership.are_members_after(rows, groups)
+    state.remove(sets.rows[~is_kept])
+    membership.remove(sets.rows[is_deleted])
+    return GivenUp(is_deleted, is_kept, owner_of_row)
 
 
 def is_dataset_level(state: CycleState, rows: Ints) -> Mask:

@@ -7,6 +7,9 @@ fires need waves; all others are decided at once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +17,7 @@ from policies.evaluation.evaluator import UNDECIDED, Verdict
 from policies.evaluation.inventory_arrays import Ints
 from policies.evaluation.matching import Mask
 from policies.planning.cycle import Cycle
+from policies.planning.handover import BlockSets
 
 _NONE = np.zeros(0, dtype=np.int64)
 
@@ -116,50 +120,56 @@ def ask_and_delete(cycle: Cycle, replicas: Ints) -> Ints:
 def _delete_whole(cycle: Cycle, verdict: Verdict) -> None:
     """Delete replicas of which one rule takes everything: there is nothing to hand over to."""
     counts = np.bincount(verdict.owner, minlength=len(verdict.replicas))
-    ends = np.cumsum(counts)
-    for position, replica in enumerate(verdict.replicas.tolist()):
-        rule = int(verdict.final_rule[position])
-        if counts[position] == 0:
-            cycle.delete_empty(0, replica, rule)
-        else:
-            cycle.delete_rows(0, replica, rule, verdict.rows[ends[position] - counts[position] : ends[position]])
-        cycle.forget_candidate(replica)
-    cycle.remove(verdict.rows)
+    is_empty = counts == 0
+    for replica, rule in zip(verdict.replicas[is_empty].tolist(), verdict.final_rule[is_empty].tolist(), strict=True):
+        cycle.delete_empty(0, replica, rule)
+    filled = _part(verdict, ~is_empty)
+    cycle.delete(0, BlockSets(filled.replicas, filled.final_rule.astype(np.int64), filled.rows, filled.owner))
+    cycle.forget_candidates(verdict.replicas)
+    cycle.remove(filled.rows)
 
 
 def _delete_partly(cycle: Cycle, verdict: Verdict) -> Ints:
-    """Carry out the Delete rules of each replica in stack order, and note what the rest of its blocks became."""
-    counts = np.bincount(verdict.owner, minlength=len(verdict.replicas))
-    ends = np.cumsum(counts)
-    handed_over: list[int] = []
-    for position, replica in enumerate(verdict.replicas.tolist()):
-        rows = verdict.rows[ends[position] - counts[position] : ends[position]]
-        rule = verdict.rule[ends[position] - counts[position] : ends[position]].copy()
-        if _delete_of_replica(cycle, replica, int(verdict.final_rule[position]), rows, rule):
-            handed_over.append(int(cycle.arrays.replica_dataset[replica]))
-    return np.array(handed_over, dtype=np.int64)
-
-
-def _delete_of_replica(cycle: Cycle, replica: int, final: int, rows: Ints, rule: NDArray[np.int32]) -> bool:
-    """Carry out the Delete rules on one replica; return whether a block was handed over.
+    """Carry out the Delete rules of each replica in stack order, and note what the rest of its blocks became.
 
     Blocks that a DeleteBlock rule hands over rejoin the rest: the rule that ends the pass decides them too [73, 78].
+    Replicas go side by side: the first such rule of each, then the second of each, at last the rule that ended the pass.
+    Returns the datasets in which blocks were handed over.
     """
-    has_handed = False
-    for taker in np.unique(rule[cycle.is_delete[rule] & (rule != final)]).tolist():
-        taken = rows[rule == taker]
-        _, kept = cycle.give_up(0, replica, taker, taken)
-        has_handed |= bool((cycle.new_owner[taken] >= 0).any())
-        rule[np.isin(rows, kept)] = final
-    if cycle.is_delete[final]:
-        taken = rows[(rule == final) & cycle.state.present[rows]]
-        _, kept = cycle.give_up(0, replica, final, taken)
-        has_handed |= len(kept) > 0 or bool((cycle.new_owner[taken] >= 0).any())
-        rule[np.isin(rows, kept)] = UNDECIDED
+    rows, owner, rule = verdict.rows, verdict.owner, verdict.rule.copy()
+    handed_over: list[Ints] = []
+    is_final = rule == verdict.final_rule[owner]
+    for chosen in _turns(owner, rule, cycle.is_delete[rule] & ~is_final):
+        given = cycle.give_up(0, _sets(verdict.replicas, rows[chosen], owner[chosen], rule[chosen]))
+        rule[chosen[given.is_kept]] = verdict.final_rule[owner[chosen[given.is_kept]]]
+        handed_over.append(owner[chosen[~given.is_deleted]])
+    goes_last = cycle.is_delete[verdict.final_rule][owner] & (rule == verdict.final_rule[owner]) & cycle.state.present[rows]
+    for chosen in _turns(owner, rule, goes_last):
+        given = cycle.give_up(0, _sets(verdict.replicas, rows[chosen], owner[chosen], rule[chosen]))
+        rule[chosen[given.is_kept]] = UNDECIDED
+        handed_over.append(owner[chosen[~given.is_deleted]])
     left = cycle.state.present[rows]
-    if left.any():
-        owner = np.zeros(int(left.sum()), dtype=np.int64)
-        cycle.record(np.array([replica]), np.array([final], dtype=np.int32), rows[left], owner, rule[left])
-    else:
-        cycle.forget_candidate(replica)
-    return has_handed
+    is_gone = np.bincount(owner[left], minlength=len(verdict.replicas)) == 0
+    cycle.forget_candidates(verdict.replicas[is_gone])
+    rest = _part(replace(verdict, rule=rule, rows=rows, owner=owner), ~is_gone)
+    still = cycle.state.present[rest.rows]
+    cycle.record(rest.replicas, rest.final_rule, rest.rows[still], rest.owner[still], rest.rule[still])
+    return np.unique(cycle.arrays.replica_dataset[verdict.replicas[np.concatenate([_NONE, *handed_over])]])
+
+
+def _turns(owner: Ints, rule: NDArray[np.int32], chosen: Mask) -> Iterator[Ints]:
+    """Yield the positions of *chosen* blocks turn by turn: those of the first rule of every replica, of the second, ..."""
+    positions = np.flatnonzero(chosen)
+    if len(positions) == 0:
+        return
+    pairs, pair = np.unique(np.stack((owner[positions], rule[positions])), axis=1, return_inverse=True)
+    turn = np.arange(pairs.shape[1]) - np.searchsorted(pairs[0], pairs[0])
+    of_block = turn[pair.reshape(-1)]
+    for number in range(int(turn.max()) + 1):
+        yield positions[of_block == number]
+
+
+def _sets(replicas: Ints, rows: Ints, owner: Ints, rule: NDArray[np.int32]) -> BlockSets:
+    """Return the sets of blocks, one rule's for each replica, of the replicas that have any."""
+    present, first, number = np.unique(owner, return_index=True, return_inverse=True)
+    return BlockSets(replicas[present], rule[first].astype(np.int64), rows, number)

@@ -6,6 +6,7 @@ import numpy as np
 
 from policies.evaluation.inventory_arrays import Ints
 from policies.planning.cycle import Cycle
+from policies.planning.handover import BlockSets
 from policies.planning.ordering import CandidateOrder
 from policies.planning.passes import ask_and_delete
 
@@ -81,9 +82,12 @@ def _take(cycle: Cycle, step: int, replica: int, gone: list[Ints]) -> int:
         return 0
     if len(rows) == cycle.state.num_rows[replica] and (rule == rule[0]).all():
         gone.append(rows)
-        return cycle.delete_rows(step, replica, int(rule[0]), rows)
+        return cycle.delete_one(step, replica, int(rule[0]), rows)
     deleted_bytes = 0
     for taker in np.unique(rule).tolist():
-        size, _ = cycle.give_up(step, replica, taker, rows[rule == taker])
-        deleted_bytes += size
+        chosen = rows[rule == taker]
+        given = cycle.give_up(
+            step, BlockSets(np.array([replica]), np.array([taker]), chosen, np.zeros(len(chosen), dtype=np.int64))
+        )
+        deleted_bytes += int(cycle.arrays.row_size[chosen[given.is_deleted]].sum())
     return deleted_bytes
