@@ -35,6 +35,19 @@ OPERATORS_OF: dict[ValueType, tuple[Operator, ...]] = {
 }
 
 
+#: Names that read well and do not exist, with what they mean.
+_OTHER_WORDS = {
+    "replica.owner": "blockreplica.owner",
+    "replica.owners": "blockreplica.owner",
+    "replica.group": "blockreplica.owner",
+    "replica.group_name": "blockreplica.owner",
+    "replica.is_locked": "blockreplica.is_locked",
+    "replica.site": "site.name",
+    "replica.last_access": "dataset.last_access",
+    "site.usage": "site.occupancy",
+}
+
+
 def allowed_variables(kind: ConditionKind) -> tuple[Variable, ...]:
     """Return the variables that may stand in a condition of *kind*."""
     if kind == "site":
@@ -124,8 +137,11 @@ class Checker:
         if name.startswith("dataset.attr"):
             self._report("P104", start, end, f"{quote(name)} names no attribute", "write 'dataset.attr.KEY'")
             return
-        help_text_or_none = self.reporter.close_matches(name, _NAMES_OF[self.kind])
-        self._report("P104", start, end, f"unknown variable {quote(name)}", help_text_or_none)
+        if name in _OTHER_WORDS:
+            help_text = f"did you mean '{_OTHER_WORDS[name]}'?"
+        else:
+            help_text = self.reporter.close_matches(name, _NAMES_OF[self.kind]) or "'policy_check --variables' lists all"
+        self._report("P104", start, end, f"unknown variable {quote(name)}", help_text)
 
     def _may_stand_here(self, variable: Variable, start: int, end: int) -> bool:
         if self.kind == "site" and not variable.in_site_conditions:
@@ -218,6 +234,11 @@ class Checker:
             raise LiteralError(
                 "P308", "text follows the closing bracket", "join conditions with 'and' or 'or'", at=(start, len(text))
             )
+        if "," in text:
+            comma = text.index(",")
+            without = " ".join(text.replace(",", " ").split())
+            help_text = f"elements are separated by blanks: {without[:80]}"
+            raise LiteralError("P306", "a comma would be a part of the element", help_text, at=(comma, comma + 1))
         elements: list[Scalar] = []
         is_sound = True
         for found in re.finditer(r"[^ ]+", text[1:close]):
@@ -230,11 +251,6 @@ class Checker:
 
     def _element(self, text: str, start: int, variable: Variable) -> Scalar | None:
         try:
-            if "," in text:
-                comma = text.index(",")
-                raise LiteralError(
-                    "P306", "a comma would be a part of the element", "elements are separated by blanks", at=(comma, comma + 1)
-                )
             refuse_quotes(text)
             return scalar(text, variable, is_ordering=False)
         except LiteralError as error:

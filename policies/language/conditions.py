@@ -34,6 +34,9 @@ class _Joiner(Transformer[Token, Expression]):
 
     def negation(self, mark: Token, operand: Expression) -> Expression:
         start: Span = mark.value
+        if isinstance(operand, ast.Predicate):
+            # ``not VAR`` is a predicate of its own ("some block is not"), ``not (VAR)`` negates a condition: keep them apart.
+            operand = ast.And((operand,), operand.span)
         return ast.Not(operand, Span(start.line, start.column, operand.span.end_column))
 
     def conjunction(self, *operands: Expression) -> Expression:
@@ -71,15 +74,15 @@ class ConditionReader:
         """Return the checked condition of *fragment* (not empty), None if it has errors (which are then reported)."""
         errors = self.reporter.error_count
         body, window = self._window(fragment)
-        tokens = Scanner(body, self.reporter).scan() if body.text else self._nothing_before(fragment)
+        tokens = Scanner(body, self.reporter).scan() if body.text else None
+        if not body.text:
+            place = fragment.span(0, 1)
+            self.reporter.report("P102", place, "a condition is missing before the time clause", "write one before it")
         expression = self._expression(tokens, body, kind) if tokens else None
         if expression is None or self.reporter.error_count > errors:
             return None
         span = fragment.span(0, len(fragment.text))
         return Condition(expression, span, fragment.text, window)
-
-    def _nothing_before(self, fragment: Fragment) -> None:
-        self.reporter.report("P102", fragment.span(0, 1), "a condition is missing before the time clause", "write one before it")
 
     def _expression(self, tokens: list[RawToken], body: Fragment, kind: ConditionKind) -> Expression | None:
         checker = Checker(body, kind, self.reporter)
@@ -207,9 +210,8 @@ def _parse(tokens: list[RawToken], terms: dict[int, Expression], body: Fragment)
     """Join the terms as the grammar says. The scanner has made sure that the terminals are in order."""
     parser = _PARSER.parse_interactive()
     for index, token in enumerate(tokens):
-        value: object = terms[index] if index in terms else body.span(token.start, token.end)
         terminal = Token(token.kind, "")
-        terminal.value = value  # type: ignore[assignment]
+        terminal.value = terms[index] if index in terms else body.span(token.start, token.end)
         parser.feed_token(terminal)
-    result: Expression = parser.feed_eof()
+    result: Expression = parser.feed_token(Token("$END", ""))
     return result

@@ -13,7 +13,8 @@ from policies.language.types import Unit, ValueType
 from policies.language.variables import Variable
 
 _NUMBER = re.compile(r"(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?: ?(?P<unit>%|[A-Za-z]+))?")
-_QUOTES = "\"'`\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}"
+#: Straight, backward and typographic quotes.
+_QUOTES = "\"'`\u201c\u201d\u2018\u2019"
 
 BYTE_UNITS: dict[str, float] = {"B": 1.0}
 BYTE_UNITS |= {f"{prefix}B": 1000.0**power for power, prefix in enumerate("kMGTPE", start=1)}

@@ -178,7 +178,8 @@ class Scanner:
         name = self._joined_name(name)
         raw = RawPredicate(name, name_start, self.at, negations > 0, start=start, end=self.at)
         if _GLUED.fullmatch(name) and name not in BY_NAME:
-            return self._glued(raw)
+            self._glued(raw)
+            return None
         return self._comparison(raw)
 
     def _joined_name(self, name: str) -> str:

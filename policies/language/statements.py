@@ -15,6 +15,7 @@ ACTIONS: dict[str, tuple[Action, bool]] = {action.value: (action, False) for act
 ACTIONS |= {f"{a.value}Block": (a, True) for a in (Action.PROTECT, Action.DISMISS, Action.DELETE)}
 SITE_STATEMENTS = ("On", "When", "Until")
 STATEMENTS = ("Partition", *SITE_STATEMENTS, *ACTIONS, "Order", "Algo")
+_EXAMPLES = {"On": "site.name == T2_*", "When": "site.occupancy > 0.9", "Until": "site.occupancy < 0.85"}
 _DIRECTIONS = ("increasing", "decreasing")
 
 #: Statements that people expect from the meaning, and what they are called.
@@ -102,7 +103,7 @@ class StatementReader:
 
     def _condition(self, word: str, line: Fragment, rest: Fragment, kind: str) -> Condition | None:
         if not rest.text:
-            example = "site.occupancy > 0.9" if word in SITE_STATEMENTS else "dataset.name == /A/B/C"
+            example = _EXAMPLES.get(word, "dataset.name == /A/B/C")
             self.reporter.report("P102", line.span(0, len(word)), f"'{word}' has no condition", f"write '{word} {example}'")
             return None
         return self.conditions.read(rest, "site" if kind == "site" else "replica")
@@ -204,7 +205,7 @@ class StatementReader:
             reason = f"'{variable.name}' has a value for each block, and Order sorts replicas"
         else:
             reason = f"'{variable.name}' is a {variable.type.value}, and Order sorts by numbers and times"
-        sortable = [v.name for v in VARIABLES if v.is_sortable and v.in_replica_conditions]
+        sortable = [v.name for v in VARIABLES if v.type in (ValueType.NUMBER, ValueType.TIME) and v.is_sortable]
         help_text = self.reporter.close_matches(variable.name, sortable) or "for example 'replica.size' or 'dataset.last_access'"
         self.reporter.report("P112", checker.fragment.span(start, end), reason, help_text)
 

@@ -16,6 +16,18 @@ _TOKEN = re.compile(
 _MAX_DIGITS = 12
 _MAX_LENGTH = 200
 
+_VOCABULARY = (
+    words.MONTHS,
+    words.DAYS,
+    words.MERIDIANS,
+    words.DAY_SHIFTS,
+    words.ORDINALS,
+    words.DIRECTIONS,
+    words.ZONES,
+    words.LETTER_ZONES,
+    {"DST"},
+)
+
 
 class TimeError(ValueError):
     """The text is no moment. ``code`` is that of the diagnostic, ``help`` what was probably meant."""
@@ -68,16 +80,19 @@ def _tokens(text: str) -> list[_Token]:
             value = float(digits.replace(",", ".")) if kind == "decimal" else int(digits)
             tokens.append(_Token(kind, digits, sign, -value if sign == "-" else value, len(whole)))
         elif word := found["word"]:
+            if not _is_known(word.upper()):
+                raise _unknown_word(word)
             tokens.append(_Token("word", word.upper()))
         elif mark := found["mark"]:
             tokens.append(_Token(mark, mark))
         elif bad := found["bad"]:
-            raise TimeError("P401", f"'{bad}' has no place in a moment")
+            raise TimeError("P401", f"'{bad}' has no place in it")
     return tokens
 
 
-def _unit(word: str) -> tuple[int, int, int] | None:
-    return words.UNITS.get(word) or words.UNITS.get(word.removesuffix("S"))
+def _unit_name(word: str) -> str:
+    """Return the word of ``UNITS`` that *word* is, one or many; "" if it is none."""
+    return next((name for name in (word, word.removesuffix("S")) if name in words.UNITS), "")
 
 
 class _Items:
@@ -128,7 +143,7 @@ class _Items:
 
     def _is_unit(self, ahead: int) -> bool:
         token = self._peek(ahead)
-        return token.kind == "word" and _unit(token.text) is not None
+        return token.kind == "word" and bool(_unit_name(token.text))
 
     def _item(self) -> None:
         token = self._peek()
@@ -140,7 +155,7 @@ class _Items:
         elif token.kind == "word":
             self._word_item(token.text)
         else:
-            raise TimeError("P401", f"'{token.sign}{token.text}' has no place in a moment")
+            raise TimeError("P401", f"'{token.sign}{token.text}' has no place in it")
 
     # --- numbers
 
@@ -232,7 +247,10 @@ class _Items:
         self._set_date(year, -int(month.value), -int(day.value))
         if self._peek().text == "T":
             self.at += 1
-            self._time_of_day(self._expect("number", "a time of day"))
+            hour = self._expect("number", "a time of day")
+            if self._peek().kind not in (":", "signed"):
+                raise TimeError("P401", "a time of day after 'T' has minutes", "write it as '10:00'")
+            self._time_of_day(hour)
 
     def _bare(self, number: _Token) -> None:
         """A number alone: the year of a date before it, an hour, a time of today, or a date of six or eight digits."""
@@ -243,11 +261,11 @@ class _Items:
         elif digits in (6, 8):
             self._set_date(_Token("number", "", "", value // 10000, digits - 4), value // 100 % 100, value % 100)
         elif digits > 4:
-            raise TimeError("P402", f"the bare number {number.text} is no moment", _help_for_bare(number))
+            raise TimeError("P402", "a bare number is an hour, a time of day or a date", _help_for_bare(number))
         else:
             hour, minute = (value, 0) if digits <= 2 else (value // 100, value % 100)
             if hour > 23 or minute > 59:
-                raise TimeError("P402", f"the bare number {number.text} is no moment", _help_for_bare(number))
+                raise TimeError("P402", "a bare number is an hour, a time of day or a date", _help_for_bare(number))
             self._set_clock(hour, minute, 0)
             self.doubts.append(Doubt.BARE_NUMBER)
 
@@ -261,7 +279,7 @@ class _Items:
             self._set_weekday(0, words.DAYS[word])
             if self._peek().kind == ",":
                 self.at += 1
-        elif _unit(word) is not None:
+        elif _unit_name(word):
             self.at -= 1
             self._relative(1, explicit=False)
         elif word in words.DAY_SHIFTS:
@@ -270,7 +288,7 @@ class _Items:
         elif word in words.ORDINALS:
             self._ordinal(words.ORDINALS[word])
         elif not self._zone_word(word):
-            raise _unknown_word(word)
+            raise TimeError("P401", f"'{word.lower()}' has no place in it")
 
     def _month_day(self, month: int) -> None:
         first = self._next()
@@ -294,8 +312,7 @@ class _Items:
             raise TimeError("P401", "a unit or a day of the week is missing after 'next', 'last' and the like")
 
     def _relative(self, amount: float, *, explicit: bool) -> None:
-        unit = _unit(self._next().text)
-        assert unit is not None, "the caller has looked ahead"  # noqa: S101 - narrows the type, checked by _is_unit
+        unit = words.UNITS[_unit_name(self._next().text)]
         direction = self._peek()
         factor = 1.0
         if direction.kind == "word" and direction.text in words.DIRECTIONS:
@@ -391,7 +408,18 @@ def _help_for_bare(number: _Token) -> str:
     return "did you mean a date, such as '2026-03-01'?"
 
 
+def _is_known(word: str) -> bool:
+    """Tell whether *word* (upper case) means anything in a moment, wherever it stands."""
+    if any(word in table for table in _VOCABULARY) or _unit_name(word) or word == "T":
+        return True
+    return word.replace(".", "") in words.ZONES
+
+
 def _unknown_word(word: str) -> TimeError:
-    if word in words.NUMBER_WORDS:
-        return TimeError("P401", f"'{word.lower()}' is no moment", f"numbers are written in digits: '{words.NUMBER_WORDS[word]}'")
-    return TimeError("P401", f"'{word.lower()}' has no meaning in a moment")
+    upper = word.upper()
+    if upper in words.NUMBER_WORDS:
+        return TimeError("P401", f"'{word}' is not in digits", f"write '{words.NUMBER_WORDS[upper]}'")
+    # A whole search for close matches would cost a millisecond for each wrong word of a long text.
+    unit = next((name.lower() for name in words.UNITS if len(upper) > 1 and name[:2] == upper[:2]), None)
+    shown = word if len(word) <= 20 else f"{word[:20]}..."
+    return TimeError("P401", f"'{shown}' has no meaning in it", f"did you mean '{unit}' or '{unit}s'?" if unit else None)

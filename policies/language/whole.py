@@ -21,15 +21,15 @@ def check_whole(reader: StatementReader, *, partition: str | None, require_parti
     for name in SITE_STATEMENTS:
         if name not in reader.first:
             what, help_text = _NEEDED[name]
-            reporter.report("P107", end, f"the {what} '{name}' is missing", help_text)
+            reporter.report("P107", end, f"'{name}', the {what}, is missing", help_text)
     if reader.default is None and "default" not in reader.first:
         help_text = "write 'Protect', 'Dismiss', 'Delete' or 'Ignore' alone on a line"
         reporter.report("P107", end, "the default decision is missing", help_text)
-    name = _partition(reader, reporter, partition, end, is_required=require_partition)
+    partition = _partition(reader, reporter, partition, end, is_required=require_partition)
     if reader.default is None or reporter.error_count:
         return None
     return Policy(
-        partition=name,
+        partition=partition,
         targets=tuple(reader.sites["On"]),
         triggers=tuple(reader.sites["When"]),
         stops=tuple(reader.sites["Until"]),
