@@ -7,7 +7,7 @@ from operations.choices import DeletionState, FileOutcome
 
 
 class Deletion(models.Model):
-    """One block replica to be deleted from storage and inventory: a row of the queue, and for ever the record of what became of it."""
+    """One block replica to be deleted from storage and inventory: a row of the queue, then the record of what became of it."""
 
     plan_item = models.OneToOneField("policies.PlanItem", on_delete=models.PROTECT, related_name="deletion")
     plan = models.ForeignKey("policies.Plan", on_delete=models.PROTECT, related_name="deletions")
@@ -85,7 +85,7 @@ class Attempt(models.Model):
     files_absent = models.PositiveIntegerField(default=0)
     files_failed = models.PositiveIntegerField(default=0)
     may_have_deleted = models.BooleanField(
-        default=True, help_text="Whether files may be gone by this attempt; until it is recorded nobody can tell."
+        default=True, help_text="Whether files may be gone after this attempt; until it is recorded nobody can tell."
     )
 
     class Meta:

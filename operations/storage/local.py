@@ -20,10 +20,11 @@ from typing import Protocol
 
 import fsspec
 
+from inventory.selectors.sites import LfnRule
 from operations.choices import FileOutcome
 from operations.constants import MAX_FILES_PER_CALL
 from operations.storage.errors import message_of, outcome_of
-from operations.storage.paths import PathRule, Placement, place
+from operations.storage.paths import Placement, place
 from operations.storage.results import FileResult, refused
 
 logger = logging.getLogger(__name__)
@@ -49,11 +50,11 @@ def _local_files() -> Remover:
 
 @dataclass(frozen=True, slots=True)
 class LocalFolderGateway:
-    """The storage of a site in a local folder. ``root`` is absolute and not ``/``; it may itself be a link, nothing below it may."""
+    """The storage of a site in a local folder: ``root`` is absolute and not ``/``; it may be a link, nothing below it may."""
 
     site_name: str
     root: Path
-    rules: tuple[PathRule, ...] = ()
+    rules: tuple[LfnRule, ...] = ()
     files: Remover = field(default_factory=_local_files)
 
     def delete(self, lfns: Sequence[str], *, should_stop: Callable[[], bool]) -> list[FileResult]:

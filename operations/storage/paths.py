@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
+
+from inventory.selectors.sites import LfnRule
 
 MAX_LFN_LENGTH = 1024
 MAX_PATH_BYTES = 4000
@@ -33,14 +34,6 @@ class BadRules(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class PathRule:
-    """One rule: a pattern that must fit the whole logical name, and the path that it becomes ($1, ${name} = groups)."""
-
-    pattern: str
-    replacement: str
-
-
-@dataclass(frozen=True, slots=True)
 class Placement:
     """Where a logical file lies below its site's root: path components, or the problem because of which it is refused."""
 
@@ -49,34 +42,26 @@ class Placement:
     problem: str = ""
 
 
-def rules_from_json(value: object) -> tuple[PathRule, ...]:
-    """Return the rules that a site keeps as a JSON list of ``{"pattern", "replacement"}``.
+def checked_rules(rules: Sequence[LfnRule]) -> tuple[LfnRule, ...]:
+    """Return the rules of a site, all usable: patterns fit whole names, in replacements $1 and ${name} are groups.
 
-    Raises ``BadRules`` when the value is anything else, or a pattern is no regular expression (RE2 / Rust syntax).
+    Raises ``BadRules`` when a pattern is no regular expression (RE2 / Rust syntax), or there are too many or too long ones.
     """
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        raise BadRules(f"the LFN rules are {type(value).__name__}, expected a list")
-    if len(value) > MAX_RULES:
-        raise BadRules(f"there are {len(value)} LFN rules, at most {MAX_RULES} are taken")
-    return tuple(_rule(number, entry) for number, entry in enumerate(value, start=1))
+    if len(rules) > MAX_RULES:
+        raise BadRules(f"there are {len(rules)} LFN rules, at most {MAX_RULES} are taken")
+    for number, rule in enumerate(rules, start=1):
+        if not isinstance(rule.pattern, str) or not isinstance(rule.replacement, str):
+            raise BadRules(f"LFN rule {number}: pattern and replacement must be text")
+        if not rule.pattern or max(len(rule.pattern), len(rule.replacement)) > MAX_PATTERN_LENGTH:
+            raise BadRules(f"LFN rule {number}: the pattern is empty, or longer than {MAX_PATTERN_LENGTH} characters")
+        try:
+            pl.Series([""]).str.contains(_whole(rule.pattern))
+        except pl.exceptions.ComputeError as error:
+            raise BadRules(f"LFN rule {number}: {rule.pattern!r} is not a regular expression") from error
+    return tuple(rules)
 
 
-def _rule(number: int, entry: Any) -> PathRule:
-    if not isinstance(entry, Mapping) or set(entry) != {"pattern", "replacement"}:
-        raise BadRules(f'LFN rule {number} is not of the form {{"pattern": ..., "replacement": ...}}')
-    pattern, replacement = entry["pattern"], entry["replacement"]
-    if not isinstance(pattern, str) or not isinstance(replacement, str):
-        raise BadRules(f"LFN rule {number}: pattern and replacement must be text")
-    if not pattern or max(len(pattern), len(replacement)) > MAX_PATTERN_LENGTH:
-        raise BadRules(f"LFN rule {number}: the pattern is empty, or longer than {MAX_PATTERN_LENGTH} characters")
-    try:
-        pl.Series([""]).str.contains(_whole(pattern))
-    except pl.exceptions.ComputeError as error:
-        raise BadRules(f"LFN rule {number}: {pattern!r} is not a regular expression") from error
-    return PathRule(pattern, replacement)
-
-
-def place(lfns: Sequence[str], rules: Sequence[PathRule]) -> list[Placement]:
+def place(lfns: Sequence[str], rules: Sequence[LfnRule]) -> list[Placement]:
     """Return where each file lies, in the order given. Two names that lead to one path are both refused."""
     paths = _apply(lfns, rules)
     placements = [_placement(lfn, path) for lfn, path in zip(lfns, paths, strict=True)]
@@ -84,15 +69,11 @@ def place(lfns: Sequence[str], rules: Sequence[PathRule]) -> list[Placement]:
     for placement in placements:
         if not placement.problem:
             seen[placement.parts] = seen.get(placement.parts, 0) + 1
-    return [
-        Placement(p.lfn, problem="the LFN rules lead from several files to this path")
-        if not p.problem and seen[p.parts] > 1
-        else p
-        for p in placements
-    ]
+    clash = "the LFN rules lead from several files to this path"
+    return [Placement(p.lfn, problem=clash) if not p.problem and seen[p.parts] > 1 else p for p in placements]
 
 
-def _apply(lfns: Sequence[str], rules: Sequence[PathRule]) -> list[str | None]:
+def _apply(lfns: Sequence[str], rules: Sequence[LfnRule]) -> list[str | None]:
     """Return the path that the first fitting rule makes of each name, None where none fits; without rules the name itself."""
     if not rules:
         return list(lfns)

@@ -1,0 +1,44 @@
+"""What operations refuse, each with a code and a message that says what to do.
+
+::
+
+    OperationsError
+    +-- NotFoundError            the named deletion or plan does not exist
+    +-- InvalidTransitionError   the state does not allow the act: dropping what is done, resuming what is not paused
+    +-- PlanAlteredError         the items of a plan are not those that its digest was taken of
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class OperationsError(Exception):
+    """A refusal with a stable ``code``; the text says what was found, what was expected and what to do."""
+
+    code: ClassVar[str] = "operations_error"
+
+
+class NotFoundError(OperationsError):
+    """The named thing does not exist."""
+
+    code = "not_found"
+
+
+class InvalidTransitionError(OperationsError):
+    """The state does not allow the act."""
+
+    code = "invalid_transition"
+
+
+class PlanAlteredError(OperationsError):
+    """A plan no longer matches its digest: nothing of it is ever carried out."""
+
+    code = "plan_altered"
+
+    def __init__(self, plan_id: int) -> None:
+        super().__init__(
+            f"the items of plan {plan_id} are not those that were frozen (the digest differs): nothing of it is deleted; "
+            "discard the plan and find out who changed the table of plan items"
+        )
+        self.plan_id = plan_id

@@ -1,0 +1,32 @@
+"""What operations do when others say something: a released plan wakes the queue."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery.exceptions import OperationalError
+from django.db.models.signals import post_migrate
+from django.dispatch import receiver
+
+from operations.services.schedule import schedule_ensure
+from operations.tasks import enqueue
+from policies.signals import plan_released
+
+logger = logging.getLogger(__name__)
+
+
+@receiver(plan_released, dispatch_uid="operations.enqueue_released_plan")
+def enqueue_released_plan(sender: object, *, plan_id: int, **kwargs: Any) -> None:
+    """Send the plan to a worker. Runs after commit; if the broker is down the sweeper finds the plan later."""
+    try:
+        enqueue.delay(plan_id)
+    except (OperationalError, OSError) as error:
+        logger.warning("no wake-up for plan %s, the sweeper will find it: %s", plan_id, error, extra={"plan_id": plan_id})
+
+
+@receiver(post_migrate, dispatch_uid="operations.ensure_schedule")
+def ensure_schedule(sender: Any, *, using: str = "default", **kwargs: Any) -> None:
+    """Make the rows of the periodic tasks once the tables are there."""
+    if getattr(sender, "label", "") == "operations":
+        schedule_ensure(using=using)

@@ -1,0 +1,54 @@
+"""Whether deletions are stopped everywhere, by whom and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+
+from operations.constants import PAUSE_FILE_NAME
+from operations.models import PauseSwitch
+
+
+@dataclass(frozen=True, slots=True)
+class PauseState:
+    """The switch in the database, and the file on this host; either stops the workers (the file those of its host)."""
+
+    is_switched: bool
+    is_file_present: bool
+    changed_at: datetime | None
+    changed_by: str
+    reason: str
+
+    @property
+    def is_paused(self) -> bool:
+        """Tell whether deletions are stopped here."""
+        return self.is_switched or self.is_file_present
+
+
+def pause_file() -> Path:
+    """Return the path of the file whose presence stops the workers of this host."""
+    return Path(settings.VAR_DIR) / PAUSE_FILE_NAME
+
+
+def pause_state() -> PauseState:
+    """Return the pause state, read fresh. Raises ``OSError`` if the folder of the pause file cannot be looked into."""
+    switch = PauseSwitch.objects.filter(pk=1).first()
+    return PauseState(
+        is_switched=switch is not None and switch.is_paused,
+        is_file_present=_is_present(pause_file()),
+        changed_at=switch.changed_at if switch is not None else None,
+        changed_by=switch.changed_by_name if switch is not None else "",
+        reason=switch.reason if switch is not None else "",
+    )
+
+
+def _is_present(path: Path) -> bool:
+    """Tell whether anything has this name, a dangling link too; a folder that may not be read is an error, not an absence."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True

@@ -1,0 +1,190 @@
+"""Claim: take a batch of deletions of one site under a lease, after a last look at each. A short transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from django.db import connection, transaction
+from django.db.models import Q
+
+from inventory.choices import SiteStatus
+from inventory.selectors.replicas import FileRow
+from inventory.selectors.sites import SiteStorage, site_storage
+from inventory.services.audit import Actor, audit_record
+from operations.choices import DeletionState
+from operations.constants import CLAIM_ADVISORY_LOCK
+from operations.models import Attempt, Deletion, SiteHealth
+from operations.selectors.pausing import pause_state
+from operations.services.audit_details import reason_counts
+from operations.services.limits import QueueLimits
+from operations.services.recheck import recheck
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedDeletion:
+    """One block replica that the holder of the lease may delete, with the files to delete at the site."""
+
+    deletion_id: int
+    plan_id: int
+    attempt_number: int
+    block_replica_key: int
+    files: tuple[FileRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A lease on deletions of one site. ``lease_until``: what holds unless the worker extends it."""
+
+    token: UUID
+    worker: str
+    site: SiteStorage
+    items: tuple[ClaimedDeletion, ...]
+    lease_until: datetime
+
+
+def claim(*, worker: str, now: datetime, limits: QueueLimits, after_site: str = "") -> Claim | None:
+    """Take the next batch, going round the sites by name from the one after *after_site*; None if nothing can be done now.
+
+    Sites that are paused, not ready, backing off or busy with as many batches as they take keep their queue. What the
+    re-check finds drops out on the way, in the same transaction as the batch is taken in.
+    """
+    if pause_state().is_paused:
+        return None
+    names = sites_with_queue()
+    sites = site_storage(names)
+    ordered = [name for name in names if name > after_site] + [name for name in names if name <= after_site]
+    for name in ordered:
+        site = sites.get(name)
+        if site is None or site.is_paused or site.status != SiteStatus.READY:
+            continue
+        taken = _claim_at(site, worker=worker, now=now, limits=limits)
+        if taken is not None:
+            return taken
+    return None
+
+
+def sites_with_queue() -> list[str]:
+    """Return the sites for which deletions wait, by name; one look into the index per site, however long the queue is."""
+    names: list[str] = []
+    last = ""
+    while True:
+        waiting = Deletion.objects.filter(state=DeletionState.QUEUED, site_name__gt=last).order_by("site_name")
+        name = waiting.values_list("site_name", flat=True).first()
+        if name is None:
+            return names
+        names.append(name)
+        last = name
+
+
+def _claim_at(site: SiteStorage, *, worker: str, now: datetime, limits: QueueLimits) -> Claim | None:
+    """Take a batch at one site; what drops out makes room for more, until the batch has something or nothing waits."""
+    while True:
+        with transaction.atomic():
+            _take_turn()
+            if not _has_room(site.name, now=now, limits=limits):
+                return None
+            rows = _waiting(site.name, now=now, limits=limits)
+            if not rows:
+                return None
+            checked = recheck(rows, now=now)
+            taken = None
+            if checked.files:
+                going = [row for row in rows if row.pk in checked.files]
+                taken = _lease(site, going, checked.files, worker=worker, now=now, limits=limits)
+            _record_drop_outs(site.name, rows, checked.dropped, DeletionState.DROPPED, now)
+            _record_drop_outs(site.name, rows, checked.failed, DeletionState.FAILED, now)
+        if taken is not None:
+            return taken
+
+
+def _take_turn() -> None:
+    """Wait until no other claim decides. SQLite lets one transaction write at a time anyway."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIM_ADVISORY_LOCK])
+
+
+def _has_room(site_name: str, *, now: datetime, limits: QueueLimits) -> bool:
+    """Tell whether another batch may act at the site now. The site is looked at afresh, under the lock of the claims."""
+    site = site_storage([site_name]).get(site_name)
+    if site is None or site.is_paused or site.status != SiteStatus.READY:
+        return False
+    if SiteHealth.objects.filter(site_name=site_name, back_off_until__gt=now).exists():
+        return False
+    acting = Deletion.objects.filter(state=DeletionState.ACTING, site_name=site_name)
+    return acting.order_by().values("lease_token").distinct().count() < limits.batches_per_site
+
+
+def _waiting(site_name: str, *, now: datetime, limits: QueueLimits) -> list[Deletion]:
+    """Lock and return the oldest deletions that wait at a site, up to the limits of a batch and at least one."""
+    waiting = (
+        Deletion.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
+        .filter(Q(not_before__isnull=True) | Q(not_before__lte=now), state=DeletionState.QUEUED, site_name=site_name)
+        .order_by("pk")[: limits.batch_items]
+    )
+    rows: list[Deletion] = []
+    num_files = 0
+    for row in waiting:
+        num_files += row.num_files
+        if rows and num_files > limits.batch_files:
+            break
+        rows.append(row)
+    return rows
+
+
+def _lease(
+    site: SiteStorage,
+    rows: Sequence[Deletion],
+    files: Mapping[int, tuple[FileRow, ...]],
+    *,
+    worker: str,
+    now: datetime,
+    limits: QueueLimits,
+) -> Claim:
+    token, until = uuid4(), now + limits.lease
+    for row in rows:
+        row.state = DeletionState.ACTING
+        row.lease_token = token
+        row.lease_until = until
+        row.worker = worker[:128]
+        row.num_attempts += 1
+    fields = ["state", "lease_token", "lease_until", "worker", "num_attempts"]
+    Deletion.objects.bulk_update(rows, fields)
+    Attempt.objects.bulk_create(
+        [Attempt(deletion_id=row.pk, number=row.num_attempts, worker=worker[:128], started_at=now) for row in rows]
+    )
+    items = tuple(ClaimedDeletion(row.pk, row.plan_id, row.num_attempts, row.block_replica_key, files[row.pk]) for row in rows)
+    return Claim(token=token, worker=worker, site=site, items=items, lease_until=until)
+
+
+def _record_drop_outs(
+    site_name: str, rows: Iterable[Deletion], reasons: Mapping[int, str], state: DeletionState, now: datetime
+) -> None:
+    """Write down what does not go ahead and why: in the rows, and per plan in the audit trail."""
+    by_plan: dict[int, list[Deletion]] = defaultdict(list)
+    for row in rows:
+        if row.pk in reasons:
+            row.state = state
+            row.reason = reasons[row.pk][:1024]
+            row.not_before = None
+            row.finished_at = now if state == DeletionState.DROPPED else None
+            by_plan[row.plan_id].append(row)
+    for plan_id, some in sorted(by_plan.items()):
+        Deletion.objects.bulk_update(some, ["state", "reason", "not_before", "finished_at"])
+        audit_record(
+            actor=Actor(name="claim"),
+            action="operations.dropped_out" if state == DeletionState.DROPPED else "operations.needs_a_person",
+            subject=f"plan {plan_id} at {site_name}",
+            reason="re-check before deletion",
+            details=reason_counts(row.reason for row in some),
+        )
+        logger.info(
+            "%s of plan %s at %s: %s", state.label, plan_id, site_name, len(some), extra={"plan_id": plan_id, "site": site_name}
+        )

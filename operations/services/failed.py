@@ -1,0 +1,73 @@
+"""What a person does about deletions that failed: try them again, or let them go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils import timezone
+
+from inventory.services.audit import Actor, audit_record
+from operations.choices import DeletionState
+from operations.exceptions import InvalidTransitionError, NotFoundError
+from operations.models import Deletion
+
+
+def deletions_retry(*, deletion_ids: Sequence[int], actor: Actor, reason: str) -> int:
+    """Put failed deletions back into the queue; the re-check before they are acted on is the same as ever. Return how many.
+
+    Raises ``NotFoundError`` for an unknown one, ``InvalidTransitionError`` unless all have failed: then nothing is changed.
+    """
+    with transaction.atomic():
+        rows = _locked_failed(deletion_ids, actor)
+        for row in rows:
+            row.state = DeletionState.QUEUED
+            row.not_before = None
+            row.reason = f"to be tried again, said {actor.name}: {reason}"[:1024]
+        Deletion.objects.bulk_update(rows, ["state", "not_before", "reason"])
+        _audit("operations.deletions_retried", rows, actor, reason)
+    return len(rows)
+
+
+def deletions_drop(*, deletion_ids: Sequence[int], actor: Actor, reason: str) -> int:
+    """Give up failed deletions; inventory and storage stay as they are. Return how many.
+
+    Raises ``NotFoundError`` for an unknown one, ``InvalidTransitionError`` unless all have failed: then nothing is changed.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        rows = _locked_failed(deletion_ids, actor)
+        for row in rows:
+            row.reason = f"given up by {actor.name}: {reason}; it had failed: {row.reason}"[:1024]
+            row.state = DeletionState.DROPPED
+            row.finished_at = now
+        Deletion.objects.bulk_update(rows, ["state", "finished_at", "reason"])
+        _audit("operations.deletions_given_up", rows, actor, reason)
+    return len(rows)
+
+
+def _locked_failed(deletion_ids: Sequence[int], actor: Actor) -> list[Deletion]:
+    wanted = sorted(set(deletion_ids))
+    rows = list(Deletion.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=wanted).order_by("pk"))
+    if actor.user is not None and not (actor.user.is_active and actor.user.has_perm("operations.change_deletion")):  # type: ignore[attr-defined]
+        raise PermissionDenied(f"{actor.name} may not decide on failed deletions: it takes the right operations.change_deletion")
+    missing = set(wanted) - {row.pk for row in rows}
+    if missing:
+        raise NotFoundError(f"there is no deletion {', '.join(str(pk) for pk in sorted(missing)[:10])}")
+    for row in rows:
+        if row.state != DeletionState.FAILED:
+            raise InvalidTransitionError(f"deletion {row.pk} is {row.get_state_display()}: only failed ones wait for a decision")
+    return rows
+
+
+def _audit(action: str, rows: Sequence[Deletion], actor: Actor, reason: str) -> None:
+    if rows:
+        plans = sorted({row.plan_id for row in rows})
+        audit_record(
+            actor=actor,
+            action=action,
+            subject=f"plan {', '.join(str(plan) for plan in plans)}"[:640],
+            reason=reason,
+            details={"deletions": [row.pk for row in rows[:1000]], "number": len(rows)},
+        )

@@ -1,0 +1,69 @@
+"""Stopping and restarting all deletions at once."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils import timezone
+
+from inventory.services.audit import Actor, audit_record
+from operations.exceptions import InvalidTransitionError
+from operations.models import PauseSwitch
+from operations.selectors.pausing import PauseState, pause_file, pause_state
+
+
+def pause_all(*, actor: Actor, reason: str = "") -> PauseState:
+    """Stop every worker before its next call to a storage; pausing what is paused changes nothing, the first reason stays.
+
+    Raises ``PermissionDenied`` for a person without the right ``operations.pause_all``.
+    """
+    with transaction.atomic():
+        switch = _locked_switch()
+        _demand(actor, "operations.pause_all", "pause all deletions")
+        if not switch.is_paused:
+            _turn(switch, is_paused=True, actor=actor, reason=reason)
+            audit_record(actor=actor, action="operations.pause_all", subject="all sites", reason=reason)
+    return pause_state()
+
+
+def resume_all(*, actor: Actor, reason: str) -> PauseState:
+    """Let deletions go on. The file on disk, if there is one, still stops the workers of its host.
+
+    Raises ``PermissionDenied`` for a person without the right ``operations.resume_all`` (it is another than that to pause),
+    ``InvalidTransitionError`` if the switch is not on or no reason is given.
+    """
+    if not reason.strip():
+        raise InvalidTransitionError("say why deletions may go on: resuming needs a reason")
+    with transaction.atomic():
+        switch = _locked_switch()
+        _demand(actor, "operations.resume_all", "let all deletions go on")
+        if not switch.is_paused:
+            hint = f"; the file {pause_file()} stops this host: remove it" if pause_state().is_file_present else ""
+            raise InvalidTransitionError(f"deletions are not paused by the switch: there is nothing to resume{hint}")
+        details = {"paused_at": str(switch.changed_at), "paused_by": switch.changed_by_name, "paused_reason": switch.reason}
+        _turn(switch, is_paused=False, actor=actor, reason=reason)
+        audit_record(actor=actor, action="operations.resume_all", subject="all sites", reason=reason, details=details)
+    return pause_state()
+
+
+def _locked_switch() -> PauseSwitch:
+    switch = PauseSwitch.objects.select_for_update(no_key=True).filter(pk=1).first()
+    if switch is None:
+        PauseSwitch.objects.bulk_create([PauseSwitch(pk=1)], ignore_conflicts=True)
+        switch = PauseSwitch.objects.select_for_update(no_key=True).get(pk=1)
+    return switch
+
+
+def _turn(switch: PauseSwitch, *, is_paused: bool, actor: Actor, reason: str) -> None:
+    switch.is_paused = is_paused
+    switch.changed_at = timezone.now()
+    switch.changed_by_id = actor.user.pk if actor.user is not None else None
+    switch.changed_by_name = actor.name[:150]
+    switch.reason = reason[:512]
+    switch.save(update_fields=["is_paused", "changed_at", "changed_by", "changed_by_name", "reason"])
+
+
+def _demand(actor: Actor, permission: str, what: str) -> None:
+    """Refuse a person without the right; parts of the system and people at the shell of the host are not asked."""
+    if actor.user is not None and not (actor.user.is_active and actor.user.has_perm(permission)):  # type: ignore[attr-defined]
+        raise PermissionDenied(f"{actor.name} may not {what}: it takes the right {permission}")

@@ -1,0 +1,57 @@
+"""The periodic tasks, as rows that the beat reads and people may change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import connections
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodicWork:
+    """A task that beat starts every so many seconds; a message that waits longer than that is thrown away."""
+
+    name: str
+    task: str
+    every_seconds: int
+    description: str
+
+
+PERIODIC_WORK = (
+    PeriodicWork("evaluate due policies", "policies.tasks.evaluate_due_policies", 60, "Starts cycles of policies that are due."),
+    PeriodicWork("sweep", "operations.tasks.sweep", 30, "Takes back leases of dead workers, queues plans, closes plans."),
+    PeriodicWork("work", "operations.tasks.work", 15, "Safety net: deletions go on even if a wake-up was lost."),
+)
+
+
+def schedule_ensure(*, using: str = "default") -> int:
+    """Make the periodic tasks that do not exist; those that do stay as people have set them. Return how many were made.
+
+    To stop one, disable it: a row that is removed comes back with the next ``migrate``.
+    """
+    if PeriodicTask._meta.db_table not in connections[using].introspection.table_names():
+        return 0  # migrate was told to stop before that app: the next run makes them
+    made = 0
+    for entry in PERIODIC_WORK:
+        if PeriodicTask.objects.using(using).filter(name=entry.name).exists():
+            continue
+        interval, _ = IntervalSchedule.objects.using(using).get_or_create(
+            every=entry.every_seconds, period=IntervalSchedule.SECONDS
+        )
+        PeriodicTask.objects.using(using).create(
+            name=entry.name,
+            task=entry.task,
+            interval=interval,
+            expire_seconds=entry.every_seconds,
+            description=entry.description,
+        )
+        made += 1
+    return made
+
+
+def _interval(seconds: int, using: str) -> IntervalSchedule:
+    """Return an interval of so many seconds; nothing keeps people from having made several, any of them will do."""
+    intervals = IntervalSchedule.objects.using(using)
+    wanted = {"every": seconds, "period": IntervalSchedule.SECONDS}
+    return intervals.filter(**wanted).order_by("pk").first() or intervals.create(**wanted)

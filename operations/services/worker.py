@@ -1,0 +1,76 @@
+"""The loop of a worker: claim, act, record, until nothing can be done now or its time is over."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from threading import get_ident
+
+from django.utils import timezone
+
+from inventory.selectors.sites import SiteStorage
+from operations.services.act import Clock, act
+from operations.services.claim import claim, sites_with_queue
+from operations.services.limits import QueueLimits, limits_from_settings
+from operations.services.record import record
+from operations.storage import Gateway, gateway_for
+
+GatewayFactory = Callable[[SiteStorage], Gateway]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSummary:
+    """What a worker got done. ``states``: into which state deletions went; ``is_time_over``: there may be more to do now."""
+
+    num_batches: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    num_lost: int = 0
+    is_time_over: bool = False
+
+
+def real_gateway(site: SiteStorage) -> Gateway:
+    """Return the way to the real storage of a site."""
+    return gateway_for(site_name=site.name, endpoint_url=site.endpoint_url, lfn_rules=site.lfn_rules)
+
+
+def worker_name() -> str:
+    """Return a name that tells host, process and thread."""
+    return f"{socket.gethostname()[:80]}:{os.getpid()}:{get_ident() & 0xFFFF}"
+
+
+def work(
+    *,
+    worker: str,
+    budget: timedelta | None = None,
+    clock: Clock = timezone.now,
+    gateway: GatewayFactory = real_gateway,
+    limits: QueueLimits | None = None,
+    rng: Random | None = None,
+) -> WorkSummary:
+    """Claim, act and record until nothing can be done now, or until *budget* is used up (a batch that was begun is finished).
+
+    Starts at a site of its own choice, so that workers spread. Whatever instant it is killed at, the work can be done again.
+    """
+    limits = limits or limits_from_settings()
+    rng = rng or Random()  # noqa: S311 - spreads load, keeps no secret
+    until = clock() + budget if budget is not None else None
+    states: Counter[str] = Counter()
+    num_batches = num_lost = 0
+    names = sites_with_queue()
+    last_site = rng.choice(names) if names else ""
+    while until is None or clock() < until:
+        taken = claim(worker=worker, now=clock(), limits=limits, after_site=last_site)
+        if taken is None:
+            return WorkSummary(num_batches, states, num_lost)
+        last_site = taken.site.name
+        acted = act(taken, gateway=gateway(taken.site), clock=clock, limits=limits)
+        recorded = record(acted, now=clock(), limits=limits, rng=rng)
+        num_batches += 1
+        states += recorded.states
+        num_lost += recorded.num_lost
+    return WorkSummary(num_batches, states, num_lost, is_time_over=True)

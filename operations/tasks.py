@@ -1,0 +1,41 @@
+"""Celery's side of the pipeline: each task fetches its settings and calls a service. A lost message loses nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from random import Random
+
+from celery import shared_task
+from django.utils import timezone
+
+from operations.services.limits import limits_from_settings
+from operations.services.queue import plan_enqueue
+from operations.services.sweep import sweep as sweep_all
+from operations.services.worker import work as work_on
+from operations.services.worker import worker_name
+
+#: How long one task works before it makes room for others on the same worker.
+WORK_BUDGET = timedelta(seconds=20)
+
+
+@shared_task(name="operations.tasks.enqueue")
+def enqueue(plan_id: int) -> None:
+    """Put a released plan into the queue and wake a worker."""
+    plan_enqueue(plan_id, now=timezone.now())
+    work.delay()
+
+
+@shared_task(name="operations.tasks.work")
+def work() -> None:
+    """Delete what waits, for a while; if the time was too short, ask for another turn."""
+    if work_on(worker=worker_name(), budget=WORK_BUDGET).is_time_over:
+        work.delay()
+
+
+@shared_task(name="operations.tasks.sweep")
+def sweep() -> None:
+    """Set right what crashes and lost messages left behind, and wake a worker if that made work."""
+    rng = Random()  # noqa: S311 - spreads retries, keeps no secret
+    swept = sweep_all(now=timezone.now(), limits=limits_from_settings(), rng=rng)
+    if swept.num_leases or swept.plans_enqueued:
+        work.delay()
