@@ -27,10 +27,10 @@ class Account:
 
 
 ACCOUNTS = (
-    Account(OPERATOR, "operators", "writes policies, sets quotas, pauses"),
-    Account("physics", "coordinators", "coordinator of physics"),
-    Account("computing", "coordinators", "coordinator of computing"),
-    Account("reader", "readers", "sees everything, changes nothing"),
+    Account(OPERATOR, "Operators", "writes policies, sets quotas, pauses and resumes"),
+    Account("physics", "Physics coordinators", "sees what would be lost, locks datasets, pauses"),
+    Account("computing", "Computing coordinators", "the same, for computing"),
+    Account("reader", "Auditors", "sees everything, changes nothing"),
 )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 #: Everything that a reset removes; what else lies in the folder is not the demo's.
 DATABASE = ("dynamo.sqlite3", "dynamo.sqlite3-shm", "dynamo.sqlite3-wal")
-OWN = (*DATABASE, "broker", "demo", "files", "log", "secret_key", "static", "storage")
+OWN = (*DATABASE, "broker", "demo", "files", "log", "pause_all", "secret_key", "static", "storage")
 
 
 class DemoError(Exception):
