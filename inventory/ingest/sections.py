@@ -45,3 +45,8 @@ def register_section(name: str, handler: SectionHandler) -> None:
 def section_handler(name: str) -> SectionHandler | None:
     """Return who takes section *name*, None if nobody does."""
     return _handlers.get(name)
+
+
+def registered_sections() -> frozenset[str]:
+    """Return the sections that other applications take."""
+    return frozenset(_handlers)

@@ -1,0 +1,225 @@
+"""Documents read record by record in bounded memory: JSON lines or one JSON object, plain, ``.gz`` or ``.xz``.
+
+JSON lines: each line is an object with any of the sections; a line that cannot be read is one bad record, the rest goes on.
+One object (or several on end): its large arrays are streamed; sections that come before what they depend on wait in a
+temporary file. Here a syntax error ends the reading, because nothing tells where the next record begins.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import IO, Any
+
+import ijson
+import msgspec
+
+from inventory.exceptions import IngestError
+from inventory.ingest.rejects import Problem, closest
+from inventory.ingest.streamed import ObjectStream, Spool
+
+#: Sections in the order in which they build on one another; others come last.
+ORDER = {"meta": 0, "site": 1, "group": 1, "dataset": 2, "datasetreplica": 3, "attrs": 4}
+LAST = 5
+
+#: Largest record, and largest line, that is taken into memory.
+MAX_RECORD_BYTES = 64 * 1024 * 1024
+
+_PEEK_BYTES = 4 * 1024 * 1024
+_GZIP = b"\x1f\x8b"
+_XZ = b"\xfd7zXZ\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One record as it was found: ``number`` of its line or object (from 1), ``path`` in it, JSON text or decoded value.
+
+    ``problem`` is set where the record could not be told from the text; ``body`` is then what there is of it.
+    """
+
+    number: int
+    section: str
+    path: str
+    body: Any
+    problem: Problem | None = None
+
+
+class DocumentReader:
+    """The records of one source, in an order in which each comes after what it builds on within its line or object.
+
+    ``sections`` names the sections seen so far, empty ones too; ``position`` and ``length`` are bytes of the source as it
+    is stored (``length`` None if unknown), for a progress bar. Reading raises ``IngestError`` where it cannot go on.
+    """
+
+    def __init__(self, stream: IO[bytes], *, length: int | None, known_sections: frozenset[str], max_record_bytes: int) -> None:
+        self.sections: set[str] = set()
+        self.length = length
+        self._stored = _Counted(stream)
+        self._known = known_sections | {"meta"}
+        self._max_record_bytes = max_record_bytes
+
+    @property
+    def position(self) -> int:
+        """Return how many bytes of the source were read."""
+        return self._stored.position
+
+    def __iter__(self) -> Iterator[Item]:
+        try:
+            plain = BufferedReader(_decompressed(self._stored), buffer_size=_PEEK_BYTES)  # type: ignore[type-var]  # raw by duck typing
+            yield from self._lines(plain) if _is_lines(plain.peek(_PEEK_BYTES)) else self._objects(plain)
+        except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+            raise IngestError(f"the compressed data are cut off or damaged ({error}): fetch the file again") from error
+
+    def _lines(self, plain: BufferedReader) -> Iterator[Item]:
+        number = 0
+        while line := plain.readline(self._max_record_bytes + 1):
+            number += 1
+            if len(line) > self._max_record_bytes:
+                while not line.endswith(b"\n") and (line := plain.readline(_PEEK_BYTES)):
+                    pass
+                yield Item(number, "", "", None, self._too_large())
+            elif line.strip():
+                yield from self._line(number, line)
+
+    def _line(self, number: int, line: bytes) -> Iterator[Item]:
+        try:
+            document = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            yield Item(number, "", "", line, _unreadable(line, error))
+            return
+        for section in sorted(document, key=lambda name: ORDER.get(name, LAST)):
+            if section not in self._known:
+                yield Item(number, section, section, document[section], self._unknown_section(section))
+                continue
+            self.sections.add(section)
+            if section == "meta":
+                yield Item(number, section, section, document[section])
+                continue
+            try:
+                bodies = msgspec.json.decode(document[section], type=list[msgspec.Raw])
+            except (msgspec.DecodeError, RecursionError) as error:
+                problem = Problem("", "something else", "a list of records", str(error))
+                yield Item(number, section, section, document[section], problem)
+                continue
+            for index, body in enumerate(bodies):
+                yield Item(number, section, f"{section}[{index}]", body)
+
+    def _objects(self, plain: BufferedReader) -> Iterator[Item]:
+        with Spool() as spool:
+            try:
+                for number, section, path, body, problem in ObjectStream(
+                    plain, spool=spool, order=ORDER, last=LAST, max_record_bytes=self._max_record_bytes
+                ):
+                    if section and section not in self._known:
+                        if section not in self.sections:
+                            yield Item(number, section, section, None, self._unknown_section(section))
+                        self.sections.add(section)
+                        continue
+                    if section:
+                        self.sections.add(section)
+                    if problem is not None or path:
+                        yield Item(number, section, path, body, problem)
+            except ijson.JSONError as error:
+                text = str(error).strip().splitlines()[0] if str(error).strip() else "no JSON"
+                raise IngestError(
+                    f"the document is cut off or no JSON, near byte {self.position} of the source: {text}; "
+                    "mend it, or write one object per line, so that bad ones can be skipped"
+                ) from error
+
+    def _unknown_section(self, section: str) -> Problem:
+        known = sorted(self._known)
+        return Problem("", f'a section "{section}"', f"one of {', '.join(known)}", closest(section, known))
+
+    def _too_large(self) -> Problem:
+        limit = f"at most {self._max_record_bytes:,} bytes"
+        return Problem("", "a line that is longer", limit, "write the dataset in several records, each with some of its blocks")
+
+
+@contextmanager
+def open_document(
+    source: str, *, known_sections: frozenset[str], max_record_bytes: int = MAX_RECORD_BYTES
+) -> Iterator[DocumentReader]:
+    """Open a file, or standard input for ``-``; raises ``IngestError`` if it cannot be opened."""
+    if source == "-":
+        yield DocumentReader(sys.stdin.buffer, length=None, known_sections=known_sections, max_record_bytes=max_record_bytes)
+        return
+    path = Path(source)
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise IngestError(f"{source} cannot be opened: {error.strerror}") from error
+    with stream:
+        length = path.stat().st_size
+        yield DocumentReader(stream, length=length, known_sections=known_sections, max_record_bytes=max_record_bytes)
+
+
+class _Counted:
+    """A stream that knows how much of it was read; buffered, so that its first bytes can be looked at."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream if isinstance(stream, BufferedReader) else BufferedReader(stream)  # type: ignore[type-var]  # as above
+        self.position = 0
+
+    def start(self) -> bytes:
+        return self._stream.peek(6)[:6]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._stream.readinto(buffer)
+        self.position += count
+        return count
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self.position += len(data)
+        return data
+
+    closed = False
+    writable = seekable = lambda self: False
+
+    def close(self) -> None:
+        """Leave the stream to whoever opened it."""
+
+    def flush(self) -> None:
+        """Nothing is written."""
+
+
+def _decompressed(stored: _Counted) -> Any:
+    start = stored.start()
+    if start.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=stored, mode="rb")  # type: ignore[arg-type]  # reads only
+    if start.startswith(_XZ):
+        return lzma.LZMAFile(stored, mode="rb")  # type: ignore[arg-type]  # reads only
+    return stored
+
+
+def _is_lines(start: bytes) -> bool:
+    """Tell whether the text is JSON lines: its first line is a whole value, or its second one begins an object, too."""
+    first, newline, rest = start.lstrip().partition(b"\n")
+    if not newline and len(start) >= _PEEK_BYTES:
+        return False
+    try:
+        msgspec.json.decode(first, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return rest.startswith(b"{")
+    return True
+
+
+def _unreadable(line: bytes, error: Exception) -> Problem:
+    try:
+        line.decode()
+    except UnicodeDecodeError as wrong:
+        found = f"invalid UTF-8 (byte 0x{line[wrong.start]:02x} at position {wrong.start} of the line)"
+        return Problem("", found, "text in UTF-8", "convert the file, for instance with iconv")
+    if isinstance(error, msgspec.ValidationError):
+        return Problem("", "something else", "a JSON object with sections", str(error))
+    return Problem("", "text that is cut off or no JSON", "one JSON object per line", str(error))

@@ -1,0 +1,209 @@
+"""Sections ``attrs``: usage facts, locks and enforced replicas of datasets; all of them together are one complete feed.
+
+A feed is the facts as they were at one moment. What a newer feed does not name is unknown no longer: it is 0, never or
+no, so what older feeds said is cleared. Documents with the same moment belong to one feed and add to one another;
+a document older than the feed that is there changes no fact.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from enum import Enum, auto
+from itertools import islice
+from typing import Any
+
+from msgspec import UNSET
+
+from inventory.choices import FactFeedName
+from inventory.ingest.batch import Batch
+from inventory.ingest.records import AttrsRecord, moment
+from inventory.ingest.rejects import BadRecord, Problem, shown
+from inventory.ingest.replicas import known_dataset
+from inventory.ingest.rows import Counts
+from inventory.ingest.writing import Upsert
+from inventory.models import DatasetFacts, EnforcedReplica, FactFeed, Lock
+
+#: column of DatasetFacts -> field of the record, feed that measures it
+_COLUMNS = {
+    "num_accesses": ("num_access", FactFeedName.POPULARITY),
+    "last_access_at": ("last_access", FactFeedName.POPULARITY),
+    "usage_rank": ("usage_rank", FactFeedName.POPULARITY),
+    "demand_rank": ("demand_rank", FactFeedName.POPULARITY),
+    "tape_copy_requested": ("tape_copy_requested", FactFeedName.TAPE_REQUESTS),
+    "unhandled_copy_exists": ("unhandled_copy_exists", FactFeedName.UNHANDLED_COPIES),
+    "unknown_in_all_dbs": ("unknown_in_all_dbs", FactFeedName.GLOBAL_CATALOGUES),
+    "on_protected_site": ("on_protected_site", FactFeedName.PROTECTED_SITES),
+    "is_latest_production_release": ("latest_production_release", FactFeedName.RELEASES),
+}
+_FACTS = Upsert(DatasetFacts, ("dataset_id", *_COLUMNS), ("dataset_id",), tuple(_COLUMNS))
+_ENFORCED = Upsert(EnforcedReplica, ("dataset_replica_id",), ("dataset_replica_id",), ())
+_KEYS_PER_QUERY = 5000
+_INJECTED = "inject"
+
+
+class FeedAge(Enum):
+    """How the document's feed compares with the one that is there."""
+
+    NEWER = auto()
+    SAME = auto()
+    OLDER = auto()
+
+
+class Facts:
+    """The facts of one document: takes them batch by batch, then clears what a newer feed no longer names."""
+
+    def __init__(self, counts: Counts, *, source: str) -> None:
+        self._counts = counts
+        self._source = source[: FactFeed._meta.get_field("source").max_length]
+        self._ages: dict[str, FeedAge] = {}
+        self._named = array("q")
+        self._enforced = array("q")
+        self._owner = _INJECTED
+
+    @property
+    def older_feeds(self) -> list[str]:
+        """Return the feeds of which the inventory has newer facts than this document."""
+        return sorted(name for name, age in self._ages.items() if age is FeedAge.OLDER)
+
+    def begin(self, measured_at: datetime) -> None:
+        """Compare the document's moment with the feeds; called before the first record is taken, once."""
+        known = dict(FactFeed.objects.order_by("name").values_list("name", "measured_at"))
+        for name in FactFeedName.values:
+            before = known.get(name)
+            newer = before is None or measured_at > before
+            self._ages[name] = FeedAge.NEWER if newer else FeedAge.SAME if measured_at == before else FeedAge.OLDER
+
+    def check(self, batch: Batch, record: AttrsRecord) -> None:
+        """Hand the record to the batch; raises ``BadRecord`` if it names what is not there."""
+        problems: list[Problem] = []
+        known_dataset(batch, record.dataset, problems)
+        if record.locked_blocks is not UNSET:
+            for site, blocks in record.locked_blocks.items():
+                batch.places.site_id(site, f"locked_blocks.{site}", problems)
+                for index, block in enumerate(blocks or ()):
+                    if (record.dataset, block) not in batch.blocks:
+                        path = f"locked_blocks.{site}[{index}]"
+                        problems.append(Problem(path, shown(block), f"a block of {record.dataset}"))
+        if record.enforcer_protected_replicas is not UNSET:
+            for index, site in enumerate(record.enforcer_protected_replicas):
+                path = f"enforcer_protected_replicas[{index}]"
+                site_id = batch.places.site_id(site, path, problems)
+                if site_id and (record.dataset, site_id) not in batch.replicas:
+                    problems.append(Problem(path, shown(site), "a site that has a replica of the dataset"))
+        if problems:
+            raise BadRecord(problems)
+        batch.attrs.append(record)
+
+    def write(self, batch: Batch) -> None:
+        """Write what the batch's records say; its datasets and replicas are in the database by now."""
+        self._write_facts(batch)
+        self._write_locks(batch)
+        if self._ages[FactFeedName.ENFORCER] is not FeedAge.OLDER:
+            self._write_enforced(batch)
+
+    def finish(self, measured_at: datetime) -> None:
+        """Clear what a newer feed does not name, and note when the feeds were measured; never moves a feed backwards."""
+        stale = [name for name, (_, feed) in _COLUMNS.items() if self._ages[feed] is FeedAge.NEWER]
+        if stale:
+            self._clear(stale)
+        if self._ages[FactFeedName.ENFORCER] is FeedAge.NEWER:
+            named = set(self._enforced)
+            for some in _chunks(EnforcedReplica.objects.order_by("pk").values_list("pk", flat=True).iterator(chunk_size=5000)):
+                gone = [pk for pk in some if pk not in named]
+                EnforcedReplica.objects.filter(pk__in=gone).delete()
+                self._counts.add("enforced replicas", "removed", len(gone))
+        for name, age in self._ages.items():
+            if age is FeedAge.NEWER:
+                FactFeed.objects.update_or_create(name=name, defaults={"measured_at": measured_at, "source": self._source})
+
+    def _write_facts(self, batch: Batch) -> None:
+        named = [(record, batch.datasets[record.dataset].pk) for record in batch.attrs]
+        self._named.extend(pk for _, pk in named if pk is not None)
+        present: dict[int, tuple[Any, ...]] = {}
+        for some in _chunks(pk for _, pk in named):
+            present.update((row[0], row[1:]) for row in DatasetFacts.objects.filter(pk__in=some).values_list("pk", *_COLUMNS))
+        rows = []
+        for record, pk in named:
+            before = present.get(pk) if pk is not None else None
+            values = self._values(record, before)
+            if values != before:
+                rows.append((pk, *values))
+            self._counts.add("facts", "created" if before is None else "changed" if values != before else "unchanged")
+        _FACTS.write(rows)
+
+    def _values(self, record: AttrsRecord, before: tuple[Any, ...] | None) -> tuple[Any, ...]:
+        values = []
+        for place, (column, (name, feed)) in enumerate(_COLUMNS.items()):
+            old = before[place] if before is not None else None
+            given = getattr(record, name)
+            if self._ages[feed] is FeedAge.OLDER or (given is UNSET and self._ages[feed] is FeedAge.SAME):
+                values.append(old)
+            elif given is UNSET or given is None:
+                values.append(None)
+            else:
+                values.append(moment(given) if column == "last_access_at" else given)
+        return tuple(values)
+
+    def _write_locks(self, batch: Batch) -> None:
+        """Replace the injected locks of the datasets whose records have ``locked_blocks``; all other locks stay."""
+        wanted = {r.dataset: set(_patterns(r)) for r in batch.attrs if r.locked_blocks is not UNSET}
+        present: dict[str, dict[tuple[str, str], int]] = {name: {} for name in wanted}
+        for some in _chunks(sorted(wanted)):
+            locks = Lock.objects.filter(
+                dataset_pattern__in=some, source=_INJECTED, released_at__isnull=True, expires_at__isnull=True
+            )
+            for pk, name, site, block in locks.order_by("pk").values_list(
+                "pk", "dataset_pattern", "site_pattern", "block_pattern"
+            ):
+                present[name][site, block] = pk
+        new = [(name, site, block) for name, pairs in wanted.items() for site, block in sorted(pairs - present[name].keys())]
+        gone = [pk for name, pairs in wanted.items() for pair, pk in present[name].items() if pair not in pairs]
+        Lock.objects.bulk_create(
+            [
+                Lock(dataset_pattern=name, block_pattern=block, site_pattern=site, owner=self._owner, source=_INJECTED)
+                for name, site, block in new
+            ],
+            batch_size=1000,
+        )
+        for some in _chunks(gone):
+            Lock.objects.filter(pk__in=some).update(released_at=batch.now)
+        self._counts.add("locks", "created", len(new))
+        self._counts.add("locks", "removed", len(gone))
+        self._counts.add("locks", "unchanged", sum(map(len, present.values())) - len(gone))
+
+    def _write_enforced(self, batch: Batch) -> None:
+        wanted = []
+        for record in batch.attrs:
+            if record.enforcer_protected_replicas is not UNSET:
+                for site in record.enforcer_protected_replicas:
+                    wanted.append(batch.replicas[record.dataset, batch.places.site_id(site, "", [])].pk)
+        present: set[int] = set()
+        for some in _chunks(wanted):
+            present.update(EnforcedReplica.objects.filter(pk__in=some).values_list("pk", flat=True))
+        new = sorted({pk for pk in wanted if pk is not None} - present)
+        _ENFORCED.write([(pk,) for pk in new])
+        self._enforced.extend(pk for pk in wanted if pk is not None)
+        self._counts.add("enforced replicas", "created", len(new))
+        self._counts.add("enforced replicas", "unchanged", len(present))
+
+    def _clear(self, columns: Sequence[str]) -> None:
+        """Clear the facts of datasets that the feed does not name; their rows stay, without values."""
+        named = set(self._named)
+        keys = DatasetFacts.objects.order_by("pk").values_list("pk", *columns).iterator(chunk_size=5000)
+        for some in _chunks(pk for pk, *values in keys if pk not in named and any(value is not None for value in values)):
+            DatasetFacts.objects.filter(pk__in=some).update(**dict.fromkeys(columns))
+            self._counts.add("facts", "changed", len(some))
+
+
+def _patterns(record: AttrsRecord) -> Iterator[tuple[str, str]]:
+    assert record.locked_blocks is not UNSET
+    for site, blocks in record.locked_blocks.items():
+        yield from ((site, block) for block in (["*"] if blocks is None else blocks))
+
+
+def _chunks(values: Any) -> Iterator[list[Any]]:
+    rest = iter(values)
+    while some := list(islice(rest, _KEYS_PER_QUERY)):
+        yield some

@@ -1,0 +1,128 @@
+"""Sites and groups: few enough to be known all at once, and written one by one so that their history is kept."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from msgspec import UNSET, UnsetType
+
+from inventory.choices import OwnershipLevel, SiteStatus, StorageType
+from inventory.ingest.names import name_problem
+from inventory.ingest.records import GroupRecord, SiteRecord
+from inventory.ingest.rejects import BadRecord, Problem, closest, shown
+from inventory.ingest.rows import Counts
+from inventory.models import Group, Site
+
+_FIELDS = ("host", "storage_type", "status", "endpoint_url", "lfn_rules")
+
+
+class Places:
+    """All sites and groups by name; those that a document brings are written at once."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+        self._sites = {site.name: site for site in Site.objects.order_by("name")}
+        self._groups = {group.name: group for group in Group.objects.order_by("name")}
+
+    def site_id(self, name: str, path: str, problems: list[Problem]) -> int:
+        """Return the key of the site; adds a problem (and returns 0) if there is none of that name."""
+        if name in self._sites:
+            return self._sites[name].pk
+        problems.append(Problem(path, shown(name), "the name of a site", closest(name, self._sites) or "inject the site first"))
+        return 0
+
+    def group_id(self, name: str | UnsetType | None, path: str, problems: list[Problem]) -> int | None:
+        """Return the key of the group, None for nobody; adds a problem (and returns 0) if there is none of that name."""
+        if name is None or name is UNSET:
+            return None
+        assert isinstance(name, str)
+        if name in self._groups:
+            return self._groups[name].pk
+        hint = closest(name, self._groups) or "inject the group first; null is nobody"
+        problems.append(Problem(path, shown(name), "the name of a group", hint))
+        return 0
+
+    def take_site(self, record: SiteRecord) -> None:
+        """Create the site, or change the fields that are given. Raises ``BadRecord``."""
+        problems: list[Problem] = []
+        given = {
+            "host": record.host,
+            "storage_type": _word(StorageType, record.storage_type, "storage_type", problems),
+            "status": _word(SiteStatus, record.status, "status", problems),
+            "endpoint_url": _endpoint(record, problems),
+            "lfn_rules": _lfn_rules(record, problems),
+        }
+        for field in ("host", "endpoint_url"):
+            if isinstance(given[field], str) and given[field] and not str(given[field]).isprintable():
+                problems.append(Problem(field, shown(given[field]), "printable characters"))
+        site = self._sites.get(record.name)
+        if site is None and (wrong := name_problem(record.name, "name")):
+            problems.append(wrong)
+        if problems:
+            raise BadRecord(problems)
+        wanted = {name: value for name, value in given.items() if value is not UNSET}
+        if site is None:
+            self._sites[record.name] = Site.objects.create(name=record.name, **wanted)
+            self._counts.add("sites", "created")
+            return
+        changed = [name for name, value in wanted.items() if getattr(site, name) != value]
+        for name in changed:
+            setattr(site, name, wanted[name])
+        if changed:
+            site.save(update_fields=changed)
+        self._counts.add("sites", "changed" if changed else "unchanged")
+
+    def take_group(self, record: GroupRecord) -> None:
+        """Create the group, or change its level of ownership if that is given. Raises ``BadRecord``."""
+        problems: list[Problem] = []
+        level = _word(OwnershipLevel, record.olevel, "olevel", problems)
+        group = self._groups.get(record.name)
+        if group is None and (wrong := name_problem(record.name, "name")):
+            problems.append(wrong)
+        if record.name == "None":
+            problems.append(Problem("name", '"None"', "another name", "None is how policies call nobody; use null for that"))
+        if problems:
+            raise BadRecord(problems)
+        if group is None:
+            given = {} if level is UNSET else {"ownership_level": level}
+            self._groups[record.name] = Group.objects.create(name=record.name, **given)
+            self._counts.add("groups", "created")
+        elif level is not UNSET and group.ownership_level != level:
+            group.ownership_level = str(level)
+            group.save(update_fields=["ownership_level"])
+            self._counts.add("groups", "changed")
+        else:
+            self._counts.add("groups", "unchanged")
+
+
+def _word(choices: type[StrEnum] | type, word: str | UnsetType, path: str, problems: list[Problem]) -> str | UnsetType:
+    """Return the stored form of an enum word, which documents write in lower case; adds a problem for an unknown one."""
+    if word is UNSET:
+        return UNSET
+    assert isinstance(word, str)
+    if word.upper() in choices.values:  # type: ignore[union-attr]  # TextChoices
+        return word.upper()
+    known = [value.lower() for value in choices.values]  # type: ignore[union-attr]  # TextChoices
+    problems.append(Problem(path, shown(word), f"one of {', '.join(known)}", closest(word.lower(), known)))
+    return UNSET
+
+
+def _endpoint(record: SiteRecord, problems: list[Problem]) -> str | UnsetType:
+    if record.endpoint is UNSET:
+        return record.backend
+    if record.backend is not UNSET and record.backend != record.endpoint:
+        problems.append(Problem("endpoint", shown(record.endpoint), "the same as backend", "give one of the two"))
+    return record.endpoint
+
+
+def _lfn_rules(record: SiteRecord, problems: list[Problem]) -> list[dict[str, str]] | UnsetType:
+    if record.lfn_rules is UNSET:
+        return UNSET
+    assert isinstance(record.lfn_rules, list)
+    for index, rule in enumerate(record.lfn_rules):
+        try:
+            re.compile(rule.pattern)
+        except re.error as error:
+            problems.append(Problem(f"lfn_rules[{index}].pattern", shown(rule.pattern), "a regular expression", str(error)))
+    return [{"pattern": rule.pattern, "replacement": rule.replacement} for rule in record.lfn_rules]

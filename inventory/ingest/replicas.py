@@ -1,0 +1,153 @@
+"""Records of dataset replicas, with their block replicas: checked as a whole against what is there, then taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec import UNSET, UnsetType
+
+from inventory.ingest.batch import Batch
+from inventory.ingest.records import BlockReplicaRecord, DatasetReplicaRecord, moment
+from inventory.ingest.rejects import BadRecord, Problem, shown
+from inventory.ingest.rows import BlockReplicaRow, BlockRow, DatasetRow, FileRow, ReplicaRow
+
+
+@dataclass(slots=True)
+class _Part:
+    """What a block replica record comes to; ``present`` is None where the record does not say which files are there."""
+
+    record: BlockReplicaRecord
+    block: BlockRow
+    group_id: int | UnsetType | None
+    size_bytes: int
+    num_files: int
+    present: list[FileRow] | None
+
+
+def known_dataset(batch: Batch, name: str, problems: list[Problem]) -> DatasetRow | None:
+    """Return the dataset; adds a problem if there is none of that name."""
+    row = batch.datasets.get(name)
+    if row is None:
+        number = batch.rejected_datasets.get(name)
+        hint = "inject the dataset first" if number is None else f"its own record, number {number}, was rejected"
+        problems.append(Problem("dataset", shown(name), "the name of a dataset", hint))
+    return row
+
+
+def take_replica(batch: Batch, record: DatasetReplicaRecord) -> None:
+    """Create the dataset replica or extend it: fields that are given are set, block replicas are added or changed.
+
+    Raises ``BadRecord`` with all that is wrong; then nothing of the record is taken.
+    """
+    problems: list[Problem] = []
+    dataset = known_dataset(batch, record.dataset, problems)
+    site_id = batch.places.site_id(record.site, "site", problems)
+    group_id: int | UnsetType | None = UNSET
+    if record.group is not UNSET:
+        group_id = batch.places.group_id(record.group, "group", problems)
+    parts: list[_Part] = []
+    if dataset is not None:
+        parts = _plan_parts(batch, record, group_id, problems)
+    if problems or dataset is None:
+        raise BadRecord(problems)
+
+    row = batch.replicas.get((record.dataset, site_id))
+    if row is None:
+        row = ReplicaRow(None, dataset, site_id, None, False)
+        batch.replicas[record.dataset, site_id] = row
+    row.take("group_id", group_id)
+    row.take("is_growing", record.growing)
+    batch.counts.row("dataset replicas", row)
+    batch.touched_replicas.append(row)
+    for part in parts:
+        _take_part(batch, row, part)
+
+
+def _plan_parts(
+    batch: Batch, record: DatasetReplicaRecord, group_id: int | UnsetType | None, problems: list[Problem]
+) -> list[_Part]:
+    parts: list[_Part] = []
+    seen: set[str] = set()
+    for index, given in enumerate(record.blockreplicas):
+        name = given.block
+        block = batch.blocks.get((record.dataset, name))
+        if block is None:
+            hint = "inject the dataset's record with this block first"
+            problems.append(Problem(f"blockreplicas[{index}].block", shown(name), f"a block of {record.dataset}", hint))
+            continue
+        if name in seen:
+            problems.append(Problem(f"blockreplicas[{index}].block", shown(name), "each block once", "merge the two entries"))
+        seen.add(name)
+        owner = group_id
+        if given.group is not UNSET:
+            owner = batch.places.group_id(given.group, f"blockreplicas[{index}].group", problems)
+        if given.size is UNSET and given.num_files is UNSET and given.files is UNSET:
+            parts.append(_Part(given, block, owner, block.size_bytes, block.num_files, []))
+        else:
+            parts.append(_incomplete(batch, given, block, owner, f"blockreplicas[{index}]", problems))
+    return parts
+
+
+def _incomplete(
+    batch: Batch, given: BlockReplicaRecord, block: BlockRow, owner: int | UnsetType | None, path: str, problems: list[Problem]
+) -> _Part:
+    """Return the part of a record that says how much, or which files, are there; it may turn out complete."""
+    if given.files is not UNSET:
+        return _listed(batch, given, block, owner, path, problems)
+    size_bytes = block.size_bytes if given.size is UNSET else given.size
+    num_files = block.num_files if given.num_files is UNSET else given.num_files
+    if given.size is UNSET or given.num_files is UNSET:
+        missing = "size" if given.size is UNSET else "num_files"
+        help_ = "give both, or neither where the block is complete there"
+        problems.append(Problem(f"{path}.{missing}", "nothing", f"a value for {missing}", help_))
+    for name, value, full in (("size", size_bytes, block.size_bytes), ("num_files", num_files, block.num_files)):
+        if value > full:
+            problems.append(Problem(f"{path}.{name}", str(value), f"at most {full}, that of the block", "inject the block first"))
+    is_complete = (size_bytes, num_files) == (block.size_bytes, block.num_files)
+    return _Part(given, block, owner, size_bytes, num_files, [] if is_complete or num_files == 0 else None)
+
+
+def _listed(
+    batch: Batch, given: BlockReplicaRecord, block: BlockRow, owner: int | UnsetType | None, path: str, problems: list[Problem]
+) -> _Part:
+    present: list[FileRow] = []
+    seen: set[str] = set()
+    assert given.files is not UNSET
+    for index, lfn in enumerate(given.files):
+        file = batch.files.get(lfn)
+        at = f"{path}.files[{index}]"
+        if file is None or (file.block is not block and file.block_pk != block.pk):
+            problems.append(Problem(at, shown(lfn), f"a file of block {block.name}", "inject the block with its files first"))
+        elif lfn in seen:
+            problems.append(Problem(at, shown(lfn), "each file once"))
+        else:
+            present.append(file)
+        seen.add(lfn)
+    size_bytes, num_files = sum(file.size_bytes for file in present), len(present)
+    if len(present) == len(given.files):
+        for name, value, listed in (("size", given.size, size_bytes), ("num_files", given.num_files, num_files)):
+            if value is not UNSET and value != listed:
+                problems.append(Problem(f"{path}.{name}", str(value), f"{listed}, the sum over its files", f"leave {name} out"))
+    is_complete = (size_bytes, num_files) == (block.size_bytes, block.num_files)
+    return _Part(given, block, owner, size_bytes, num_files, [] if is_complete else present)
+
+
+def _take_part(batch: Batch, replica: ReplicaRow, part: _Part) -> None:
+    given, block = part.record, part.block
+    key = (replica.dataset.name, block.name, replica.site_id)
+    row = batch.block_replicas.get(key)
+    last_update = UNSET if given.last_update is UNSET else moment(given.last_update)
+    if row is None:
+        row = BlockReplicaRow(None, replica, block, replica.group_id, part.size_bytes, part.num_files, False, batch.now)
+        batch.block_replicas[key] = row
+    row.present = part.present
+    if (row.size_bytes, row.num_files) != (part.size_bytes, part.num_files):
+        last_update = batch.now if last_update is UNSET else last_update
+        # Other bytes than before, and nobody says of which files: what was recorded is not known to hold any more.
+        row.present = part.present or []
+    row.take("size_bytes", part.size_bytes)
+    row.take("num_files", part.num_files)
+    row.take("group_id", part.group_id)
+    row.take("is_custodial", given.is_custodial)
+    row.take("last_update", last_update)
+    batch.touched_block_replicas.append(row)

@@ -1,0 +1,153 @@
+"""Bring documents into the inventory."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from inventory.exceptions import IngestError
+from inventory.services.audit import Actor
+from inventory.services.injections import BATCH_SIZE, InjectionReport, inject
+from inventory.services.injections import Progress as LoadProgress
+
+_EPILOG = """\
+A document is one JSON object with the sections meta, site, group, dataset, datasetreplica, attrs and sitepartition,
+or one such object per line; plain, .gz or .xz. Each file is taken as a whole or not at all.
+
+examples:
+  inject inventory.jsonl.xz                       a file
+  zcat part*.json.gz | inject -                   standard input
+  inject --dry-run inventory.json                 what would change
+  inject --skip-bad bad.jsonl inventory.jsonl     all but bad records, which go to bad.jsonl; mend it, then: inject bad.jsonl
+
+exit codes: 0 all taken, 1 records were rejected or a file could not be taken, 2 wrong use
+"""
+_COLUMNS = ("created", "changed", "removed", "unchanged")
+
+
+class Command(BaseCommand):
+    """``inject FILE... | -``."""
+
+    help = "Bring documents with sites, datasets, replicas and facts into the inventory."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(
+            prog_name, subcommand, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs
+        )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("files", nargs="+", metavar="FILE", help="a document; - is standard input")
+        parser.add_argument("--skip-bad", metavar="FILE", type=Path, help="leave out bad records and write them to this new file")
+        parser.add_argument("--dry-run", action="store_true", help="tell what would change, and change nothing")
+        parser.add_argument("--now", type=_moment, metavar="TIME", help="time of facts without meta.now (ISO 8601, UTC)")
+        parser.add_argument("--batch-size", type=_positive, default=BATCH_SIZE, metavar="ROWS", help="rows in memory at once")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        files: list[str] = options["files"]
+        if files.count("-") > 1:
+            raise CommandError("standard input (-) can be read only once", returncode=2)
+        missing = [name for name in files if name != "-" and not Path(name).is_file()]
+        if missing:
+            raise CommandError(f"no such file: {', '.join(missing)}", returncode=2)
+        failed = False
+        with ExitStack() as stack:
+            bad_records = None
+            if options["skip_bad"] is not None:
+                try:
+                    bad_records = stack.enter_context(options["skip_bad"].open("xb"))
+                except OSError as error:
+                    message = f"--skip-bad {options['skip_bad']}: {error.strerror}; name a file that does not exist yet"
+                    raise CommandError(message, returncode=2) from error
+            for name in files:
+                report = self._inject(name, bad_records, options)
+                failed = failed or report is None or report.num_rejects > 0
+                if report is not None:
+                    self._show(report, options["skip_bad"])
+        if failed:
+            sys.exit(1)
+
+    def _inject(self, name: str, bad_records: Any, options: dict[str, Any]) -> InjectionReport | None:
+        console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[records]:,} records, {task.fields[rate]:,.0f}/s"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+            task = bar.add_task(name, total=None, records=0, rate=0.0)
+
+            def show(progress: LoadProgress) -> None:
+                elapsed = bar.tasks[0].elapsed or 0.0
+                rate = progress.num_records / elapsed if elapsed else 0.0
+                bar.update(task, total=progress.length, completed=progress.position, records=progress.num_records, rate=rate)
+
+            try:
+                return inject(
+                    source=name,
+                    actor=Actor(getpass.getuser()),
+                    now=options["now"],
+                    bad_records=bad_records,
+                    dry_run=options["dry_run"],
+                    batch_size=options["batch_size"],
+                    on_progress=show,
+                )
+            except IngestError as error:
+                self.stderr.write(f"{name}: not taken: {error}")
+                return None
+
+    def _show(self, report: InjectionReport, skip_bad: Path | None) -> None:
+        for reject in report.rejects:
+            self.stderr.write(str(reject))
+        if report.num_rejects > len(report.rejects):
+            self.stderr.write(f"... {report.num_rejects:,} records were rejected in all")
+        table = Table(title=f"{report.source}: {_verdict(report, skip_bad)}", title_justify="left")
+        table.add_column("table")
+        for column in _COLUMNS:
+            table.add_column(column, justify="right")
+        for name, counts in report.counts.items():
+            table.add_row(name, *(f"{counts.get(column, 0):,}" for column in _COLUMNS))
+        console = Console(file=self.stdout._out, width=None if sys.stdout.isatty() else 110, highlight=False)
+        console.print(table)
+        if report.feed_measured_at is not None:
+            self.stdout.write(f"facts: a complete feed of {report.feed_measured_at:%Y-%m-%d %H:%M:%S} UTC")
+        if report.older_feeds:
+            self.stdout.write(f"  older than what is there, so not taken: {', '.join(report.older_feeds)}")
+        self.stdout.write(f"{report.num_records:,} records in {report.seconds:.1f} s")
+
+
+def _verdict(report: InjectionReport, skip_bad: Path | None) -> str:
+    changes = f"{report.num_changes:,} changes"
+    if report.is_dry_run:
+        return f"dry run, {changes} would be made, {report.num_rejects:,} records rejected"
+    if not report.is_kept:
+        return f"nothing was taken, because {report.num_rejects:,} records were rejected (--skip-bad FILE goes on without them)"
+    if report.num_rejects:
+        return f"{changes}; {report.num_rejects:,} bad records are in {skip_bad}"
+    return changes
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no ISO 8601 time, as 2026-01-01T00:00:00Z") from error
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
+    return int(text)

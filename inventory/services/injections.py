@@ -1,0 +1,230 @@
+"""Injections: documents into the inventory, one transaction each, with a record of what they did."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO
+
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from inventory.choices import InjectionState
+from inventory.exceptions import IngestError
+from inventory.ingest.documents import MAX_RECORD_BYTES, open_document
+from inventory.ingest.loader import Loader, LoadResult, Progress, known_sections
+from inventory.ingest.rejects import Problem, Reject
+from inventory.ingest.sections import Change, SectionHandler, register_section
+from inventory.models import Injection
+from inventory.services.audit import Actor, audit_record
+
+__all__ = [
+    "Change",
+    "InjectionReport",
+    "Problem",
+    "Progress",
+    "Reject",
+    "SectionHandler",
+    "inject",
+    "register_section",
+]
+
+#: Rows per batch: what is held in memory at once, some hundred bytes each.
+BATCH_SIZE = 20_000
+
+#: Rejects that are kept with the injection.
+_REJECTS_KEPT = 100
+
+#: How often progress is written where somebody else can see it (s).
+_PROGRESS_EVERY = 2.0
+
+# Injections take turns on PostgreSQL: of two at once the later one compares with what the earlier one left.
+_TURN = 0x64796E616D6F  # "dynamo"
+
+
+@dataclass(frozen=True, slots=True)
+class InjectionReport:
+    """What an injection did; ``is_kept`` is False if nothing was: a dry run, or rejects that were not to be skipped."""
+
+    source: str
+    injection_id: int | None
+    is_kept: bool
+    is_dry_run: bool
+    num_records: int
+    counts: dict[str, dict[str, int]]
+    num_changes: int
+    rejects: tuple[Reject, ...]
+    num_rejects: int
+    feed_measured_at: datetime | None
+    older_feeds: tuple[str, ...]
+    seconds: float
+
+
+class _NotKept(Exception):
+    """Rolls the load back; not an error."""
+
+
+def inject(
+    *,
+    source: str,
+    actor: Actor,
+    now: datetime | None = None,
+    bad_records: IO[bytes] | None = None,
+    dry_run: bool = False,
+    batch_size: int = BATCH_SIZE,
+    max_record_bytes: int = MAX_RECORD_BYTES,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> InjectionReport:
+    """Bring the document at *source* (a path, or ``-``) into the inventory: all of it, or nothing.
+
+    With *bad_records*, records that are wrong are left out and written there; all others are taken. *now* is the
+    time of what the document gives no time for (default: the clock). A dry run does all the work and takes it back.
+    On PostgreSQL injections take turns. Raises ``IngestError`` if the document or the database fails half-way: then
+    nothing was kept.
+    """
+    started = time.monotonic()
+    injection = None if dry_run else Injection.objects.create(source=_tail(source), started_by=actor.name)
+    try:
+        result, is_kept = _load(
+            injection,
+            actor=actor,
+            source=source,
+            now=now or timezone.now(),
+            bad_records=bad_records,
+            batch_size=batch_size,
+            max_record_bytes=max_record_bytes,
+            on_progress=_also_recorded(injection, on_progress),
+        )
+    except IngestError as error:
+        _fail(injection, str(error))
+        raise
+    except (DatabaseError, OSError) as error:
+        message = f"{source}: {_cause(error)}; nothing of the document was kept: mend the cause, then inject it again"
+        _fail(injection, message)
+        raise IngestError(message) from error
+    except KeyboardInterrupt:
+        _fail(injection, "interrupted; nothing was kept")
+        raise
+    if injection is not None and not is_kept:
+        _finish(injection, result, InjectionState.FAILED, f"{result.num_rejects} problem records; nothing was kept")
+    return InjectionReport(
+        source=source,
+        injection_id=None if injection is None else injection.pk,
+        is_kept=is_kept,
+        is_dry_run=dry_run,
+        num_records=result.num_records,
+        counts=result.counts.as_json(),
+        num_changes=result.counts.changes,
+        rejects=tuple(result.rejects),
+        num_rejects=result.num_rejects,
+        feed_measured_at=result.feed_measured_at,
+        older_feeds=tuple(result.older_feeds),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _load(
+    injection: Injection | None,
+    *,
+    actor: Actor,
+    source: str,
+    now: datetime,
+    bad_records: IO[bytes] | None,
+    batch_size: int,
+    max_record_bytes: int,
+    on_progress: Callable[[Progress], None] | None,
+) -> tuple[LoadResult, bool]:
+    """Load in one transaction; return the result and whether it was kept (never without an injection: a dry run)."""
+    with open_document(source, known_sections=known_sections(), max_record_bytes=max_record_bytes) as reader:
+        try:
+            with transaction.atomic():
+                _take_turn()
+                loader = Loader(source=source, now=now, batch_size=batch_size, bad_records=bad_records, on_progress=on_progress)
+                result = loader.load(reader)
+                if injection is None or (result.num_rejects and bad_records is None):
+                    raise _NotKept
+                if bad_records is not None:
+                    bad_records.flush()
+                _finish(injection, result, InjectionState.COMPLETED, "")
+                audit_record(
+                    actor=actor,
+                    action="inventory.inject",
+                    subject=_tail(source),
+                    details={"injection": injection.pk, "counts": result.counts.as_json(), "rejects": result.num_rejects},
+                )
+        except _NotKept:
+            return result, False
+    return result, True
+
+
+def _take_turn() -> None:
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_TURN])
+
+
+def _finish(injection: Injection, result: LoadResult, state: InjectionState, error: str) -> None:
+    injection.state = state
+    injection.finished_at = timezone.now()
+    injection.num_records = result.num_records
+    injection.counts = result.counts.as_json() if state is InjectionState.COMPLETED else {}
+    injection.rejects = [reject.as_json() for reject in result.rejects[:_REJECTS_KEPT]]
+    injection.num_rejects = result.num_rejects
+    injection.error = error
+    injection.save(update_fields=["state", "finished_at", "num_records", "counts", "rejects", "num_rejects", "error"])
+
+
+def _fail(injection: Injection | None, message: str) -> None:
+    """Note the failure, if the database still answers; what is being raised matters more than this row."""
+    if injection is None:
+        return
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
+    fields = {"state": InjectionState.FAILED, "finished_at": timezone.now(), "error": message}
+    try:
+        Injection.objects.filter(pk=injection.pk).update(**fields)
+    except DatabaseError:
+        connection.close()
+
+
+def _also_recorded(
+    injection: Injection | None, on_progress: Callable[[Progress], None] | None
+) -> Callable[[Progress], None] | None:
+    """Return what passes progress on and, on PostgreSQL, also writes it to the injection's row for others to see.
+
+    The load's own transaction shows nothing until its end, so this takes a connection of its own. SQLite has one writer:
+    there the row says only that the injection runs.
+    """
+    if injection is None or connection.vendor != "postgresql":
+        return on_progress
+    last = time.monotonic()
+
+    def note(progress: Progress) -> None:
+        nonlocal last
+        if on_progress is not None:
+            on_progress(progress)
+        if time.monotonic() - last < _PROGRESS_EVERY:
+            return
+        last = time.monotonic()
+        aside = connection.copy()
+        try:
+            with aside.cursor() as cursor:
+                cursor.execute(
+                    "UPDATE inventory_injection SET num_records = %s WHERE id = %s", [progress.num_records, injection.pk]
+                )
+        finally:
+            aside.close()
+
+    return note
+
+
+def _cause(error: DatabaseError | OSError) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0] if text else 'no details'}"
+
+
+def _tail(source: str) -> str:
+    """Return the end of a long source name, which tells more than its start."""
+    return source[-(Injection._meta.get_field("source").max_length or len(source)) :]
