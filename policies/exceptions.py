@@ -11,6 +11,7 @@
     ├── CycleRunningError           the partition already has a cycle under way
     ├── CycleLostError              the cycle was given up for dead before it finished
     ├── ProviderFailedError         a feed of facts could not be loaded
+    ├── PlanAlteredError            the items of a plan are not those that were frozen
     └── InvalidTransitionError      a plan or a cycle is not in a state that allows the act
 """
 
@@ -71,6 +72,10 @@ class ProviderFailedError(PolicyError):
     def __init__(self, feed: str, cause: BaseException) -> None:
         super().__init__(f"the facts of the feed {feed!r} could not be loaded: {cause}")
         self.feed = feed
+
+
+class PlanAlteredError(PolicyError):
+    code = "plan_altered"
 
 
 class InvalidTransitionError(PolicyError):

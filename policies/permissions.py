@@ -9,6 +9,7 @@ from inventory.services.audit import Actor
 
 SET_QUOTA = "policies.set_quota"
 RELEASE_PLAN = "policies.release_plan"
+ADD_PARTITION = "policies.add_partition"
 CHANGE_PARTITION = "policies.change_partition"
 CHANGE_POLICY = "policies.change_policy"
 ACTIVATE_POLICY = "policies.activate_policy"
@@ -23,5 +24,6 @@ def require(actor: Actor, permission: str, subject: Model) -> None:
     """
     if actor.user is None:
         return
-    if not (actor.user.has_perm(permission, subject) or actor.user.has_perm(permission)):
+    may = actor.user.has_perm(permission) or (subject.pk is not None and actor.user.has_perm(permission, subject))
+    if not may:
         raise PermissionDenied(f"{actor.name} lacks the right {permission!r} on {subject._meta.verbose_name} {subject}.")

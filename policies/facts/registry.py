@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -110,7 +110,8 @@ def _why_unknown(state: FeedState | None, request: FactRequest) -> str | None:
     if state.is_fresh(request.now):
         return None
     hours = state.max_age_seconds / 3600
-    return f"it was measured at {state.measured_at:%Y-%m-%dT%H:%M:%SZ}, more than {hours:g} hours before {request.now:%Y-%m-%dT%H:%M:%SZ}"
+    measured, now = f"{state.measured_at:%Y-%m-%dT%H:%M:%SZ}", f"{request.now:%Y-%m-%dT%H:%M:%SZ}"
+    return f"it was measured at {measured}, more than {hours:g} hours before {now}"
 
 
 def _nulls(name: str, inventory: InventoryColumns) -> pl.Series:
@@ -125,8 +126,3 @@ def _height(frame: str, inventory: InventoryColumns) -> int:
         "block_replicas": inventory.block_replicas.height,
     }
     return heights[frame]
-
-
-def fact_variables(names: Iterable[str]) -> frozenset[str]:
-    """Return those of *names* that come out of a feed."""
-    return frozenset(name for name in names if BY_NAME[name].fact is not None)

@@ -1,0 +1,1 @@
+"""Reads of policies, cycles and plans; nothing here changes a row."""

@@ -1,0 +1,118 @@
+"""Frozen plans as those who carry them out read them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from policies.choices import PlanAction, PlanState
+from policies.models import Partition, Plan, PlanItem
+
+_DIGEST_FIELDS = (
+    "sequence",
+    "action",
+    "site_name",
+    "dataset_name",
+    "block_name",
+    "block_replica_key",
+    "size_bytes",
+    "num_files",
+    "line",
+    "new_owner",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedItem:
+    """One block replica that a plan deletes or hands over, as it was when the plan was frozen.
+
+    ``line``: of the policy, 0 = the default, None for a hand-over; ``new_owner`` is empty unless it is one.
+    """
+
+    id: int
+    plan_id: int
+    sequence: int
+    action: str
+    site_name: str
+    dataset_name: str
+    block_name: str
+    block_replica_key: int
+    size_bytes: int
+    num_files: int
+    line: int | None
+    rule_text: str
+    new_owner: str
+
+    @property
+    def is_deletion(self) -> bool:
+        return self.action == PlanAction.DELETE
+
+
+_ITEM_FIELDS = tuple(PlannedItem.__dataclass_fields__)
+
+
+def released_plan_ids() -> list[int]:
+    """Return the plans that are released and not done, oldest first."""
+    return list(Plan.objects.filter(state=PlanState.RELEASED).order_by("pk").values_list("pk", flat=True))
+
+
+def plan_items(plan_id: int, *, after_sequence: int = -1, limit: int = 10_000) -> list[PlannedItem]:
+    """Return the next items of a plan in the order in which they were decided; empty at the end."""
+    rows = PlanItem.objects.filter(plan_id=plan_id, sequence__gt=after_sequence).order_by("sequence")
+    return [PlannedItem(*row) for row in rows.values_list(*_ITEM_FIELDS)[:limit]]
+
+
+def executable_plans(plan_ids: Collection[int]) -> set[int]:
+    """Return those of *plan_ids* that are released at this moment.
+
+    Inside a transaction the rows stay locked against changes until it ends (on SQLite the transaction excludes other writers
+    anyway), so that a plan is not discarded between the answer and the act; readers of the same plan do not wait.
+    """
+    if connection.vendor == "postgresql" and connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id FROM policies_plan WHERE id = ANY(%s) AND state = %s ORDER BY id FOR SHARE",
+                [list(plan_ids), PlanState.RELEASED.value],
+            )
+            return {row[0] for row in cursor.fetchall()}
+    return set(Plan.objects.filter(pk__in=list(plan_ids), state=PlanState.RELEASED).values_list("pk", flat=True))
+
+
+def plan_digest_matches(plan_id: int) -> bool:
+    """Tell whether the items of a plan are still those that were frozen: number, order and content."""
+    plan = Plan.objects.get(pk=plan_id)
+    rows = PlanItem.objects.filter(plan_id=plan_id).order_by("sequence").values_list(*_DIGEST_FIELDS)
+    count, digest = items_digest(rows.iterator(chunk_size=5000))
+    return (count, digest) == (plan.num_items, plan.digest)
+
+
+def items_digest(rows: Iterable[tuple[Any, ...]]) -> tuple[int, str]:
+    """Return number and SHA-256 of items in order, one JSON array per line with the fields that may never change."""
+    digest = hashlib.sha256()
+    count = 0
+    for row in rows:
+        digest.update(json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n")
+        count += 1
+    return count, digest.hexdigest()
+
+
+def digest_row(item: PlanItem) -> tuple[Any, ...]:
+    """Return what `items_digest` takes of *item*."""
+    return tuple(getattr(item, name) for name in _DIGEST_FIELDS)
+
+
+def partition_of_plan(plan_id: int) -> Partition:
+    """Return the partition that a plan deletes in."""
+    return Plan.objects.select_related("cycle__partition").get(pk=plan_id).cycle.partition
+
+
+def open_plans(partition_id: int) -> list[Plan]:
+    """Return the plans of a partition that may still delete something: held or released, oldest first."""
+    return list(
+        Plan.objects.filter(cycle__partition_id=partition_id, state__in=(PlanState.HELD, PlanState.RELEASED)).order_by("pk")
+    )

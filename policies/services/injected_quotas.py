@@ -1,0 +1,73 @@
+"""Quotas out of an injected document: section ``sitepartition``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from inventory.ingest.rejects import Problem, closest, shown
+from inventory.ingest.sections import Change
+from inventory.selectors.sites import site_storage
+from policies.models import Partition, Quota, WaitingQuota
+from policies.services.partitions import quota_problem
+
+_KEYS = ("site", "partition", "quota")
+_MAX_BYTES = 2**63 - 1
+
+
+def quotas_inject(bodies: Sequence[Mapping[str, Any]], *, now: datetime) -> list[Change | Problem]:
+    """Take records {site, partition, quota in bytes, -1 = unlimited}; a quota waits where its partition is not defined yet.
+
+    Runs inside the injection's transaction; returns one outcome per record. *now* plays no part: quotas have no time.
+    """
+    del now
+    sites = {name: site.key for name, site in site_storage().items()}
+    partitions = {partition.name: partition for partition in Partition.objects.all()}
+    return [_take(body, sites, partitions) for body in bodies]
+
+
+def _take(body: Mapping[str, Any], sites: Mapping[str, int], partitions: Mapping[str, Partition]) -> Change | Problem:
+    problem = _shape_problem(body)
+    if problem is not None:
+        return problem
+    site, name, size_bytes = (body[key] for key in _KEYS)
+    if site not in sites:
+        return Problem("site", shown(site), "the name of a site of the inventory", closest(site, sites))
+    partition = partitions.get(name)
+    if partition is None:
+        waiting, is_new = WaitingQuota.objects.get_or_create(
+            partition_name=name, site_id=sites[site], defaults={"size_bytes": size_bytes}
+        )
+        return _changed(waiting, is_new, size_bytes)
+    refused = quota_problem(partition, size_bytes)
+    if refused is not None:
+        return Problem("quota", shown(size_bytes), "a quota that the partition can have", refused)
+    quota, is_new = Quota.objects.get_or_create(partition=partition, site_id=sites[site], defaults={"size_bytes": size_bytes})
+    return _changed(quota, is_new, size_bytes)
+
+
+def _changed(row: Quota | WaitingQuota, is_new: bool, size_bytes: int) -> Change:
+    if is_new:
+        return Change.CREATED
+    if row.size_bytes == size_bytes:
+        return Change.UNCHANGED
+    row.size_bytes = size_bytes
+    row.save(update_fields=["size_bytes"])
+    return Change.CHANGED
+
+
+def _shape_problem(body: Mapping[str, Any]) -> Problem | None:
+    for key in _KEYS:
+        if key not in body:
+            return Problem(key, "nothing", "site, partition and quota in every record")
+    for key in ("site", "partition"):
+        if not isinstance(body[key], str) or not 0 < len(body[key]) <= 64:
+            return Problem(key, shown(body[key]), "a name of 1 to 64 characters")
+    unknown = sorted(set(body) - set(_KEYS))
+    if unknown:
+        return Problem(unknown[0], "an unknown field", f"only {', '.join(_KEYS)}", closest(unknown[0], _KEYS))
+    quota = body["quota"]
+    if isinstance(quota, bool) or not isinstance(quota, int) or not -_MAX_BYTES <= quota <= _MAX_BYTES:
+        return Problem("quota", shown(quota), "a whole number of bytes, -1 for unlimited")
+    return None

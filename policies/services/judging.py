@@ -1,0 +1,71 @@
+"""The judgement on a plan before it is released: safety limits, guardrails, and who started the cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+
+from policies.choices import CycleKind
+from policies.evaluation.columns import Snapshot
+from policies.evaluation.inventory_arrays import InventoryArrays
+from policies.evaluation.membership import Membership
+from policies.models import Cycle
+from policies.planning.outcome import Outcome
+from policies.selectors.partitions import GuardrailScope, PartitionScope
+from policies.services.guarding import judge_guardrails
+from policies.services.limits import (
+    Reading,
+    judge_inventory_age,
+    judge_partition,
+    judge_sites,
+    site_loads,
+)
+
+
+def judge_plan(
+    *,
+    cycle: Cycle,
+    outcome: Outcome,
+    snapshot: Snapshot,
+    scope: PartitionScope,
+    guardrails: Sequence[GuardrailScope],
+    inventory_updated_at: datetime | None,
+    now: datetime,
+) -> list[Reading]:
+    """Return every reading, tripped or not, of what *outcome* would delete; *now* is the real time, not the cycle's clock."""
+    arrays = InventoryArrays(snapshot)
+    clock = cycle.clock.timestamp()
+    members = Membership(scope.conditions, arrays, clock).members()
+    deleted = _deleted_by_site(outcome, arrays)
+    loads = site_loads(snapshot.sites.get_column("name").to_list(), outcome.target_sites, deleted)
+    return [
+        *judge_sites(cycle.partition, loads),
+        judge_partition(
+            cycle.partition,
+            deleted_bytes=sum(deleted.values()),
+            partition_bytes=int(arrays.row_size[members].sum(dtype=np.int64)),
+        ),
+        judge_inventory_age(inventory_updated_at, now),
+        *judge_guardrails(outcome, snapshot, [rail.rule for rail in guardrails], now=clock),
+        judge_origin(cycle),
+    ]
+
+
+def judge_origin(cycle: Cycle) -> Reading:
+    """Judge where the text came from: by itself only the active version of a policy deletes."""
+    version = cycle.policy_version
+    is_active = version is not None and version.policy.active_version_id == version.pk
+    text = f"the text is {version}, which is active" if is_active else "the text is not the active version of a policy"
+    if not is_active:
+        text += f"; a cycle {CycleKind(cycle.kind).label} of it waits for somebody to release its plan"
+    return Reading("origin", cycle.source, None, None, not is_active, text)
+
+
+def _deleted_by_site(outcome: Outcome, arrays: InventoryArrays) -> dict[int, int]:
+    deleted: dict[int, int] = {}
+    for deletion in outcome.deletions:
+        site = int(arrays.replica_site[deletion.replica])
+        deleted[site] = deleted.get(site, 0) + deletion.size_bytes
+    return deleted

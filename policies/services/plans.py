@@ -1,0 +1,169 @@
+"""Plans: frozen from a cycle, judged, released for deletion, discarded, done. Nothing is deleted but from a released plan."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from django.db import transaction
+from django.utils import timezone
+
+from inventory.services.audit import Actor, audit_record
+from policies.choices import PLAN_TRANSITIONS, PlanState
+from policies.evaluation.columns import Snapshot
+from policies.exceptions import InvalidTransitionError, PlanAlteredError, PolicyError
+from policies.models import Cycle, Plan, PlanItem
+from policies.permissions import RELEASE_PLAN, require
+from policies.planning.outcome import Outcome
+from policies.selectors.plans import digest_row, items_digest, plan_digest_matches
+from policies.services.limits import Reading
+from policies.services.recording import plan_item_rows
+from policies.signals import plan_released
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 2000
+
+
+def plan_freeze(*, cycle: Cycle, outcome: Outcome, snapshot: Snapshot, readings: Sequence[Reading], actor: Actor) -> Plan:
+    """Freeze what *outcome* deletes and hands over, and judge it by *readings*; runs inside the caller's transaction.
+
+    Any tripped reading holds the plan for a person; otherwise it is released. A plan without items is done at once. Plans of the
+    partition that are still held were decided on an older inventory and are discarded.
+    """
+    _discard_held(cycle, actor)
+    plan = Plan.objects.create(cycle=cycle, digest="", num_items=0, size_bytes=0, readings=[r.as_json() for r in readings])
+    plan.num_items, plan.digest, plan.size_bytes = _freeze_items(plan, outcome, snapshot)
+    plan.tripped = [r.as_json() for r in readings if r.is_tripped] if plan.num_items else []
+    plan.save(update_fields=["num_items", "digest", "size_bytes", "tripped"])
+    if plan.num_items == 0:
+        for state in (PlanState.RELEASED, PlanState.DONE):
+            _move(plan, state, actor, "there is nothing to do")
+    elif plan.tripped:
+        _move(plan, PlanState.HELD, actor, "")
+    else:
+        _move(plan, PlanState.RELEASED, actor, "no safety limit and no guardrail tripped")
+        _tell_released(plan.pk)
+    return plan
+
+
+@transaction.atomic
+def plan_release(*, plan_id: int, actor: Actor, reason: str) -> Plan:
+    """Release a plan that a safety limit holds, so that its items are deleted; tells ``plan_released`` after the commit.
+
+    Raises ``PermissionDenied`` without ``policies.release_plan`` on the partition, `InvalidTransitionError` unless the plan is
+    held, `PlanAlteredError` where its items are no longer those that were frozen, `PolicyError` without a reason.
+    """
+    plan = _locked(plan_id)
+    require(actor, RELEASE_PLAN, plan.cycle.partition)
+    _require_reason(reason)
+    if plan.state != PlanState.HELD:
+        raise _refusal(plan, PlanState.RELEASED)
+    if not plan_digest_matches(plan.pk):
+        raise PlanAlteredError(f"plan {plan.pk} was altered after it was frozen: its items do not give its digest; discard it")
+    _move(plan, PlanState.RELEASED, actor, reason)
+    _tell_released(plan.pk)
+    audit_record(
+        actor=actor,
+        action="policies.plan_release",
+        subject=f"plan {plan.pk}",
+        reason=reason,
+        details={"partition": plan.cycle.partition.name, "digest": plan.digest, "tripped": plan.tripped},
+    )
+    return plan
+
+
+@transaction.atomic
+def plan_discard(*, plan_id: int, actor: Actor, reason: str) -> Plan:
+    """Give up a plan: nothing of it that has not been deleted yet will be.
+
+    Raises ``PermissionDenied`` without ``policies.release_plan`` on the partition, `InvalidTransitionError` where the plan is
+    over, `PolicyError` without a reason.
+    """
+    plan = _locked(plan_id)
+    require(actor, RELEASE_PLAN, plan.cycle.partition)
+    _require_reason(reason)
+    _move(plan, PlanState.DISCARDED, actor, reason)
+    audit_record(
+        actor=actor,
+        action="policies.plan_discard",
+        subject=f"plan {plan.pk}",
+        reason=reason,
+        details={"partition": plan.cycle.partition.name, "digest": plan.digest},
+    )
+    return plan
+
+
+@transaction.atomic
+def plan_finish(*, plan_id: int) -> Plan:
+    """Note that nothing of a released plan is left to do; a plan that is over stays as it is.
+
+    Raises `InvalidTransitionError` where the plan was never released.
+    """
+    plan = _locked(plan_id)
+    if plan.state in (PlanState.DONE, PlanState.DISCARDED):
+        return plan
+    if plan.state != PlanState.RELEASED:
+        raise _refusal(plan, PlanState.DONE)
+    _change_state(plan, PlanState.DONE)
+    plan.save(update_fields=["state"])
+    return plan
+
+
+def _freeze_items(plan: Plan, outcome: Outcome, snapshot: Snapshot) -> tuple[int, str, int]:
+    """Store the items and return their number, digest and the bytes that are deleted."""
+    size = 0
+
+    def stored() -> Iterator[PlanItem]:
+        nonlocal size
+        items = plan_item_rows(plan.pk, outcome, snapshot)
+        while batch := list(islice(items, _BATCH)):
+            PlanItem.objects.bulk_create(batch)
+            size += sum(item.size_bytes for item in batch if not item.new_owner)
+            yield from batch
+
+    count, digest = items_digest(digest_row(item) for item in stored())
+    return count, digest, size
+
+
+def _discard_held(cycle: Cycle, actor: Actor) -> None:
+    held = Plan.objects.select_for_update().filter(cycle__partition=cycle.partition_id, state=PlanState.HELD).order_by("pk")
+    for plan in held:
+        _move(plan, PlanState.DISCARDED, actor, f"superseded by cycle {cycle.pk}")
+
+
+def _locked(plan_id: int) -> Plan:
+    plan = Plan.objects.select_for_update(of=("self",)).select_related("cycle__partition").filter(pk=plan_id).first()
+    if plan is None:
+        raise PolicyError(f"there is no plan {plan_id}")
+    return plan
+
+
+def _move(plan: Plan, state: PlanState, actor: Actor, reason: str) -> None:
+    _change_state(plan, state)
+    plan.decided_at = None if state == PlanState.HELD else timezone.now()
+    plan.decided_by = "" if state == PlanState.HELD else actor.name
+    plan.decided_reason = reason
+    plan.save(update_fields=["state", "decided_at", "decided_by", "decided_reason"])
+    logger.info("plan %s is %s", plan.pk, state.label, extra={"plan_id": plan.pk, "state": state.value})
+
+
+def _change_state(plan: Plan, state: PlanState) -> None:
+    if state not in PLAN_TRANSITIONS[plan.state]:
+        raise _refusal(plan, state)
+    plan.state = state
+
+
+def _refusal(plan: Plan, state: PlanState) -> InvalidTransitionError:
+    return InvalidTransitionError(f"plan {plan.pk} is {PlanState(plan.state).label}: it cannot become {state.label}")
+
+
+def _require_reason(reason: str) -> None:
+    if not reason.strip():
+        raise PolicyError("say why: the reason is kept with the plan and in the audit trail")
+
+
+def _tell_released(plan_id: int) -> None:
+    # Robust: whoever listens may fail without undoing what was decided; the sweeper finds plans that nobody took up.
+    transaction.on_commit(lambda: plan_released.send(sender=Plan, plan_id=plan_id), robust=True)

@@ -1,0 +1,9 @@
+"""What policies tell the applications above them."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+#: Sent after the commit that released a plan for deletion; keyword ``plan_id``. A receiver that was down when it was
+#: sent finds the plan by ``released_plan_ids``.
+plan_released = Signal()
