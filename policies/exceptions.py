@@ -36,7 +36,9 @@ class PolicyInvalidError(PolicyError):
     code = "policy_invalid"
 
     def __init__(self, what: str, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__(f"{what} has {len(diagnostics)} error{'' if len(diagnostics) == 1 else 's'}")
+        self.errors = tuple(diagnostic for diagnostic in diagnostics if diagnostic.is_error)
+        first = f": line {self.errors[0].span.line}: {self.errors[0].message}" if self.errors else ""
+        super().__init__(f"{what} has {len(self.errors)} error{'' if len(self.errors) == 1 else 's'}{first}")
         self.diagnostics = tuple(diagnostics)
 
 
