@@ -31,7 +31,7 @@ class QueueLimits:
     watch_interval: timedelta = timedelta(seconds=1)
 
     def back_off(self, failures: int, rng: Random) -> timedelta:
-        """Return how long to wait after so many failures in a row (>= 1): doubling, capped, between a half and the whole of it."""
+        """Return how long to wait after so many failures in a row (>= 1): doubled each time, capped, of which at least a half."""
         doubled = self.first_back_off * (2 ** min(failures - 1, 30))
         return min(doubled, self.longest_back_off) * rng.uniform(0.5, 1.0)
 

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.factories.operations import Clock, World
+
+
+@pytest.fixture
+def world(tmp_path: Path, db: None) -> World:
+    return World(tmp_path)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
