@@ -2,8 +2,16 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
+
+from dynamo_site.views.acts import act_view
+from dynamo_site.views.history import history_view
 
 urlpatterns = [
     path("api/", include("dynamo_site.api.urls")),
+    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("admin/history/", admin.site.admin_view(history_view), name="dynamo_history"),
+    path("admin/act/<slug:name>/", admin.site.admin_view(act_view), name="dynamo_act_all"),
+    path("admin/act/<slug:name>/<str:key>/", admin.site.admin_view(act_view), name="dynamo_act"),
     path("admin/", admin.site.urls),
 ]

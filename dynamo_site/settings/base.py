@@ -12,6 +12,8 @@ from pathlib import Path
 
 import environ
 
+from dynamo_site.settings.unfold import UNFOLD  # noqa: F401 - a setting: the looks and the sidebar of the admin site
+
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 env = environ.Env()
 
@@ -40,16 +42,16 @@ ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=["localhost", "127.0.0.
 CSRF_TRUSTED_ORIGINS = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
-    "dynamo_site",
+    "dynamo_site.apps.DynamoSiteConfig",
     "operations",
     "campaigns",
     "policies",
     "inventory",
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.guardian",
     "unfold.contrib.simple_history",
-    "django.contrib.admin",
+    "dynamo_site.apps.DynamoAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -1,0 +1,178 @@
+"""Acts that people start from a screen: each one asks once, takes a reason, needs its own right and calls one service.
+
+The one place where screens change anything, so that no page has a button that another way could not refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Model
+from django.urls import reverse
+from django.utils import timezone
+
+from inventory.selectors.wording import plural, size_text
+from inventory.services.audit import Actor
+from inventory.services.locks import lock_release
+from inventory.services.sites import site_pause, site_resume
+from operations.services.pausing import pause_all, resume_all
+from policies.services.plans import plan_discard, plan_release
+
+Key = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act: ``label`` on its button, ``question`` and ``consequence`` where it is confirmed.
+
+    ``verb`` stands on the button that does it; ``model`` names what it acts on (None: the whole of Dynamo); ``guard`` is
+    the relation from there to the object on which the right may be given instead of in general. ``perform`` calls the
+    service and returns what to say afterwards.
+    """
+
+    label: str
+    verb: Callable[[Any], str]
+    permission: str
+    question: Callable[[Any], str]
+    consequence: Callable[[Any], str]
+    perform: Callable[[Any, Actor, str], str]
+    model: str | None = None
+    guard: str = ""
+    is_dangerous: bool = False
+    reason_required: bool = True
+
+    def subject(self, key: Key) -> Model | None:
+        """Return the object of the act, or None where it has none. Raises ``ObjectDoesNotExist`` for a wrong key."""
+        if self.model is None:
+            return None
+        return apps.get_model(self.model)._default_manager.get(pk=key)
+
+    def guarded_object(self, key: Key) -> Model | None:
+        """Return the object on which the right may be given."""
+        target: Any = self.subject(key)
+        for step in self.guard.split(".") if self.guard else ():
+            target = getattr(target, step)
+        return target
+
+
+def _plan_verb(plan: Any) -> str:
+    return f"Delete {plural(plan.num_items, 'block replica')}, {size_text(plan.size_bytes)}"
+
+
+def _plan_question(plan: Any) -> str:
+    return f"Release the plan: delete {plural(plan.num_items, 'block replica')}, {size_text(plan.size_bytes)}?"
+
+
+def _pause_all(_: None, actor: Actor, reason: str) -> str:
+    pause_all(actor=actor, reason=reason)
+    return "All deletions are paused: workers stop within a minute."
+
+
+def _resume_all(_: None, actor: Actor, reason: str) -> str:
+    resume_all(actor=actor, reason=reason)
+    return "Deletions go on."
+
+
+def _site_pause(site: Any, actor: Actor, reason: str) -> str:
+    site_pause(site_name=site.name, actor=actor, reason=reason)
+    return f"Deletions at {site.name} are paused."
+
+
+def _site_resume(site: Any, actor: Actor, reason: str) -> str:
+    site_resume(site_name=site.name, actor=actor, reason=reason)
+    return f"Deletions at {site.name} go on."
+
+
+def _plan_release(plan: Any, actor: Actor, reason: str) -> str:
+    plan_release(plan_id=plan.pk, actor=actor, reason=reason)
+    return "The plan is released: its deletions are queued."
+
+
+def _plan_discard(plan: Any, actor: Actor, reason: str) -> str:
+    plan_discard(plan_id=plan.pk, actor=actor, reason=reason)
+    return "The plan is discarded: nothing of it will be deleted."
+
+
+def _lock_release(lock: Any, actor: Actor, reason: str) -> str:
+    lock_release(lock_id=lock.pk, actor=actor, now=timezone.now(), reason=reason)
+    return "The lock is released: what it held may be deleted by the next cycle."
+
+
+ACTS: dict[str, Act] = {
+    "pause-all": Act(
+        label="Pause all deletions",
+        verb=lambda _: "Pause all deletions",
+        permission="operations.pause_all",
+        question=lambda _: "Pause all deletions at all sites?",
+        consequence=lambda _: (
+            "Every worker stops within a minute; cycles go on planning. To let deletions go on takes another right."
+        ),
+        perform=_pause_all,
+        is_dangerous=True,
+    ),
+    "resume-all": Act(
+        label="Let deletions go on",
+        verb=lambda _: "Let deletions go on",
+        permission="operations.resume_all",
+        question=lambda _: "Let deletions go on?",
+        consequence=lambda _: "Workers take up what is queued, at every site that is not paused by itself.",
+        perform=_resume_all,
+    ),
+    "site-pause": Act(
+        label="Pause deletions here",
+        verb=lambda site: f"Pause deletions at {site.name}",
+        permission="inventory.pause_site",
+        model="inventory.Site",
+        question=lambda site: f"Pause deletions at {site.name}?",
+        consequence=lambda site: "What is queued for the site waits; other sites go on.",
+        perform=_site_pause,
+    ),
+    "site-resume": Act(
+        label="Resume deletions",
+        verb=lambda site: f"Resume deletions at {site.name}",
+        permission="inventory.resume_site",
+        model="inventory.Site",
+        question=lambda site: f"Resume deletions at {site.name}?",
+        consequence=lambda site: f"Paused because: {site.deletion_paused_reason or 'no reason was given'}.",
+        perform=_site_resume,
+    ),
+    "plan-release": Act(
+        label="Release…",
+        verb=_plan_verb,
+        permission="policies.release_plan",
+        model="policies.Plan",
+        guard="cycle.partition",
+        question=_plan_question,
+        consequence=lambda plan: "A safety limit or a guardrail holds this plan. Once released, it is deleted for good.",
+        perform=_plan_release,
+        is_dangerous=True,
+    ),
+    "plan-discard": Act(
+        label="Discard…",
+        verb=lambda plan: "Discard the plan",
+        permission="policies.release_plan",
+        model="policies.Plan",
+        guard="cycle.partition",
+        question=lambda plan: "Discard the plan?",
+        consequence=lambda plan: "Nothing of it will be deleted; the next cycle plans anew.",
+        perform=_plan_discard,
+    ),
+    "lock-release": Act(
+        label="Release the lock…",
+        verb=lambda lock: "Release the lock",
+        permission="inventory.change_lock",
+        model="inventory.Lock",
+        question=lambda lock: f"Release the lock on {lock}?",
+        consequence=lambda lock: f"What it holds for {lock.owner} may be deleted by the next cycle.",
+        perform=_lock_release,
+        is_dangerous=True,
+    ),
+}
+
+
+def act_url(name: str, key: Key = "") -> str:
+    """Return the address of the page where the act is confirmed."""
+    return reverse("dynamo_act", args=[name, key]) if key != "" else reverse("dynamo_act_all", args=[name])

@@ -1,0 +1,78 @@
+"""Bars as numbers: where each part of a stacked bar begins and ends, in per cent of its width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from inventory.selectors.wording import share_text, size_text
+from policies.selectors.occupancy import SiteBar
+from policies.selectors.watermarks import Watermarks
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a bar; ``kind`` is a word of the vocabulary; ``x`` and ``width`` in per cent."""
+
+    kind: str
+    label: str
+    size_bytes: int
+    x: float
+    width: float
+
+    @property
+    def title(self) -> str:
+        return f"{self.label}: {size_text(self.size_bytes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A mark across a bar at ``x`` per cent."""
+
+    x: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A stacked bar with its marks; ``summary`` says it in one sentence for who cannot see it."""
+
+    segments: tuple[Segment, ...]
+    ticks: tuple[Tick, ...]
+    quota_width: float
+    ghost_width: float | None
+    summary: str
+
+
+def bar_scale(bars: Iterable[SiteBar]) -> float:
+    """Return the part of the quota that the right end of all these bars stands for: 1, or more where one is over its quota."""
+    return max([1.0, *(bar.fraction_before or 0.0 for bar in bars)])
+
+
+def occupancy_bar(bar: SiteBar, marks: Watermarks, *, scale: float = 1.0, done_bytes: int = 0) -> Bar:
+    """Return the bar of a site against its quota; without a quota the whole width is what is there."""
+    whole = bar.quota_bytes * scale if bar.quota_bytes > 0 else max(bar.bytes_before, 1)
+    done = min(done_bytes, bar.deleted_bytes)
+    parts = [
+        ("ignored", "ignored", bar.ignored_bytes),
+        ("protected", "protected", bar.protected_bytes),
+        ("kept", "kept", bar.kept_bytes),
+        ("delete", "to delete", bar.deleted_bytes - done),
+        ("deleted", "deleted", done),
+    ]
+    segments, x = [], 0.0
+    for kind, label, size in parts:
+        if size > 0:
+            width = 100 * size / whole
+            segments.append(Segment(kind, label, size, round(x, 3), round(width, 3)))
+            x += width
+    ticks: tuple[Tick, ...] = ()
+    if bar.quota_bytes > 0:
+        named = [*((m, "until") for m in marks.until), *((m, "when over") for m in marks.when)]
+        ticks = tuple(Tick(round(100 * mark / scale, 3), f"{word} {share_text(mark)}") for mark, word in named if mark <= scale)
+    ghost = None
+    if bar.previous_bytes is not None:
+        ghost = round(min(100.0, 100 * bar.previous_bytes / whole), 3)
+    said = ", ".join(segment.title for segment in segments) or "empty"
+    quota = f"{share_text(bar.fraction_before)} of {size_text(bar.quota_bytes)}" if bar.quota_bytes > 0 else "no limit"
+    return Bar(tuple(segments), ticks, round(100 / scale, 3), ghost, f"{bar.site_name}: {quota}; {said}")

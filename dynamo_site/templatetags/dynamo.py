@@ -1,0 +1,212 @@
+"""How values, states and bars look: one wording and one set of colours for every page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.template import Context
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from dynamo_site.acts import ACTS, act_url
+from dynamo_site.bars import Bar, bar_scale, occupancy_bar
+from dynamo_site.panels import partition_panels
+from inventory.permissions import may
+from inventory.selectors import wording
+from inventory.selectors.datasets_overview import Copy
+from operations.selectors.overview import deleted_bytes_of_plans, plan_progress
+from operations.selectors.pausing import pause_state
+from policies.selectors.occupancy import partition_occupancies, site_in_partitions
+
+register = template.Library()
+
+register.filter("size", wording.size_html)
+register.filter("size_text", wording.size_text)
+register.filter("quota", wording.quota_text)
+register.filter("count", wording.count_text)
+register.filter("share", wording.share_text)
+
+#: Word of the colour vocabulary for each state of a cycle, plan or deletion.
+STATE_KINDS = {
+    "RUNNING": "running",
+    "COMPLETED": "fine",
+    "FAILED": "danger",
+    "FROZEN": "kept",
+    "HELD": "warning",
+    "RELEASED": "delete",
+    "DONE": "deleted",
+    "DISCARDED": "ignored",
+    "QUEUED": "delete",
+    "ACTING": "running",
+    "DROPPED": "kept",
+}
+
+
+@register.filter
+def when(moment: datetime | None) -> SafeString:
+    """``3 days ago`` with the exact UTC on hover."""
+    return wording.when_html(moment)
+
+
+@register.filter
+def lasted(duration: timedelta | None) -> str:
+    """A duration in words."""
+    return wording.duration_text(duration)
+
+
+@register.filter
+def counted(number: int, noun: str) -> str:
+    """``1,204 replicas`` from a number and its singular noun, or ``one|many``."""
+    one, _, many = noun.partition("|")
+    return wording.plural(number, one, many or None)
+
+
+@register.simple_tag
+def badge(kind: str, text: str) -> SafeString:
+    """A badge in a colour of the vocabulary."""
+    return wording.badge_html(kind, text)
+
+
+@register.simple_tag
+def state_badge(state: str, text: str) -> SafeString:
+    """The state of a cycle, plan or deletion as a badge."""
+    return wording.badge_html(STATE_KINDS.get(state, "kept"), text)
+
+
+@register.filter
+def rule_name(line: int) -> str:
+    """What decided, by the line that decisions carry."""
+    if line > 0:
+        return f"line {line}"
+    return "the default" if line == 0 else "a guardrail"
+
+
+@register.inclusion_tag("dynamo/bar.html")
+def site_bar(bar: Any, marks: Any, scale: float, done_bytes: int = 0, height: int = 16) -> dict[str, Bar | int]:
+    """The stacked bar of a site; *scale* is the part of the quota at its right end, *done_bytes* what is deleted already."""
+    return {"bar": occupancy_bar(bar, marks, scale=scale, done_bytes=done_bytes), "height": height}
+
+
+@register.simple_tag(takes_context=True)
+def act_button(context: Context, name: str, key: str | int = "", kind: str = "plain") -> SafeString | str:
+    """A link to the page where the act is confirmed, or nothing for a user who may not do it."""
+    act = ACTS[name]
+    user = context["request"].user
+    # The general right is asked first: it needs no look at the object.
+    if not (user.has_perm(act.permission) or may(user, act.permission, act.guarded_object(key))):
+        return ""
+    return format_html('<a class="dy-button dy-{}" href="{}">{}</a>', kind, act_url(name, key), act.label)
+
+
+@register.inclusion_tag("dynamo/top_corner.html", takes_context=True)
+def top_corner(context: Context) -> dict[str, Any]:
+    """The search box and the pause switch that stand on every page."""
+    request = context["request"]
+    return {"request": request, "pause": pause_state(), "query": request.GET.get("dataset", "")}
+
+
+@register.filter
+def may_act(user: Any, name: str) -> bool:
+    """Tell whether *user* may do the act in general."""
+    return may(user, ACTS[name].permission)
+
+
+@register.filter
+def of(values: Mapping[str, int], key: str) -> int:
+    """Return the number under *key*, 0 where there is none."""
+    return values.get(key, 0)
+
+
+@register.filter
+def quota_words(size_bytes: int) -> str:
+    """Words for a quota that is no limit: unlimited, or none given (0)."""
+    return "without a quota" if size_bytes == 0 else wording.quota_text(size_bytes)
+
+
+@register.inclusion_tag("dynamo/strip_bar.html")
+def strip_bar(cycle: Any, peak: int) -> dict[str, Any]:
+    """A bar of the strip of cycles: its height is the bytes planned against the largest of them."""
+    height = max(3.0, 100 * cycle.deleted_bytes / peak) if peak and cycle.deleted_bytes else 3.0
+    kind = "dy-failed" if cycle.state == "FAILED" else "" if cycle.deleted_bytes else "dy-none"
+    return {"cycle": cycle, "height": round(height, 2), "y": round(100 - height, 2), "kind": kind}
+
+
+#: Words and colours of decisions: word of a decisions file -> (word of the vocabulary, what people read).
+DECISION_WORDS = {
+    "delete": ("delete", "to delete"),
+    "keep": ("kept", "kept"),
+    "protect": ("protected", "protected"),
+    "ignore": ("ignored", "ignored"),
+    "reown": ("kept", "handed over"),
+    "none": ("unknown", "no decision"),
+}
+
+
+@register.filter
+def exact(moment: datetime | None) -> str:
+    """The exact time in UTC."""
+    return wording.exact_text(moment)
+
+
+@register.filter
+def decision_word(decision: str) -> str:
+    """What people read for the word of a decisions file."""
+    return DECISION_WORDS[decision][1]
+
+
+@register.simple_tag
+def decision_badge(decision: str, new_owner: str | None = None) -> SafeString:
+    """A decision as a badge."""
+    kind, text = DECISION_WORDS[decision]
+    return wording.badge_html(kind, f"{text} to {new_owner}" if new_owner else text)
+
+
+@register.inclusion_tag("dynamo/completeness.html")
+def completeness_bar(copy: Copy) -> dict[str, Any]:
+    """How much of a dataset lies at a site."""
+    width = 100 * copy.size_bytes / copy.whole_bytes if copy.whole_bytes else (100 if copy.is_complete else 0)
+    label = f"{copy.site_name}: {wording.size_text(copy.size_bytes)} of {wording.size_text(copy.whole_bytes)}"
+    return {"width": round(min(100.0, width), 2), "label": label, "kind": "dy-kept" if copy.is_complete else "dy-delete"}
+
+
+@register.inclusion_tag("dynamo/plan_progress.html")
+def plan_progress_box(plan: Any) -> dict[str, Any]:
+    """How far the deletions of a plan are."""
+    return {"plan": plan, "progress": plan_progress(plan.pk)}
+
+
+@register.inclusion_tag("dynamo/partition_panel.html")
+def partition_panel(partition_id: int) -> dict[str, Any]:
+    """The bars of one partition."""
+    return {"panel": partition_panels(partition_occupancies([partition_id]))[0]}
+
+
+@register.inclusion_tag("dynamo/site_panel.html")
+def site_panel(site_name: str) -> dict[str, Any]:
+    """The bars of one site, a row per partition that a cycle has seen there."""
+    rows = [
+        {
+            "bar": panel.occupancy.bars[0],
+            "label": panel.occupancy.partition_name,
+            "marks": panel.occupancy.marks,
+            "scale": panel.scale,
+            "done_bytes": panel.done_bytes.get(site_name, 0),
+        }
+        for panel in partition_panels(site_in_partitions(site_name))
+    ]
+    return {"rows": rows}
+
+
+@register.simple_tag
+def done_bytes_of(plan: Any) -> dict[str, int]:
+    """Return site -> bytes of the plan that are deleted already."""
+    return deleted_bytes_of_plans([plan.pk]).get(plan.pk, {}) if plan else {}
+
+
+@register.filter
+def scale_of(bars: Any) -> float:
+    """The common scale of bars."""
+    return bar_scale(bars)

@@ -1,0 +1,1 @@
+"""Pages that put the apps together: the front page, acts, what happened to a dataset."""

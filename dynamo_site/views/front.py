@@ -1,0 +1,131 @@
+"""The front page: is anything wrong, and what happens next?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from dynamo_site.panels import PartitionPanel, partition_panels
+from inventory.selectors.feeds import stale_feeds
+from inventory.selectors.sites import site_storage
+from inventory.selectors.wording import duration_text, plural, size_text, when_text
+from operations.selectors.overview import deletions_under_way
+from policies.selectors.cycles_overview import failed_cycles, held_plans, recent_cycles
+from policies.selectors.occupancy import partition_occupancies
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to look at: one sentence and one link, or acts by name on a key."""
+
+    kind: str
+    text: str
+    link: str = ""
+    link_text: str = ""
+    acts: tuple[str, ...] = ()
+    key: int = 0
+
+
+def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Return *context* with what the front page shows to this user; what the user may not see is left out, not hidden."""
+    user = request.user
+    sees_cycles = user.has_perm("policies.view_cycle")
+    sees_deletions = user.has_perm("operations.view_deletion")
+    panels = partition_panels(partition_occupancies()) if sees_cycles else []
+    cycles = recent_cycles(14) if sees_cycles else []
+    return context | {
+        "title": "Today",
+        "panels": panels,
+        "notices": _notices(request, panels),
+        "cycles": cycles,
+        "cycle_peak": max([cycle.deleted_bytes for cycle in cycles], default=0),
+        "under_way": deletions_under_way(now=timezone.now()) if sees_deletions else [],
+        "sees_cycles": sees_cycles,
+        "sees_deletions": sees_deletions,
+    }
+
+
+def _notices(request: HttpRequest, panels: list[PartitionPanel]) -> list[Notice]:
+    user = request.user
+    notices: list[Notice] = []
+    if user.has_perm("policies.view_plan"):
+        notices += _plan_notices()
+    if user.has_perm("policies.view_cycle"):
+        notices += _cycle_notices(panels)
+    if user.has_perm("inventory.view_site"):
+        notices += _site_notices()
+    if user.has_perm("inventory.view_factfeed"):
+        notices += _feed_notices()
+    return sorted(notices, key=lambda notice: notice.kind != "danger")
+
+
+def _plan_notices() -> list[Notice]:
+    return [
+        Notice(
+            "warning",
+            f"{plan.partition_name}: a plan to delete {size_text(plan.size_bytes)} ({plural(plan.num_items, 'block replica')}) "
+            f"is held by {plural(len(plan.tripped), 'safety limit')} since {when_text(plan.frozen_at)}",
+            reverse("admin:policies_plan_change", args=[plan.pk]),
+            "Look",
+            ("plan-release", "plan-discard"),
+            plan.pk,
+        )
+        for plan in held_plans()
+    ]
+
+
+def _cycle_notices(panels: list[PartitionPanel]) -> list[Notice]:
+    notices = [
+        Notice(
+            "danger",
+            f"{cycle.partition_name}: the cycle of {when_text(cycle.started_at)} failed; nothing was deleted by it",
+            reverse("admin:policies_cycle_change", args=[cycle.pk]),
+            "Look",
+        )
+        for cycle in failed_cycles()
+    ]
+    for panel in panels:
+        stuck = [bar for bar in panel.occupancy.bars if bar.is_stuck]
+        if stuck and panel.occupancy.cycle_id is not None:
+            names = ", ".join(bar.site_name for bar in stuck[:3]) + (f" and {len(stuck) - 3} more" if len(stuck) > 3 else "")
+            notices.append(
+                Notice(
+                    "warning",
+                    f"{panel.occupancy.partition_name}: {names} cannot get below the mark: what is left there is protected",
+                    reverse("admin:policies_cycle_change", args=[panel.occupancy.cycle_id]),
+                    "Why",
+                )
+            )
+    return notices
+
+
+def _site_notices() -> list[Notice]:
+    return [
+        Notice(
+            "danger",
+            f"{site.name}: deletions are paused since {when_text(site.paused_at)}: {site.paused_reason or 'no reason given'}",
+            reverse("admin:inventory_site_change", args=[site.key]),
+            "Look",
+            ("site-resume",),
+            site.key,
+        )
+        for site in site_storage().values()
+        if site.is_paused
+    ]
+
+
+def _feed_notices() -> list[Notice]:
+    return [
+        Notice(
+            "warning",
+            f"The feed {feed.name} was measured {when_text(feed.measured_at)} (limit {duration_text(feed.max_age)}): "
+            "its facts are unknown, and rules on them protect",
+            reverse("admin:inventory_factfeed_change", args=[feed.pk]),
+            "Feed",
+        )
+        for feed in stale_feeds(timezone.now())
+    ]

@@ -1,0 +1,84 @@
+"""Feeds of facts and injected documents."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from inventory.admin.base import EditableAdmin, ReadOnlyAdmin
+from inventory.choices import InjectionState
+from inventory.models import FactFeed, Injection
+from inventory.selectors.wording import badge_html, count_text, duration_text, when_html
+
+
+@admin.register(FactFeed)
+class FactFeedAdmin(EditableAdmin):
+    """A feed: how old its last complete measurement is, and from what age on its facts count as unknown."""
+
+    list_display = ["feed", "freshness", "measured", "limit", "source"]
+    fields = ["name", "source", "measured_at", "max_age"]
+    readonly_fields = ["name", "source", "measured_at"]
+
+    def has_add_permission(self, request: object, obj: FactFeed | None = None) -> bool:
+        return False  # feeds come with their first measurement
+
+    @display(description="feed", ordering="name")
+    def feed(self, feed: FactFeed) -> str:
+        return feed.get_name_display()
+
+    @display(description="state")
+    def freshness(self, feed: FactFeed) -> SafeString:
+        if feed.measured_at is None:
+            return badge_html("unknown", "never came: unknown")
+        if feed.measured_at < timezone.now() - feed.max_age:
+            return badge_html("warning", "stale: unknown")
+        return badge_html("fine", "fresh")
+
+    @display(description="measured", ordering="measured_at")
+    def measured(self, feed: FactFeed) -> SafeString:
+        return when_html(feed.measured_at)
+
+    @display(description="may be old", ordering="max_age")
+    def limit(self, feed: FactFeed) -> str:
+        return duration_text(feed.max_age)
+
+
+@admin.register(Injection)
+class InjectionAdmin(ReadOnlyAdmin):
+    """A document that was brought in, with what was rejected and why."""
+
+    list_display = ["source", "state_badge", "started", "records", "rejected", "started_by"]
+    list_filter = ["state"]
+    search_fields = ["source", "started_by"]
+    fields = [
+        "source",
+        "state",
+        "started_by",
+        "started_at",
+        "finished_at",
+        "num_records",
+        "counts",
+        "num_rejects",
+        "rejects",
+        "error",
+    ]
+
+    @display(description="state", ordering="state")
+    def state_badge(self, injection: Injection) -> SafeString:
+        kind = {InjectionState.COMPLETED: "fine", InjectionState.FAILED: "danger"}.get(injection.state, "running")
+        return badge_html(kind, injection.get_state_display())
+
+    @display(description="started", ordering="started_at")
+    def started(self, injection: Injection) -> SafeString:
+        return when_html(injection.started_at)
+
+    @display(description="records", ordering="num_records")
+    def records(self, injection: Injection) -> str:
+        return count_text(injection.num_records)
+
+    @display(description="rejected", ordering="num_rejects")
+    def rejected(self, injection: Injection) -> SafeString:
+        text = count_text(injection.num_rejects)
+        return badge_html("warning" if injection.num_rejects else "fine", text)

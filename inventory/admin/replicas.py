@@ -1,0 +1,107 @@
+"""Dataset replicas and block replicas: lists over tens of millions of rows, read-only."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
+
+from inventory.admin.base import ReadOnlyAdmin
+from inventory.models import Block, BlockReplica, DatasetReplica
+from inventory.selectors.datasets_overview import name_filter
+from inventory.selectors.wording import badge_html, count_text, size_html, when_html
+
+
+class _ReplicaAdmin(ReadOnlyAdmin):
+    """A list in the order of the primary key, whose pages never count the rows."""
+
+    paginator = InfinitePaginator
+    ordering = ["pk"]
+    sortable_by: list[str] = []
+    list_fullwidth = True
+    dataset_field = "dataset__name"
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:  # type: ignore[type-arg]
+        term = search_term.strip()
+        return (queryset.filter(name_filter(term, self.dataset_field)) if term else queryset), False
+
+
+@admin.register(DatasetReplica)
+class DatasetReplicaAdmin(_ReplicaAdmin):
+    """A dataset at a site."""
+
+    list_display = ["dataset", "site", "owner", "growing"]
+    list_filter = ["is_growing", "site"]
+    list_select_related = ["dataset", "site", "group"]
+    search_fields = ["dataset__name"]
+    search_help_text = "Dataset name or part of it; * and ? are wildcards"
+    fields = ["dataset", "site", "group", "is_growing"]
+
+    @display(description="owner of new blocks")
+    def owner(self, replica: DatasetReplica) -> str:
+        return replica.group.name if replica.group else "nobody"
+
+    @display(description="takes up new blocks", boolean=True)
+    def growing(self, replica: DatasetReplica) -> bool:
+        return replica.is_growing
+
+
+@admin.register(BlockReplica)
+class BlockReplicaAdmin(_ReplicaAdmin):
+    """A block at a site, with what of it is physically there."""
+
+    list_display = ["block", "site", "owner", "size", "completeness", "updated"]
+    list_filter = ["is_custodial", "site"]
+    list_select_related = ["block__dataset", "site", "group"]
+    dataset_field = "block__dataset__name"
+    search_fields = ["block__dataset__name"]
+    search_help_text = "Dataset name or part of it; * and ? are wildcards"
+    fields = ["block", "site", "group", "size_bytes", "num_files", "is_custodial", "last_update"]
+
+    @display(description="owner")
+    def owner(self, replica: BlockReplica) -> str:
+        return replica.group.name if replica.group else "nobody"
+
+    @display(description="size")
+    def size(self, replica: BlockReplica) -> SafeString:
+        return size_html(replica.size_bytes)
+
+    @display(description="files")
+    def completeness(self, replica: BlockReplica) -> SafeString | str:
+        if replica.num_files == replica.block.num_files:
+            return f"all {count_text(replica.num_files)}"
+        return badge_html("warning", f"{count_text(replica.num_files)} of {count_text(replica.block.num_files)}")
+
+    @display(description="last update")
+    def updated(self, replica: BlockReplica) -> SafeString:
+        return when_html(replica.last_update)
+
+
+@admin.register(Block)
+class BlockAdmin(_ReplicaAdmin):
+    """A block of a dataset."""
+
+    list_display = ["block", "size", "files", "updated"]
+    list_select_related = ["dataset"]
+    search_fields = ["dataset__name"]
+    search_help_text = "Dataset name or part of it; * and ? are wildcards"
+    fields = ["dataset", "name", "size_bytes", "num_files", "is_open", "last_update"]
+
+    @display(description="block")
+    def block(self, block: Block) -> str:
+        return str(block)
+
+    @display(description="size")
+    def size(self, block: Block) -> SafeString:
+        return size_html(block.size_bytes)
+
+    @display(description="files")
+    def files(self, block: Block) -> str:
+        return count_text(block.num_files)
+
+    @display(description="last update")
+    def updated(self, block: Block) -> SafeString:
+        return when_html(block.last_update)

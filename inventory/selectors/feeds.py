@@ -1,0 +1,28 @@
+"""How fresh the facts measured outside the inventory are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from inventory.models import FactFeed
+
+
+@dataclass(frozen=True, slots=True)
+class StaleFeed:
+    """A feed that came once and has grown too old: its facts count as unknown."""
+
+    pk: int
+    name: str
+    measured_at: datetime
+    max_age: timedelta
+
+
+def stale_feeds(now: datetime) -> list[StaleFeed]:
+    """Return the feeds whose last measurement is older than they allow; a feed that never came is not used and not shown."""
+    feeds = FactFeed.objects.filter(measured_at__isnull=False).order_by("name")
+    return [
+        StaleFeed(feed.pk, feed.get_name_display(), feed.measured_at, feed.max_age)
+        for feed in feeds
+        if feed.measured_at is not None and feed.measured_at < now - feed.max_age
+    ]

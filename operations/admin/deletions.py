@@ -1,0 +1,126 @@
+"""Deletions, their attempts and their files: read-only, for ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
+
+from inventory.permissions import ReadOnlyAdminMixin
+from inventory.selectors.datasets_overview import name_filter
+from inventory.selectors.wording import badge_html, count_text, size_html, when_html
+from operations.choices import DeletionState
+from operations.models import Attempt, Deletion, DeletionFile
+
+#: Word of the colour vocabulary for each state.
+STATE_KINDS = {
+    DeletionState.QUEUED: "delete",
+    DeletionState.ACTING: "running",
+    DeletionState.DONE: "deleted",
+    DeletionState.DROPPED: "kept",
+    DeletionState.FAILED: "danger",
+}
+
+
+class AttemptInline(ReadOnlyAdminMixin, TabularInline):
+    """Each try, in order."""
+
+    model = Attempt
+    fields = [
+        "number",
+        "worker",
+        "started_at",
+        "recorded_at",
+        "outcome",
+        "message",
+        "files_deleted",
+        "files_absent",
+        "files_failed",
+    ]
+    extra = 0
+    per_page = 20
+    ordering = ["number"]
+
+
+class DeletionFileInline(ReadOnlyAdminMixin, TabularInline):
+    """Files with which something was not plain."""
+
+    model = DeletionFile
+    fields = ["lfn", "size_bytes", "outcome", "message", "at"]
+    extra = 0
+    per_page = 50
+    verbose_name_plural = "files with which something was not plain"
+    ordering = ["lfn"]
+
+
+@admin.register(Deletion)
+class DeletionAdmin(ReadOnlyAdminMixin, ModelAdmin):
+    """A block replica that goes or went: state, attempts, files, and the line that decided."""
+
+    list_display = ["what", "site_name", "state_badge", "size", "files", "queued", "finished", "why"]
+    list_filter = ["state", "site_name"]
+    list_select_related = ["plan_item"]
+    search_fields = ["dataset_name"]
+    search_help_text = "Dataset name; * and ? are wildcards"
+    paginator = InfinitePaginator
+    sortable_by: list[str] = []
+    list_fullwidth = True
+    list_per_page = 50
+    fields = [
+        ("dataset_name", "block_name", "site_name"),
+        ("state", "reason"),
+        ("size_bytes", "num_files"),
+        ("bytes_deleted", "files_deleted", "files_absent"),
+        ("num_attempts", "not_before", "worker"),
+        ("queued_at", "finished_at"),
+    ]
+    inlines = [AttemptInline, DeletionFileInline]
+    change_form_outer_before_template = "dynamo/deletion_panels.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Deletion]:
+        return super().get_queryset(request).order_by("-pk")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Deletion], search_term: str
+    ) -> tuple[QuerySet[Deletion], bool]:
+        term = search_term.strip()
+        return (queryset.filter(name_filter(term, "dataset_name")) if term else queryset), False
+
+    def get_inlines(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return self.inlines if obj is not None else []
+
+    @display(description="what")
+    def what(self, deletion: Deletion) -> str:
+        return f"{deletion.dataset_name}#{deletion.block_name}"
+
+    @display(description="state", ordering="state")
+    def state_badge(self, deletion: Deletion) -> SafeString:
+        return badge_html(STATE_KINDS.get(DeletionState(deletion.state), "kept"), deletion.get_state_display())
+
+    @display(description="size")
+    def size(self, deletion: Deletion) -> SafeString:
+        return size_html(deletion.size_bytes)
+
+    @display(description="files")
+    def files(self, deletion: Deletion) -> str:
+        gone = deletion.files_deleted + deletion.files_absent
+        return f"{count_text(gone)} of {count_text(deletion.num_files)} gone"
+
+    @display(description="queued")
+    def queued(self, deletion: Deletion) -> SafeString:
+        return when_html(deletion.queued_at)
+
+    @display(description="finished")
+    def finished(self, deletion: Deletion) -> SafeString | str:
+        return when_html(deletion.finished_at) if deletion.finished_at else "not yet"
+
+    @display(description="decided by")
+    def why(self, deletion: Deletion) -> str:
+        line = deletion.plan_item.line
+        return f"line {line}" if line > 0 else "the default" if line == 0 else "a guardrail"

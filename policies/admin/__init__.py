@@ -1,0 +1,5 @@
+"""Admin of the policies: definitions, versions, cycles and plans."""
+
+from policies.admin import cycles, partitions, plans, policies
+
+__all__ = ["cycles", "partitions", "plans", "policies"]

@@ -1,0 +1,114 @@
+"""Cycles: what was decided, and why."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from inventory.selectors.wording import badge_html, duration_text, size_html, when_html
+from policies.admin.base import ReadOnlyAdmin
+from policies.choices import CycleState
+from policies.models import Cycle
+from policies.selectors.cycles_overview import coverage_lines, guardrail_rules, largest_deletions
+from policies.selectors.decisions import DECISIONS, DecisionFilter, decisions_page
+from policies.selectors.occupancy import site_bars
+from policies.selectors.watermarks import watermarks_of
+
+
+@admin.register(Cycle)
+class CycleAdmin(ReadOnlyAdmin):
+    """A cycle: sites before and after, rules with what they decided, every decision with its why."""
+
+    list_display = ["name", "partition", "state_badge", "kind", "started", "lasted", "to_delete"]
+    list_filter = ["state", "kind", "partition"]
+    list_select_related = ["partition"]
+    search_fields = ["source", "started_by"]
+    change_form_template = "dynamo/cycle.html"
+    fields = ["state"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        queryset = super().get_queryset(request)
+        # The texts of long campaigns weigh more than all else in a list.
+        return (
+            queryset.defer("text")
+            if request.resolver_match and request.resolver_match.url_name.endswith("changelist")
+            else queryset
+        )
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        cycle = self.get_object(request, object_id)
+        context: dict[str, Any] = {}
+        if cycle is not None:
+            plan = getattr(cycle, "plan", None)
+            context = {
+                "cycle": cycle,
+                "plan": plan,
+                "bars": site_bars([cycle.pk]).get(cycle.pk, ()),
+                "marks": watermarks_of(cycle.text),
+                "lines": coverage_lines(cycle.text, cycle.pk),
+                "guardrails": guardrail_rules(cycle.pk),
+                "largest": largest_deletions(plan.pk) if plan else [],
+                **self._decisions(request, cycle),
+                "duration": cycle.finished_at - cycle.started_at if cycle.finished_at else None,
+            }
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def _decisions(self, request: HttpRequest, cycle: Cycle) -> dict[str, Any]:
+        """Return the page of decisions that the query asks for; a filter that makes no sense is said, not ignored."""
+        query = request.GET
+        wanted = DecisionFilter(
+            site=query.get("site", ""),
+            decision=query.get("decision", "") if query.get("decision", "") in DECISIONS else "",
+            line=_whole_number(query.get("line", "")),
+            name=query.get("name", "").strip(),
+        )
+        kept = {key: value for key, value in query.items() if key in ("site", "decision", "line", "name") and value}
+        context: dict[str, Any] = {
+            "wanted": wanted,
+            "is_filtered": bool(kept),
+            "page_query": f"{urlencode(kept)}&" if kept else "",
+            "decision_words": DECISIONS,
+            "site_names": sorted(cycle.sites.values_list("site_name", flat=True)),
+            "decisions": None,
+        }
+        if cycle.decisions_file:
+            try:
+                context["decisions"] = decisions_page(cycle.decisions_file, wanted, page=_whole_number(query.get("p", "")) or 1)
+            except FileNotFoundError as missing:
+                context["decisions_problem"] = f"{missing}."
+        return context
+
+    @display(description="cycle", ordering="pk")
+    def name(self, cycle: Cycle) -> str:
+        return f"{cycle.pk}: {cycle.source}"
+
+    @display(description="state", ordering="state")
+    def state_badge(self, cycle: Cycle) -> SafeString:
+        kind = {CycleState.COMPLETED: "fine", CycleState.FAILED: "danger"}.get(CycleState(cycle.state), "running")
+        return badge_html(kind, cycle.get_state_display())
+
+    @display(description="started", ordering="started_at")
+    def started(self, cycle: Cycle) -> SafeString:
+        return when_html(cycle.started_at)
+
+    @display(description="took")
+    def lasted(self, cycle: Cycle) -> str:
+        return duration_text(cycle.finished_at - cycle.started_at) if cycle.finished_at else "runs"
+
+    @display(description="to delete", ordering="deleted_bytes")
+    def to_delete(self, cycle: Cycle) -> SafeString:
+        return size_html(cycle.deleted_bytes)
+
+
+def _whole_number(text: str) -> int | None:
+    """Return *text* as a number, None where it is not one of up to nine digits."""
+    text = text.strip()
+    return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else None
