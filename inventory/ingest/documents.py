@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import IO, Any
 
@@ -72,7 +72,7 @@ class DocumentReader:
 
     def __iter__(self) -> Iterator[Item]:
         try:
-            plain = BufferedReader(_decompressed(self._stored), buffer_size=_PEEK_BYTES)  # type: ignore[type-var]  # raw by duck typing
+            plain = BufferedReader(_decompressed(BufferedReader(self._stored)), buffer_size=_PEEK_BYTES)
             yield from self._lines(plain) if _is_lines(plain.peek(_PEEK_BYTES)) else self._objects(plain)
         except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
             raise IngestError(f"the compressed data are cut off or damaged ({error}): fetch the file again") from error
@@ -160,45 +160,30 @@ def open_document(
         yield DocumentReader(stream, length=length, known_sections=known_sections, max_record_bytes=max_record_bytes)
 
 
-class _Counted:
-    """A stream that knows how much of it was read; buffered, so that its first bytes can be looked at."""
+class _Counted(RawIOBase):
+    """A stream that knows how much of it was read; closing it leaves the stream to whoever opened it."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream if isinstance(stream, BufferedReader) else BufferedReader(stream)  # type: ignore[type-var]  # as above
+        super().__init__()
+        self._stream = stream
         self.position = 0
-
-    def start(self) -> bytes:
-        return self._stream.peek(6)[:6]
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        count = self._stream.readinto(buffer)
-        self.position += count
-        return count
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
         self.position += len(data)
-        return data
-
-    closed = False
-    writable = seekable = lambda self: False
-
-    def close(self) -> None:
-        """Leave the stream to whoever opened it."""
-
-    def flush(self) -> None:
-        """Nothing is written."""
+        return len(data)
 
 
-def _decompressed(stored: _Counted) -> Any:
-    start = stored.start()
+def _decompressed(stored: BufferedReader) -> BufferedReader | gzip.GzipFile | lzma.LZMAFile:
+    start = stored.peek(len(_XZ))
     if start.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=stored, mode="rb")  # type: ignore[arg-type]  # reads only
+        return gzip.GzipFile(fileobj=stored, mode="rb")
     if start.startswith(_XZ):
-        return lzma.LZMAFile(stored, mode="rb")  # type: ignore[arg-type]  # reads only
+        return lzma.LZMAFile(stored, mode="rb")
     return stored
 
 

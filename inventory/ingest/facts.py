@@ -8,7 +8,7 @@ a document older than the feed that is there changes no fact.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum, auto
 from itertools import islice
@@ -148,15 +148,11 @@ class Facts:
 
     def _write_locks(self, batch: Batch) -> None:
         """Replace the injected locks of the datasets whose records have ``locked_blocks``; all other locks stay."""
-        wanted = {r.dataset: set(_patterns(r)) for r in batch.attrs if r.locked_blocks is not UNSET}
+        wanted = {r.dataset: set(_patterns(r.locked_blocks)) for r in batch.attrs if r.locked_blocks is not UNSET}
         present: dict[str, dict[tuple[str, str], int]] = {name: {} for name in wanted}
         for some in _chunks(sorted(wanted)):
-            locks = Lock.objects.filter(
-                dataset_pattern__in=some, source=_INJECTED, released_at__isnull=True, expires_at__isnull=True
-            )
-            for pk, name, site, block in locks.order_by("pk").values_list(
-                "pk", "dataset_pattern", "site_pattern", "block_pattern"
-            ):
+            locks = Lock.objects.filter(source=_INJECTED, released_at__isnull=True, dataset_pattern__in=some).order_by("pk")
+            for pk, name, site, block in locks.values_list("pk", "dataset_pattern", "site_pattern", "block_pattern"):
                 present[name][site, block] = pk
         new = [(name, site, block) for name, pairs in wanted.items() for site, block in sorted(pairs - present[name].keys())]
         gone = [pk for name, pairs in wanted.items() for pair, pk in present[name].items() if pair not in pairs]
@@ -197,9 +193,8 @@ class Facts:
             self._counts.add("facts", "changed", len(some))
 
 
-def _patterns(record: AttrsRecord) -> Iterator[tuple[str, str]]:
-    assert record.locked_blocks is not UNSET
-    for site, blocks in record.locked_blocks.items():
+def _patterns(locked_blocks: Mapping[str, list[str] | None]) -> Iterator[tuple[str, str]]:
+    for site, blocks in locked_blocks.items():
         yield from ((site, block) for block in (["*"] if blocks is None else blocks))
 
 

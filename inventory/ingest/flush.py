@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Sum
+from django.db.models import Count, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from inventory.ingest.batch import Batch
@@ -125,14 +125,14 @@ def _flush_block_replicas(batch: Batch) -> None:
 def _different_listings(parts: Sequence[BlockReplicaRow]) -> dict[int, BlockReplicaRow]:
     """Return the block replicas whose recorded present files are not those wanted, by ``id``."""
     known = {row.pk: row for row in parts if row.present is not None and not row.is_new}
-    recorded: dict[int, set[int]] = {}
+    recorded: dict[int | None, set[int]] = {}
     for some in _chunks(known):
         pairs = PresentFile.objects.filter(block_replica_id__in=some).order_by()
         for pk, file_pk in pairs.values_list("block_replica_id", "file_id").iterator(chunk_size=5000):
             recorded.setdefault(pk, set()).add(file_pk)
     different = {id(row): row for row in parts if row.is_new and row.present}
-    for pk, row in known.items():
-        if pk is not None and {file.pk for file in row.present or ()} != recorded.get(pk, set()):
+    for row in known.values():
+        if {file.pk for file in row.present or ()} != recorded.get(row.pk, set()):
             different[id(row)] = row
     return different
 
@@ -140,17 +140,12 @@ def _different_listings(parts: Sequence[BlockReplicaRow]) -> dict[int, BlockRepl
 def _sum_up(dataset_pks: Iterable[int]) -> None:
     """Bring size, number of files and number of blocks of these datasets up to date with their blocks."""
     for some in _chunks(sorted(dataset_pks)):
-        sums = (
-            Block.objects.filter(dataset_id__in=some)
-            .order_by()
-            .values("dataset_id")
-            .annotate(bytes=Coalesce(Sum("size_bytes"), 0), files=Coalesce(Sum("num_files"), 0), blocks=Count("pk"))
+        blocks = Block.objects.filter(dataset_id=OuterRef("pk")).order_by().values("dataset_id")
+        Dataset.objects.filter(pk__in=some).update(
+            size_bytes=Coalesce(Subquery(blocks.annotate(all=Sum("size_bytes")).values("all")), 0),
+            num_files=Coalesce(Subquery(blocks.annotate(all=Sum("num_files")).values("all")), 0),
+            num_blocks=Coalesce(Subquery(blocks.annotate(all=Count("pk")).values("all")), 0),
         )
-        datasets = [
-            Dataset(pk=pk, size_bytes=size, num_files=files, num_blocks=blocks)
-            for pk, size, files, blocks in sums.values_list("dataset_id", "bytes", "files", "blocks")
-        ]
-        Dataset.objects.bulk_update(datasets, ["size_bytes", "num_files", "num_blocks"], batch_size=500)
 
 
 def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:

@@ -218,21 +218,20 @@ class Loader:
                 path = ".".join(part for part in (item.path, problem.path) if part)
                 self.result.rejects.append(Reject(item.number, path, problem.found, problem.expected, problem.help))
         if self._bad_records is not None:
-            self._keep_bad(item)
+            self._keep_bad(self._bad_records, item)
 
-    def _keep_bad(self, item: Item) -> None:
+    def _keep_bad(self, bad_records: IO[bytes], item: Item) -> None:
         """Write the record as a line of its own; the first is a ``meta``, so that its facts stay those of this document."""
-        assert self._bad_records is not None
         if self.result.num_rejects == 1:
             now = {"meta": {"now": self._measured_at.timestamp()}}
-            self._bad_records.write(msgspec.json.encode(now) + b"\n")
+            bad_records.write(msgspec.json.encode(now) + b"\n")
         if item.body is None:
             return
-        if item.section == "" or item.path == item.section:
+        if item.section in {"", item.path}:
             body = item.body if isinstance(item.body, bytes) else msgspec.json.encode({item.section: item.body})
         else:
             body = msgspec.json.encode({item.section: [item.body]})
-        self._bad_records.write(body.rstrip(b"\n") + b"\n")
+        bad_records.write(body.rstrip(b"\n") + b"\n")
 
 
 def _subject(record: Any) -> tuple[str, ...]:

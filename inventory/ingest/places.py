@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 
+from django.db.models import TextChoices
 from msgspec import UNSET, UnsetType
 
 from inventory.choices import OwnershipLevel, SiteStatus, StorageType
@@ -32,11 +32,10 @@ class Places:
         problems.append(Problem(path, shown(name), "the name of a site", closest(name, self._sites) or "inject the site first"))
         return 0
 
-    def group_id(self, name: str | UnsetType | None, path: str, problems: list[Problem]) -> int | None:
+    def group_id(self, name: str | None, path: str, problems: list[Problem]) -> int | None:
         """Return the key of the group, None for nobody; adds a problem (and returns 0) if there is none of that name."""
-        if name is None or name is UNSET:
+        if name is None:
             return None
-        assert isinstance(name, str)
         if name in self._groups:
             return self._groups[name].pk
         hint = closest(name, self._groups) or "inject the group first; null is nobody"
@@ -96,14 +95,13 @@ class Places:
             self._counts.add("groups", "unchanged")
 
 
-def _word(choices: type[StrEnum] | type, word: str | UnsetType, path: str, problems: list[Problem]) -> str | UnsetType:
+def _word(choices: type[TextChoices], word: str | UnsetType, path: str, problems: list[Problem]) -> str | UnsetType:
     """Return the stored form of an enum word, which documents write in lower case; adds a problem for an unknown one."""
     if word is UNSET:
         return UNSET
-    assert isinstance(word, str)
-    if word.upper() in choices.values:  # type: ignore[union-attr]  # TextChoices
+    if word.upper() in choices.values:
         return word.upper()
-    known = [value.lower() for value in choices.values]  # type: ignore[union-attr]  # TextChoices
+    known = [value.lower() for value in choices.values]
     problems.append(Problem(path, shown(word), f"one of {', '.join(known)}", closest(word.lower(), known)))
     return UNSET
 
@@ -119,7 +117,6 @@ def _endpoint(record: SiteRecord, problems: list[Problem]) -> str | UnsetType:
 def _lfn_rules(record: SiteRecord, problems: list[Problem]) -> list[dict[str, str]] | UnsetType:
     if record.lfn_rules is UNSET:
         return UNSET
-    assert isinstance(record.lfn_rules, list)
     for index, rule in enumerate(record.lfn_rules):
         try:
             re.compile(rule.pattern)

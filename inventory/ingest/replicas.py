@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msgspec import UNSET, UnsetType
@@ -78,58 +79,53 @@ def _plan_parts(
         if name in seen:
             problems.append(Problem(f"blockreplicas[{index}].block", shown(name), "each block once", "merge the two entries"))
         seen.add(name)
-        owner = group_id
+        part = _Part(given, block, group_id, block.size_bytes, block.num_files, [])
         if given.group is not UNSET:
-            owner = batch.places.group_id(given.group, f"blockreplicas[{index}].group", problems)
-        if given.size is UNSET and given.num_files is UNSET and given.files is UNSET:
-            parts.append(_Part(given, block, owner, block.size_bytes, block.num_files, []))
-        else:
-            parts.append(_incomplete(batch, given, block, owner, f"blockreplicas[{index}]", problems))
+            part.group_id = batch.places.group_id(given.group, f"blockreplicas[{index}].group", problems)
+        if given.files is not UNSET:
+            _settle_listed(batch, part, given.files, f"blockreplicas[{index}]", problems)
+        elif given.size is not UNSET or given.num_files is not UNSET:
+            _settle_counted(part, f"blockreplicas[{index}]", problems)
+        parts.append(part)
     return parts
 
 
-def _incomplete(
-    batch: Batch, given: BlockReplicaRecord, block: BlockRow, owner: int | UnsetType | None, path: str, problems: list[Problem]
-) -> _Part:
-    """Return the part of a record that says how much, or which files, are there; it may turn out complete."""
-    if given.files is not UNSET:
-        return _listed(batch, given, block, owner, path, problems)
-    size_bytes = block.size_bytes if given.size is UNSET else given.size
-    num_files = block.num_files if given.num_files is UNSET else given.num_files
+def _settle_counted(part: _Part, path: str, problems: list[Problem]) -> None:
+    """Take how much is there from the record, which does not name the files; it may turn out complete."""
+    given, block = part.record, part.block
     if given.size is UNSET or given.num_files is UNSET:
         missing = "size" if given.size is UNSET else "num_files"
         help_ = "give both, or neither where the block is complete there"
         problems.append(Problem(f"{path}.{missing}", "nothing", f"a value for {missing}", help_))
-    for name, value, full in (("size", size_bytes, block.size_bytes), ("num_files", num_files, block.num_files)):
+        return
+    part.size_bytes, part.num_files = given.size, given.num_files
+    for name, value, full in (("size", given.size, block.size_bytes), ("num_files", given.num_files, block.num_files)):
         if value > full:
             problems.append(Problem(f"{path}.{name}", str(value), f"at most {full}, that of the block", "inject the block first"))
-    is_complete = (size_bytes, num_files) == (block.size_bytes, block.num_files)
-    return _Part(given, block, owner, size_bytes, num_files, [] if is_complete or num_files == 0 else None)
+    is_complete = (part.size_bytes, part.num_files) == (block.size_bytes, block.num_files)
+    part.present = [] if is_complete or part.num_files == 0 else None
 
 
-def _listed(
-    batch: Batch, given: BlockReplicaRecord, block: BlockRow, owner: int | UnsetType | None, path: str, problems: list[Problem]
-) -> _Part:
-    present: list[FileRow] = []
-    seen: set[str] = set()
-    assert given.files is not UNSET
-    for index, lfn in enumerate(given.files):
+def _settle_listed(batch: Batch, part: _Part, lfns: Sequence[str], path: str, problems: list[Problem]) -> None:
+    """Take exactly the files that the record names; they may be all files of the block."""
+    given, block = part.record, part.block
+    present: dict[str, FileRow] = {}
+    for index, lfn in enumerate(lfns):
         file = batch.files.get(lfn)
         at = f"{path}.files[{index}]"
-        if file is None or (file.block is not block and file.block_pk != block.pk):
+        if file is None or (file.block is not block and (file.block_pk is None or file.block_pk != block.pk)):
             problems.append(Problem(at, shown(lfn), f"a file of block {block.name}", "inject the block with its files first"))
-        elif lfn in seen:
+        elif lfn in present:
             problems.append(Problem(at, shown(lfn), "each file once"))
         else:
-            present.append(file)
-        seen.add(lfn)
-    size_bytes, num_files = sum(file.size_bytes for file in present), len(present)
-    if len(present) == len(given.files):
-        for name, value, listed in (("size", given.size, size_bytes), ("num_files", given.num_files, num_files)):
+            present[lfn] = file
+    part.size_bytes, part.num_files = sum(file.size_bytes for file in present.values()), len(present)
+    if len(present) == len(lfns):
+        for name, value, listed in (("size", given.size, part.size_bytes), ("num_files", given.num_files, part.num_files)):
             if value is not UNSET and value != listed:
                 problems.append(Problem(f"{path}.{name}", str(value), f"{listed}, the sum over its files", f"leave {name} out"))
-    is_complete = (size_bytes, num_files) == (block.size_bytes, block.num_files)
-    return _Part(given, block, owner, size_bytes, num_files, [] if is_complete else present)
+    is_complete = (part.size_bytes, part.num_files) == (block.size_bytes, block.num_files)
+    part.present = [] if is_complete else list(present.values())
 
 
 def _take_part(batch: Batch, replica: ReplicaRow, part: _Part) -> None:

@@ -10,11 +10,10 @@ from typing import Any
 from msgspec import UNSET
 
 
+@dataclass(slots=True, eq=False)
 class _Row:
-    __slots__ = ()
-
     pk: int | None
-    is_dirty: bool
+    is_dirty: bool = field(default=False, kw_only=True)
 
     @property
     def is_new(self) -> bool:
@@ -30,7 +29,6 @@ class _Row:
 
 @dataclass(slots=True, eq=False)
 class DatasetRow(_Row):
-    pk: int | None
     name: str
     status: str
     data_type: str
@@ -38,14 +36,12 @@ class DatasetRow(_Row):
     is_open: bool
     last_update: datetime
     attributes: dict[str, Any]
-    is_dirty: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class BlockRow(_Row):
     """``listed_bytes`` and ``listed_files`` are sums over its File rows."""
 
-    pk: int | None
     dataset: DatasetRow
     name: str
     size_bytes: int
@@ -55,35 +51,29 @@ class BlockRow(_Row):
     listed_bytes: int = 0
     listed_files: int = 0
     gains_files: bool = False
-    is_dirty: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class FileRow(_Row):
-    pk: int | None
     block: BlockRow | None
     block_pk: int | None
     lfn: str
     size_bytes: int
     checksum: str
-    is_dirty: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class ReplicaRow(_Row):
-    pk: int | None
     dataset: DatasetRow
     site_id: int
     group_id: int | None
     is_growing: bool
-    is_dirty: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class BlockReplicaRow(_Row):
     """``present`` holds the files to be recorded as present (empty for a complete one), None where they stay as they are."""
 
-    pk: int | None
     replica: ReplicaRow
     block: BlockRow
     group_id: int | None
@@ -92,7 +82,6 @@ class BlockReplicaRow(_Row):
     is_custodial: bool
     last_update: datetime
     present: list[FileRow] | None = None
-    is_dirty: bool = False
 
 
 @dataclass(slots=True)

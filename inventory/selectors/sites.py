@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 
 from inventory.models import Site
 
@@ -38,6 +39,13 @@ def site_storage(names: Collection[str] | None = None) -> dict[str, SiteStorage]
     if names is not None:
         sites = sites.filter(name__in=list(names))
     return {site.name: _storage(site) for site in sites}
+
+
+def site_pattern_fits(pattern: str) -> bool:
+    """Tell whether some site's whole name fits *pattern*, in which ``*`` is any text and ``?`` any character."""
+    return any(
+        fnmatchcase(name, pattern.replace("[", "[[]")) for name in Site.objects.order_by("name").values_list("name", flat=True)
+    )
 
 
 def _storage(site: Site) -> SiteStorage:

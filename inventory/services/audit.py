@@ -54,7 +54,7 @@ def audit_record(
     event = AuditEvent.objects.create(
         at=now,
         actor=actor.name,
-        user=actor.user,
+        user_id=None if actor.user is None else actor.user.pk,
         action=action,
         subject=subject,
         reason=reason,

@@ -62,10 +62,6 @@ class InjectionReport:
     seconds: float
 
 
-class _NotKept(Exception):
-    """Rolls the load back; not an error."""
-
-
 def inject(
     *,
     source: str,
@@ -108,7 +104,7 @@ def inject(
         _fail(injection, "interrupted; nothing was kept")
         raise
     if injection is not None and not is_kept:
-        _finish(injection, result, InjectionState.FAILED, f"{result.num_rejects} problem records; nothing was kept")
+        _finish(injection, result, InjectionState.FAILED, f"{result.num_rejects} records were rejected; nothing was kept")
     return InjectionReport(
         source=source,
         injection_id=None if injection is None else injection.pk,
@@ -137,25 +133,23 @@ def _load(
     on_progress: Callable[[Progress], None] | None,
 ) -> tuple[LoadResult, bool]:
     """Load in one transaction; return the result and whether it was kept (never without an injection: a dry run)."""
-    with open_document(source, known_sections=known_sections(), max_record_bytes=max_record_bytes) as reader:
-        try:
-            with transaction.atomic():
-                _take_turn()
-                loader = Loader(source=source, now=now, batch_size=batch_size, bad_records=bad_records, on_progress=on_progress)
-                result = loader.load(reader)
-                if injection is None or (result.num_rejects and bad_records is None):
-                    raise _NotKept
-                if bad_records is not None:
-                    bad_records.flush()
-                _finish(injection, result, InjectionState.COMPLETED, "")
-                audit_record(
-                    actor=actor,
-                    action="inventory.inject",
-                    subject=_tail(source),
-                    details={"injection": injection.pk, "counts": result.counts.as_json(), "rejects": result.num_rejects},
-                )
-        except _NotKept:
+    opened = open_document(source, known_sections=known_sections(), max_record_bytes=max_record_bytes)
+    with opened as reader, transaction.atomic():
+        _take_turn()
+        loader = Loader(source=source, now=now, batch_size=batch_size, bad_records=bad_records, on_progress=on_progress)
+        result = loader.load(reader)
+        if injection is None or (result.num_rejects and bad_records is None):
+            transaction.set_rollback(True)
             return result, False
+        if bad_records is not None:
+            bad_records.flush()
+        _finish(injection, result, InjectionState.COMPLETED, "")
+        audit_record(
+            actor=actor,
+            action="inventory.inject",
+            subject=_tail(source),
+            details={"injection": injection.pk, "counts": result.counts.as_json(), "rejects": result.num_rejects},
+        )
     return result, True
 
 
