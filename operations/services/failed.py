@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
 
@@ -12,12 +11,14 @@ from inventory.services.audit import Actor, audit_record
 from operations.choices import DeletionState
 from operations.exceptions import InvalidTransitionError, NotFoundError
 from operations.models import Deletion
+from operations.services.rights import demand_right
 
 
 def deletions_retry(*, deletion_ids: Sequence[int], actor: Actor, reason: str) -> int:
     """Put failed deletions back into the queue; the re-check before they are acted on is the same as ever. Return how many.
 
-    Raises ``NotFoundError`` for an unknown one, ``InvalidTransitionError`` unless all have failed: then nothing is changed.
+    Raises ``PermissionDenied`` without the right ``operations.change_deletion``, ``NotFoundError`` for an unknown one,
+    ``InvalidTransitionError`` unless all have failed: then nothing is changed.
     """
     with transaction.atomic():
         rows = _locked_failed(deletion_ids, actor)
@@ -33,7 +34,8 @@ def deletions_retry(*, deletion_ids: Sequence[int], actor: Actor, reason: str) -
 def deletions_drop(*, deletion_ids: Sequence[int], actor: Actor, reason: str) -> int:
     """Give up failed deletions; inventory and storage stay as they are. Return how many.
 
-    Raises ``NotFoundError`` for an unknown one, ``InvalidTransitionError`` unless all have failed: then nothing is changed.
+    Raises ``PermissionDenied`` without the right ``operations.change_deletion``, ``NotFoundError`` for an unknown one,
+    ``InvalidTransitionError`` unless all have failed: then nothing is changed.
     """
     now = timezone.now()
     with transaction.atomic():
@@ -50,8 +52,7 @@ def deletions_drop(*, deletion_ids: Sequence[int], actor: Actor, reason: str) ->
 def _locked_failed(deletion_ids: Sequence[int], actor: Actor) -> list[Deletion]:
     wanted = sorted(set(deletion_ids))
     rows = list(Deletion.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=wanted).order_by("pk"))
-    if actor.user is not None and not (actor.user.is_active and actor.user.has_perm("operations.change_deletion")):  # type: ignore[attr-defined]
-        raise PermissionDenied(f"{actor.name} may not decide on failed deletions: it takes the right operations.change_deletion")
+    demand_right(actor, "operations.change_deletion", "decide on failed deletions")
     missing = set(wanted) - {row.pk for row in rows}
     if missing:
         raise NotFoundError(f"there is no deletion {', '.join(str(pk) for pk in sorted(missing)[:10])}")

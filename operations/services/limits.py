@@ -32,7 +32,7 @@ class QueueLimits:
 
     def back_off(self, failures: int, rng: Random) -> timedelta:
         """Return how long to wait after so many failures in a row (>= 1): doubled each time, capped, of which at least a half."""
-        doubled = self.first_back_off * (2 ** min(failures - 1, 30))
+        doubled = self.first_back_off * (1 << min(failures - 1, 30))
         return min(doubled, self.longest_back_off) * rng.uniform(0.5, 1.0)
 
 

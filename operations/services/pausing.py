@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
 
@@ -10,6 +9,7 @@ from inventory.services.audit import Actor, audit_record
 from operations.exceptions import InvalidTransitionError
 from operations.models import PauseSwitch
 from operations.selectors.pausing import PauseState, pause_file, pause_state
+from operations.services.rights import demand_right
 
 
 def pause_all(*, actor: Actor, reason: str = "") -> PauseState:
@@ -19,7 +19,7 @@ def pause_all(*, actor: Actor, reason: str = "") -> PauseState:
     """
     with transaction.atomic():
         switch = _locked_switch()
-        _demand(actor, "operations.pause_all", "pause all deletions")
+        demand_right(actor, "operations.pause_all", "pause all deletions")
         if not switch.is_paused:
             _turn(switch, is_paused=True, actor=actor, reason=reason)
             audit_record(actor=actor, action="operations.pause_all", subject="all sites", reason=reason)
@@ -36,7 +36,7 @@ def resume_all(*, actor: Actor, reason: str) -> PauseState:
         raise InvalidTransitionError("say why deletions may go on: resuming needs a reason")
     with transaction.atomic():
         switch = _locked_switch()
-        _demand(actor, "operations.resume_all", "let all deletions go on")
+        demand_right(actor, "operations.resume_all", "let all deletions go on")
         if not switch.is_paused:
             hint = f"; the file {pause_file()} stops this host: remove it" if pause_state().is_file_present else ""
             raise InvalidTransitionError(f"deletions are not paused by the switch: there is nothing to resume{hint}")
@@ -61,9 +61,3 @@ def _turn(switch: PauseSwitch, *, is_paused: bool, actor: Actor, reason: str) ->
     switch.changed_by_name = actor.name[:150]
     switch.reason = reason[:512]
     switch.save(update_fields=["is_paused", "changed_at", "changed_by", "changed_by_name", "reason"])
-
-
-def _demand(actor: Actor, permission: str, what: str) -> None:
-    """Refuse a person without the right; parts of the system and people at the shell of the host are not asked."""
-    if actor.user is not None and not (actor.user.is_active and actor.user.has_perm(permission)):  # type: ignore[attr-defined]
-        raise PermissionDenied(f"{actor.name} may not {what}: it takes the right {permission}")

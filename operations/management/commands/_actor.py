@@ -1,0 +1,12 @@
+"""Who acts when a command acts."""
+
+from __future__ import annotations
+
+import getpass
+
+from inventory.services.audit import Actor
+
+
+def shell_actor() -> Actor:
+    """Return the person at the shell: whoever may run commands on this host may run them all."""
+    return Actor(name=f"{getpass.getuser()} (shell)"[:150])

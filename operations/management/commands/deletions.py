@@ -1,0 +1,93 @@
+"""Show the queue of deletions and what became of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from operations.choices import DeletionState
+from operations.exceptions import OperationsError
+from operations.management.commands._actor import shell_actor
+from operations.selectors.history import deletion_rows
+from operations.selectors.pausing import pause_state
+from operations.selectors.progress import deletions_under_way
+from operations.services.failed import deletions_drop, deletions_retry
+
+
+class Command(BaseCommand):
+    help = (
+        "Show how deletions stand per site, list single ones, or decide on failed ones. "
+        "Examples: manage.py deletions; manage.py deletions --list --state FAILED --site T2_US_MIT; "
+        "manage.py deletions --retry 17 18 --reason 'permissions mended'; "
+        "manage.py deletions --drop 19 --reason 'kept after all'. "
+        "Exit codes: 0 shown or done, 1 refused, 2 wrong arguments."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--list", action="store_true", help="List single deletions, newest first.")
+        parser.add_argument("--site", default="", help="Only this site.")
+        parser.add_argument("--state", choices=DeletionState.values, default="", help="Only this state (with --list).")
+        parser.add_argument("--dataset", default="", help="Only this dataset (with --list).")
+        parser.add_argument("--limit", type=int, default=50, help="How many at most (with --list). Default: 50.")
+        decision = parser.add_mutually_exclusive_group()
+        decision.add_argument("--retry", nargs="+", type=int, metavar="ID", help="Try these failed deletions again.")
+        decision.add_argument("--drop", nargs="+", type=int, metavar="ID", help="Give these failed deletions up.")
+        parser.add_argument("--reason", default="", help="Why (with --retry and --drop).")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Decide, list or sum up."""
+        if options["retry"] or options["drop"]:
+            self._decide(options)
+        elif options["list"]:
+            self._list(options)
+        else:
+            self._sum_up(options["site"])
+
+    def _decide(self, options: dict[str, Any]) -> None:
+        if not options["reason"].strip():
+            raise CommandError("say why: --reason is needed", returncode=2)
+        if options["retry"]:
+            decide, ids, word = deletions_retry, options["retry"], "wait again"
+        else:
+            decide, ids, word = deletions_drop, options["drop"], "are given up"
+        try:
+            number = decide(deletion_ids=ids, actor=shell_actor(), reason=options["reason"])
+        except OperationsError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{number} deletions {word}.")
+
+    def _list(self, options: dict[str, Any]) -> None:
+        rows = deletion_rows(
+            site_name=options["site"], state=options["state"], dataset_name=options["dataset"], limit=max(options["limit"], 1)
+        )
+        for row in rows:
+            self.stdout.write(
+                f"{row.id:>8}  {row.state:<8} {row.site_name:<20} {row.dataset_name}#{row.block_name}  "
+                f"{row.files_deleted + row.files_absent}/{row.num_files} files  {row.reason}".rstrip()
+            )
+        if not rows:
+            self.stdout.write("no such deletions")
+
+    def _sum_up(self, site_name: str) -> None:
+        pause = pause_state()
+        if pause.is_paused:
+            who = (
+                f"since {pause.changed_at} by {pause.changed_by}: {pause.reason}"
+                if pause.is_switched
+                else "by a file on this host"
+            )
+            self.stdout.write(f"ALL DELETIONS ARE PAUSED {who}")
+        rows = [row for row in deletions_under_way(now=timezone.now()) if site_name in {"", row.site_name}]
+        self.stdout.write(
+            f"{'site':<24}{'waiting':>10}{'acting':>8}{'failed':>8}{'done/h':>8}{'files/h':>10}{'GB/h':>10}  remarks"
+        )
+        for row in rows:
+            self.stdout.write(
+                f"{row.site_name:<24}{row.num_queued:>10}{row.num_acting:>8}{row.num_failed:>8}{row.num_done_last_hour:>8}"
+                f"{row.files_last_hour:>10}{row.bytes_last_hour / 1e9:>10.1f}  {row.remark}".rstrip()
+            )
+        if not rows:
+            self.stdout.write("nothing waits, nothing failed, nothing was deleted in the last hour")

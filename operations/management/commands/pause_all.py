@@ -1,0 +1,30 @@
+"""Stop all deletions at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from operations.management.commands._actor import shell_actor
+from operations.services.pausing import pause_all
+
+
+class Command(BaseCommand):
+    help = (
+        "Stop every worker before its next call to a storage, and let no new one begin. Running it again changes nothing. "
+        "Example: manage.py pause_all --reason 'site X answers nonsense'. "
+        "Without a database, make the file VAR_DIR/pause_all: it stops the workers of its host. "
+        "Exit codes: 0 paused, 1 could not, 2 wrong arguments."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--reason", default="", help="Why; shown to everybody and kept in the audit trail.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Pause, and say since when and why."""
+        state = pause_all(actor=shell_actor(), reason=options["reason"])
+        self.stdout.write(
+            f"All deletions are paused since {state.changed_at} by {state.changed_by}: {state.reason or 'no reason given'}"
+        )

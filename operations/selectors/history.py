@@ -1,0 +1,118 @@
+"""Single deletions: what became of a dataset, and one deletion with its attempts and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from operations.models import Attempt, Deletion, DeletionFile
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionRow:
+    """One deletion as lists show it; ``line`` and ``rule_text`` say which rule of the policy decided."""
+
+    id: int
+    plan_id: int
+    site_name: str
+    dataset_name: str
+    block_name: str
+    size_bytes: int
+    num_files: int
+    state: str
+    reason: str
+    num_attempts: int
+    not_before: datetime | None
+    files_deleted: int
+    files_absent: int
+    bytes_deleted: int
+    queued_at: datetime
+    finished_at: datetime | None
+    line: int | None
+    rule_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One try; ``recorded_at`` is None while it runs and for ever if its worker died."""
+
+    number: int
+    worker: str
+    started_at: datetime
+    recorded_at: datetime | None
+    outcome: str
+    message: str
+    files_deleted: int
+    files_absent: int
+    files_failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutcomeRow:
+    """A file with which something was not plain."""
+
+    lfn: str
+    size_bytes: int
+    outcome: str
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionStory:
+    """One deletion with all its attempts, and the first of its files that were not plain."""
+
+    deletion: DeletionRow
+    attempts: tuple[AttemptRow, ...]
+    files: tuple[FileOutcomeRow, ...]
+    num_files_not_plain: int
+
+
+_PLAN_ITEM_FIELDS = ("line", "rule_text")
+_FIELDS = tuple(f"plan_item__{name}" if name in _PLAN_ITEM_FIELDS else name for name in DeletionRow.__dataclass_fields__)
+_ATTEMPT_FIELDS = tuple(AttemptRow.__dataclass_fields__)
+_FILE_FIELDS = tuple(FileOutcomeRow.__dataclass_fields__)
+
+
+def deletion_rows(
+    *,
+    site_name: str = "",
+    state: str = "",
+    dataset_name: str = "",
+    plan_id: int | None = None,
+    before_id: int | None = None,
+    limit: int = 50,
+) -> list[DeletionRow]:
+    """Return deletions, newest first, that fit all that is given; *before_id* leads to the next page."""
+    rows = Deletion.objects.order_by("-pk")
+    if site_name:
+        rows = rows.filter(site_name=site_name)
+    if state:
+        rows = rows.filter(state=state)
+    if dataset_name:
+        rows = rows.filter(dataset_name=dataset_name)
+    if plan_id is not None:
+        rows = rows.filter(plan_id=plan_id)
+    if before_id is not None:
+        rows = rows.filter(pk__lt=before_id)
+    return [DeletionRow(*row) for row in rows.values_list(*_FIELDS)[:limit]]
+
+
+def deletion_story(deletion_id: int, *, max_files: int = 1000) -> DeletionStory | None:
+    """Return one deletion with its attempts and at most *max_files* of the files that were not plain; None if there is none."""
+    row = Deletion.objects.filter(pk=deletion_id).values_list(*_FIELDS).first()
+    if row is None:
+        return None
+    attempts = Attempt.objects.filter(deletion_id=deletion_id).order_by("number").values_list(*_ATTEMPT_FIELDS)
+    files = DeletionFile.objects.filter(deletion_id=deletion_id).order_by("lfn")
+    return DeletionStory(
+        deletion=DeletionRow(*row),
+        attempts=tuple(AttemptRow(*attempt) for attempt in attempts),
+        files=tuple(FileOutcomeRow(*file) for file in files.values_list(*_FILE_FIELDS)[:max_files]),
+        num_files_not_plain=files.count(),
+    )
+
+
+def deletions_of_dataset(dataset_name: str, *, limit: int = 1000) -> list[DeletionRow]:
+    """Return what was ever to be deleted of a dataset, newest first."""
+    return deletion_rows(dataset_name=dataset_name, limit=limit)
