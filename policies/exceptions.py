@@ -10,6 +10,7 @@
     ├── VersionUntestedError        activation without a test run of that very version
     ├── CycleRunningError           the partition already has a cycle under way
     ├── CycleLostError              the cycle was given up for dead before it finished
+    ├── CyclesFailedError           some of the automatic cycles failed, the others had their turn
     ├── ProviderFailedError         a feed of facts could not be loaded
     ├── PlanAlteredError            the items of a plan are not those that were frozen
     └── InvalidTransitionError      a plan or a cycle is not in a state that allows the act
@@ -17,7 +18,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -64,6 +65,16 @@ class CycleRunningError(PolicyError):
 
 class CycleLostError(PolicyError):
     code = "cycle_lost"
+
+
+class CyclesFailedError(PolicyError):
+    """Some automatic cycles failed; each is recorded with its own message."""
+
+    code = "cycles_failed"
+
+    def __init__(self, failed: Mapping[str, Exception]) -> None:
+        super().__init__("; ".join(f"{name}: {error}" for name, error in failed.items()))
+        self.failed = dict(failed)
 
 
 class ProviderFailedError(PolicyError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 
@@ -22,8 +23,11 @@ def require(actor: Actor, permission: str, subject: Model) -> None:
 
     An actor without a user is a part of the system, or somebody at a shell of the server, who has the database anyway.
     """
-    if actor.user is None:
+    user = actor.user
+    if user is None:
         return
-    may = actor.user.has_perm(permission) or (subject.pk is not None and actor.user.has_perm(permission, subject))
+    if not isinstance(user, PermissionsMixin):
+        raise PermissionDenied(f"{actor.name} is of a kind that has no rights.")
+    may = user.has_perm(permission) or (subject.pk is not None and user.has_perm(permission, subject))
     if not may:
         raise PermissionDenied(f"{actor.name} lacks the right {permission!r} on {subject._meta.verbose_name} {subject}.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -97,7 +98,9 @@ def read_dataset_facts(reader: Reader, schema: dict[str, type[pl.DataType]], dat
     rows = rows_of(frame["dataset_id"].to_numpy(), dataset_ids, "facts of a dataset")
     found = {}
     for column, dtype in schema.items():
-        values = np.zeros(len(dataset_ids), dtype=np.bool_ if dtype == pl.Boolean else np.float64)
+        values: np.ndarray[tuple[int], np.dtype[Any]] = np.zeros(
+            len(dataset_ids), dtype=np.bool_ if dtype == pl.Boolean else np.float64
+        )
         values[rows] = frame[column].to_numpy()
         found[column] = pl.Series(column, values, dtype=dtype)
     return found

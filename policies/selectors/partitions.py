@@ -65,6 +65,12 @@ def leaf_partitions(partition: Partition) -> list[Partition]:
     return sorted(found.values(), key=lambda leaf: leaf.name)
 
 
+def related_partition_ids(partition: Partition) -> set[int]:
+    """Return the partitions that share a leaf with *partition*, itself included."""
+    leaves = {leaf.pk for leaf in leaf_partitions(partition)}
+    return {other.pk for other in Partition.objects.all() if leaves & {leaf.pk for leaf in leaf_partitions(other)}}
+
+
 def partition_quotas(leaves: list[Partition]) -> dict[str, int]:
     """Return the quota by site name, summed over *leaves*. Raises `PartitionInvalidError` for a part without a limit."""
     rows = Quota.objects.filter(partition__in=[leaf.pk for leaf in leaves]).values_list(

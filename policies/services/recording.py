@@ -19,7 +19,7 @@ from policies.planning.outcome import NOT_HANDED_OVER, Decision, Outcome
 
 #: Columns of a decisions file: a row per (replica, decision, line) and per new owner of handed-over blocks. ``blocks`` is null
 #: where the row has all the blocks that the replica had in the partition at the start (num_blocks says how many).
-DECISION_SCHEMA = {
+DECISION_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "site": pl.String,
     "dataset": pl.String,
     "decision": pl.String,

@@ -1,0 +1,28 @@
+"""What the beat and other processes wake: each task asks a service and holds no state of its own."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from inventory.services.audit import Actor
+from policies.services.cycles import cycle_carry_out, cycles_sweep
+from policies.services.due import policies_evaluate_due
+
+#: Who starts automatic cycles, in the audit trail.
+SCHEDULE = Actor("schedule")
+
+
+@shared_task(name="policies.tasks.evaluate_due_policies")
+def evaluate_due_policies() -> list[int]:
+    """Give up cycles whose process has died, then run the policies that are due; return the cycles that were carried out."""
+    now = timezone.now()
+    cycles_sweep(now=now)
+    evaluations = policies_evaluate_due(now=now, actor=SCHEDULE)
+    return [evaluation.cycle.pk for evaluation in evaluations if evaluation.cycle is not None]
+
+
+@shared_task(name="policies.tasks.carry_out_cycle")
+def carry_out_cycle(cycle_id: int, actor_name: str) -> None:
+    """Carry out a cycle that somebody has started, such as a test run from a screen or the API."""
+    cycle_carry_out(cycle_id=cycle_id, actor=Actor(actor_name))
