@@ -150,6 +150,7 @@ def parsed_guardrails(texts: Iterable[str]) -> tuple[ProtectingGuardrail, ...]:
     return tuple(found)
 
 
+@cache
 def partition_of(partitions: str, name: str | None) -> tuple[tuple[Condition, ...], tuple[str, ...]]:
     """Return the membership of partition *name* and the names of its leaves. Raises ``RefusedError`` if it is not defined."""
     definitions, diagnostics = parse_partitions(partitions, file_name="partitions.txt")

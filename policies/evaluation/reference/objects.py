@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from policies.evaluation.columns import NOBODY, NOBODY_NAME, Snapshot
 
@@ -57,14 +58,14 @@ class Block:
 
 @dataclass(eq=False, slots=True)
 class Dataset:
-    """A dataset with its facts; a fact that was not loaded is None."""
+    """A dataset with its facts; an unknown fact is None, one that the snapshot does not hold is absent (``KeyError``)."""
 
     name: str
     status: str
     size: int
     last_update: float
     release: str | None
-    attributes: dict[str, object]
+    attributes: dict[str, object] | None
     facts: dict[str, Value]
     blocks: list[Block] = field(default_factory=list)
 
@@ -82,7 +83,7 @@ class BlockReplica:
     size: int
     num_files: int
     last_update: float
-    is_locked: bool | None
+    facts: dict[str, Value]
     decision: str | None = None
     rule: int | None = None
     handed_to: Group | None = None
@@ -102,7 +103,7 @@ class Replica:
 
     dataset: Dataset
     site: Site
-    enforcer_protected: bool | None
+    facts: dict[str, Value]
     blocks: list[BlockReplica] = field(default_factory=list)
 
     def is_full(self, visible: Iterable[BlockReplica]) -> bool:
@@ -120,7 +121,7 @@ class Inventory:
 
 
 def read_inventory(snapshot: Snapshot) -> Inventory:
-    """Return the objects of *snapshot*; a fact column that it does not have is unknown everywhere."""
+    """Return the objects of *snapshot*; null is unknown."""
     sites = [Site(**row) for row in snapshot.sites.select("name", "status", "storage_type", "quota").iter_rows(named=True)]
     groups = {index: Group(**row) for index, row in enumerate(snapshot.groups.iter_rows(named=True))}
     groups[NOBODY] = Group(NOBODY_NAME, is_dataset_level=False)
@@ -131,7 +132,7 @@ def read_inventory(snapshot: Snapshot) -> Inventory:
         blocks.append(block)
         datasets[row["dataset"]].blocks.append(block)
     replicas = [
-        Replica(datasets[row["dataset"]], sites[row["site"]], row.get("enforcer_protected"))
+        Replica(datasets[row["dataset"]], sites[row["site"]], _facts(row, "enforcer_protected"))
         for row in snapshot.replicas.iter_rows(named=True)
     ]
     for row in snapshot.block_replicas.iter_rows(named=True):
@@ -141,12 +142,16 @@ def read_inventory(snapshot: Snapshot) -> Inventory:
             size=row["size"],
             num_files=row["num_files"],
             last_update=row["last_update"],
-            is_locked=row.get("is_locked"),
+            facts=_facts(row, "is_locked"),
         )
         replicas[row["replica"]].blocks.append(replica)
     for whole in replicas:
         whole.blocks.sort(key=lambda part: part.block.name)
     return Inventory(sites, sorted(replicas, key=lambda whole: (whole.site.name, whole.dataset.name)))
+
+
+def _facts(row: dict[str, Any], *names: str) -> dict[str, Value]:
+    return {name: row[name] for name in names if name in row}
 
 
 def _read_datasets(snapshot: Snapshot) -> list[Dataset]:
@@ -157,8 +162,8 @@ def _read_datasets(snapshot: Snapshot) -> list[Dataset]:
             size=row["size"],
             last_update=row["last_update"],
             release=row["release"],
-            attributes=json.loads(row.get("attributes") or "{}"),
-            facts={fact: row.get(fact) for fact in _DATASET_FACTS},
+            attributes=json.loads(row["attributes"] or "{}") if "attributes" in row else None,
+            facts=_facts(row, *_DATASET_FACTS),
         )
         for row in snapshot.datasets.iter_rows(named=True)
     ]

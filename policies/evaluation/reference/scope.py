@@ -76,9 +76,7 @@ def start_of(snapshot: Snapshot, targets: Sequence[Condition], membership: Seque
     for whole in inventory.replicas:
         parts = parts_of[id(whole)]
         if whole.site.name in names and (parts or takes_part_empty(whole)):
-            members.append(
-                Member(whole.dataset, whole.site, whole.enforcer_protected, list(parts), num_at_start=len(parts), whole=whole)
-            )
+            members.append(Member(whole.dataset, whole.site, whole.facts, list(parts), num_at_start=len(parts), whole=whole))
     everything = [(member, list(member.blocks)) for member in members]
     return Start(members, everything, target_sites, {name: occupancy[name] for name in sorted(names)}, partition)
 

@@ -76,6 +76,8 @@ class View:
 
 def _attribute(dataset: Dataset, key: str | None) -> object:
     """Return free-form metadata; absent, or no text, number or bool, is unknown."""
+    if dataset.attributes is None:
+        raise KeyError("the snapshot holds no attributes")
     value = dataset.attributes.get(key) if key is not None else None
     return value if isinstance(value, str | int | float | bool) else None
 
@@ -143,7 +145,7 @@ _OF_REPLICA: dict[str, Callable[[View], object]] = {
     "replica.first_block_created": lambda view: min((part.last_update for part in view.visible), default=NO_BLOCK_TIME),
     "replica.num_full_disk_copy_common_owner": _num_full_disk_copy_common_owner,
     "replica.num_full_other_copy_common_owner": _num_full_other_copy_common_owner,
-    "replica.enforcer_protected": lambda view: view.replica.enforcer_protected,
+    "replica.enforcer_protected": lambda view: view.replica.facts["enforcer_protected"],
 }
 
 
@@ -177,7 +179,7 @@ def _is_last_transfer_source(view: View, part: BlockReplica) -> bool:
 _OF_BLOCK: dict[str, Callable[[View, BlockReplica], object]] = {
     "blockreplica.last_update": lambda view, part: part.last_update,
     "blockreplica.owner": lambda view, part: part.owner.name,
-    "blockreplica.is_locked": lambda view, part: part.is_locked,
+    "blockreplica.is_locked": lambda view, part: part.facts["is_locked"],
     "blockreplica.num_full_disk_copy": _block_num_full_disk_copy,
     "blockreplica.on_tape": _block_on_tape,
     "blockreplica.is_last_transfer_source": _is_last_transfer_source,

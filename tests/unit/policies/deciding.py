@@ -9,7 +9,9 @@ from policies.evaluation.reference import ReferenceResult, decide
 from policies.evaluation.reference.cycle import Guardrail
 from tests.factories.inventories import PARTITIONS
 from tests.factories.snapshots import NOW
-from tests.golden.harness import cycle_inputs
+from tests.factories.strategies import PARTITIONS as STRATEGY_PARTITIONS
+from tests.factories.strategies import RandomCycle
+from tests.golden.harness import cycle_inputs, parsed_guardrails, parsed_policy, partition_of
 
 #: Site, dataset, decision, line, blocks (``ALL`` or names joined by a blank).
 Decided = tuple[str, str, str, int | None, str]
@@ -42,3 +44,21 @@ def decided(result: ReferenceResult) -> set[Decided]:
         decision = f"reown {row['to']}" if row["decision"] == "reown" else row["decision"]
         found.add((row["site"], row["dataset"], decision, row["line"], blocks))
     return found
+
+
+def random_inputs(case: RandomCycle) -> dict[str, Any]:
+    """Return what a cycle reads of *case*, as keyword arguments of ``decide`` and of the planner alike."""
+    membership, _ = partition_of(STRATEGY_PARTITIONS, case.partition)
+    return {
+        "policy": parsed_policy(case.policy),
+        "membership": membership,
+        "snapshot": case.snapshot(),
+        "now": NOW,
+        "deletion_per_iteration": case.deletion_per_iteration,
+        "guardrails": parsed_guardrails(case.guardrails),
+    }
+
+
+def decide_random(case: RandomCycle) -> ReferenceResult:
+    """Decide *case* with the reference."""
+    return decide(**random_inputs(case))

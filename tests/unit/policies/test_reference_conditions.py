@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -91,13 +92,12 @@ class TestTimes:
         assert kept(run(rules, one_block_each(NAME), now=NOW)) == set()
 
 
-def without(snapshot: Snapshot, **dropped: str) -> Snapshot:
-    """Return *snapshot* without the named column of each named frame: that fact was not loaded."""
-    frames = {
-        frame: getattr(snapshot, frame).drop(column) if column else getattr(snapshot, frame) for frame, column in dropped.items()
-    }
-    parts = {name: frames.get(name, getattr(snapshot, name)) for name in ("sites", "groups", "datasets", "blocks", "replicas")}
-    return Snapshot(**parts, block_replicas=frames.get("block_replicas", snapshot.block_replicas), taken_at=snapshot.taken_at)
+def with_datasets(snapshot: Snapshot, **columns: list[Any]) -> Snapshot:
+    """Return *snapshot* with these columns of its datasets; None is unknown."""
+    datasets = snapshot.datasets.with_columns(
+        pl.Series(name, values, dtype=snapshot.datasets[name].dtype) for name, values in columns.items()
+    )
+    return replace(snapshot, datasets=datasets)
 
 
 class TestUnknown:
@@ -116,7 +116,7 @@ class TestUnknown:
     )
     def test_unknown_fact_never_selects_for_deletion(self, rules: str, expected: str) -> None:
         policy, membership, snapshot = cycle_inputs(PARTITIONS, HEADER.format(partition="P") + rules, one_block_each(NAME))
-        result = decide(policy, membership, without(snapshot, datasets="usage_rank"), now=NOW)
+        result = decide(policy, membership, with_datasets(snapshot, usage_rank=[None]), now=NOW)
         assert [row["decision"] for row in result.rows] == [expected]
 
     def test_unknown_locks_protect_block_by_block(self) -> None:
@@ -124,10 +124,7 @@ class TestUnknown:
         inventory = document([site("S1")], [dataset(NAME, ("b1", "b2"))], [replica(NAME, "S1", ("b1", "b2"))])
         policy, membership, snapshot = cycle_inputs(PARTITIONS, HEADER.format(partition="P") + rules, inventory)
         half = snapshot.block_replicas.with_columns(is_locked=pl.Series([None, False]))
-        known_in_part = Snapshot(
-            snapshot.sites, snapshot.groups, snapshot.datasets, snapshot.blocks, snapshot.replicas, half, snapshot.taken_at
-        )
-        result = decide(policy, membership, known_in_part, now=NOW)
+        result = decide(policy, membership, replace(snapshot, block_replicas=half), now=NOW)
         assert decided(result) == {("S1", NAME, "protect", 5, "b1"), ("S1", NAME, "delete", 0, "b2")}
 
     def test_unknown_sorts_last_in_either_direction(self) -> None:
@@ -136,10 +133,7 @@ class TestUnknown:
         for direction in ("increasing", "decreasing"):
             text = header.format(partition="P") + f"Dismiss\nOrder {direction} dataset.usage_rank\n"
             policy, membership, snapshot = cycle_inputs(PARTITIONS, text, one_block_each(*names))
-            ranks = snapshot.datasets.with_columns(usage_rank=pl.Series([None, 3.0, 4.0]))
-            known_in_part = Snapshot(
-                snapshot.sites, snapshot.groups, ranks, snapshot.blocks, snapshot.replicas, snapshot.block_replicas, NOW
-            )
+            known_in_part = with_datasets(snapshot, usage_rank=[None, 3.0, 4.0])
             result = decide(policy, membership, known_in_part, now=NOW)
             first = "/A/B/S" if direction == "increasing" else "/A/B/T"
             assert [removal.dataset for removal in result.removals] == [first]
