@@ -177,17 +177,26 @@ class ConditionCompiler:
             locked = compare_column(predicate, arrays.optional(name), now)
             values = (TRUE - locked).astype(np.int8) if is_negated else locked
             return BlockNode(lambda view, rows: values[rows])
-        if name == "blockreplica.last_update":
-            return BlockNode(lambda view, rows: compare_numbers(predicate, arrays.row_time[rows], now))
-        if name == "blockreplica.age_relative_to_newest":
-            newest = self._newest
-            return BlockNode(lambda view, rows: compare_numbers(predicate, newest - arrays.row_time[rows], now))
-        if name == "blockreplica.num_full_disk_copy":
-            return BlockNode(
-                lambda view, rows: compare_numbers(predicate, view.state.block_complete[arrays.row_block[rows]], now)
-            )
-        value = _on_tape if name == "blockreplica.on_tape" else _is_last_transfer_source
-        return BlockNode(lambda view, rows: truths(value(view, rows) ^ is_negated))
+        value = self.block_value(name)
+        if predicate.variable.type is ValueType.BOOL:
+            return BlockNode(lambda view, rows: truths(value(view, rows) ^ is_negated))
+        return BlockNode(lambda view, rows: compare_numbers(predicate, value(view, rows), now))
+
+    def block_value(self, name: str) -> Callable[[View, Rows], Column]:
+        """Return the function that gives a block variable's values: numbers, times, and booleans that are always known.
+
+        Raises:
+            KeyError: *name* is the owner or the lock, which are columns of the state and of the snapshot.
+        """
+        arrays, newest = self._arrays, self._newest
+        functions: dict[str, Callable[[View, Rows], Column]] = {
+            "blockreplica.last_update": lambda view, rows: arrays.row_time[rows],
+            "blockreplica.age_relative_to_newest": lambda view, rows: newest - arrays.row_time[rows],
+            "blockreplica.num_full_disk_copy": lambda view, rows: view.state.block_complete[arrays.row_block[rows]],
+            "blockreplica.on_tape": _on_tape,
+            "blockreplica.is_last_transfer_source": _is_last_transfer_source,
+        }
+        return functions[name]
 
 
 def _on_tape(view: View, rows: Rows) -> Mask:

@@ -51,7 +51,9 @@ class _DatasetRun:
 
 
 @dataclass(frozen=True, slots=True)
-class _SingleRule:
+class AskedRule:
+    """A rule that is asked by itself: its row of the stack, its condition, the least truth that counts as met."""
+
     row: int
     node: Node
     is_block: bool
@@ -84,7 +86,7 @@ class StackEvaluator:
     def __init__(self, rules: Sequence[Rule], compiler: ConditionCompiler, names: Sequence[str], now: float) -> None:
         """*rules*: the stack with the default last; *names*: of all datasets, by row; *now* in s since 1970, UTC."""
         self._default = len(rules) - 1
-        self._stages: list[_DatasetRun | _SingleRule] = []
+        self._stages: list[_DatasetRun | AskedRule] = []
         run: list[tuple[int, Rule]] = []
         for row, rule in enumerate(rules[:-1]):
             if rule.condition is None or is_off(rule, now):
@@ -98,7 +100,7 @@ class StackEvaluator:
             node = compiler.condition(rule.condition)
             threshold = threshold_of(rule.action)
             if not (isinstance(node, ConstantNode) and node.truth < threshold):
-                self._stages.append(_SingleRule(row, node, rule.is_block, threshold))
+                self._stages.append(AskedRule(row, node, rule.is_block, threshold))
         if run:
             self._stages.append(_DatasetRun(first_matches(run, compiler, names)))
 
@@ -118,14 +120,14 @@ class StackEvaluator:
                     final[active[is_hit]] = hit[is_hit]
                     active = active[~is_hit]
             else:
-                active = _ask(stage, view, active, final, rule)
+                active = ask_rule(stage, view, active, final, rule)
         final[active] = self._default
         is_open = rule == UNDECIDED
         rule[is_open] = final[view.owner[is_open]]
         return Verdict(replicas, final, view.rows, view.owner, rule, view.hidden)
 
 
-def _ask(stage: _SingleRule, view: View, active: Ints, final: NDArray[np.int32], rule: NDArray[np.int32]) -> Ints:
+def ask_rule(stage: AskedRule, view: View, active: Ints, final: NDArray[np.int32], rule: NDArray[np.int32]) -> Ints:
     """Ask one rule of the replicas *active*, note what it takes, and return those that go on to the next rule."""
     is_met = stage.node.on_replicas(view, active) >= stage.threshold
     if not is_met.any():

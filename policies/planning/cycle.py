@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.evaluation.evaluator import UNDECIDED, StackEvaluator
+from policies.evaluation.evaluator import UNDECIDED, StackEvaluator, Verdict
 from policies.evaluation.inventory_arrays import Ints
 from policies.evaluation.membership import Membership
 from policies.evaluation.state import CycleState, sums_of_groups
@@ -16,6 +16,7 @@ from policies.language.types import Action
 from policies.planning.handover import BlockSets, GivenUp, give_up
 from policies.planning.limits import SiteLedger
 from policies.planning.outcome import NOT_HANDED_OVER, Decision, Deletion, Outcome, SiteOutcome
+from policies.planning.watching import Watch
 
 _DECISIONS = {Action.IGNORE: Decision.IGNORE, Action.PROTECT: Decision.PROTECT, Action.DISMISS: Decision.KEEP}
 
@@ -32,14 +33,22 @@ class Cycle:
     """
 
     def __init__(
-        self, rules: Sequence[Rule], state: CycleState, partition: Membership, ledger: SiteLedger, stack: StackEvaluator
+        self,
+        rules: Sequence[Rule],
+        state: CycleState,
+        partition: Membership,
+        ledger: SiteLedger,
+        stack: StackEvaluator,
+        *,
+        watch: Watch | None = None,
     ) -> None:
         self.rules = tuple(rules)
         self.state = state
         self.arrays = state.arrays
         self.partition = partition
         self.ledger = ledger
-        self.stack = stack
+        self._stack = stack
+        self._watch = watch
         actions = [*(rule.action for rule in rules), None]
         self.is_protect = np.array([action is Action.PROTECT for action in actions])
         self.is_dismiss = np.array([action is Action.DISMISS for action in actions])
@@ -57,6 +66,12 @@ class Cycle:
         self.num_changes = np.zeros(arrays.num_datasets, dtype=np.int64)
         self._once: dict[int, int] = {}
         self._num_candidates = np.zeros(arrays.num_sites, dtype=np.int64)
+
+    def evaluate(self, replicas: Ints) -> Verdict:
+        """Return what the stack says about *replicas* in the state of this moment."""
+        if self._watch is not None:
+            self._watch.observe(self.state, replicas, len(self.deletions))
+        return self._stack.evaluate(self.state, replicas)
 
     def unsettled(self, replicas: Ints) -> Ints:
         """Return those of *replicas* that are still there and are to be evaluated again."""

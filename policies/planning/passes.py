@@ -40,7 +40,7 @@ def _pass(cycle: Cycle, replicas: Ints) -> Ints:
 
 
 def _evaluate(cycle: Cycle, replicas: Ints) -> Ints:
-    verdict = cycle.stack.evaluate(cycle.state, replicas)
+    verdict = cycle.evaluate(replicas)
     fires = _fires(cycle, verdict)
     if not fires.any():
         _record_verdict(cycle, verdict)
@@ -105,7 +105,7 @@ def ask_and_delete(cycle: Cycle, replicas: Ints) -> Ints:
 
     Returns the datasets in which blocks were handed over.
     """
-    verdict = cycle.stack.evaluate(cycle.state, replicas)
+    verdict = cycle.evaluate(replicas)
     fires = _fires(cycle, verdict)
     if not fires.any():
         _record_verdict(cycle, verdict)

@@ -25,6 +25,7 @@ from policies.planning.ordering import CandidateOrder
 from policies.planning.outcome import GuardrailRule, Outcome
 from policies.planning.passes import first_pass, repeated_pass
 from policies.planning.steps import greedy_step, static_step
+from policies.planning.watching import Watch
 
 #: Called with what is being done and how far it is (0 to 1).
 Progress = Callable[[str, float], None]
@@ -39,12 +40,14 @@ def plan_cycle(
     deletion_per_iteration: float = 0.01,
     guardrails: Sequence[GuardrailRule] = (),
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Return what *policy* decides on *snapshot*; nothing but the arguments is read, nothing is changed.
 
     *membership*: conditions of the partition, a block replica is in it where any holds; *now*: the cycle's clock, s since
     1970, UTC; *deletion_per_iteration*: share of a site's quota after which a step ends; *guardrails*: those that protect,
-    put on top of the stack with the lines -1, -2, ...; *progress* is told how far the work is.
+    put on top of the stack with the lines -1, -2, ...; *progress* is told how far the work is;
+    *watch* notes the states in which one replica was evaluated.
 
     Raises:
         MissingColumn: the policy names a fact that the snapshot does not hold.
@@ -69,7 +72,7 @@ def plan_cycle(
     compiler = ConditionCompiler(arrays, now, newest_in_scope=newest)
     names = snapshot.datasets.get_column("name").to_list()
     stack = StackEvaluator(rules, compiler, names, now)
-    cycle = Cycle(rules, state, partition, ledger, stack)
+    cycle = Cycle(rules, state, partition, ledger, stack, watch=watch)
     dirty = first_pass(cycle)
     order = CandidateOrder(policy.order, compiler)
     step = static_step if policy.is_static else greedy_step

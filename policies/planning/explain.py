@@ -1,0 +1,175 @@
+"""Why a replica stays or goes: each rule with the values it saw, then what the planner did with it and why.
+
+The cycle is planned again with the replica under watch, so an explanation is that of the plan and not a second opinion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from policies.evaluation.columns import Snapshot
+from policies.evaluation.conditions import ConditionCompiler
+from policies.evaluation.explain import StackTrace, StackTracer
+from policies.evaluation.inventory_arrays import InventoryArrays
+from policies.evaluation.restriction import DatasetExtract, extract_dataset
+from policies.evaluation.state import CycleState
+from policies.language.ast import Condition, Policy
+from policies.planning.decisions import WORDS
+from policies.planning.outcome import NOT_HANDED_OVER, Decision, GuardrailRule, Outcome
+from policies.planning.planner import applied_rules, plan_cycle, variables_of
+from policies.planning.story import planner_story
+from policies.planning.watching import Sighting, Watch
+
+
+class UnknownReplica(LookupError):
+    """The snapshot holds no replica of the dataset at the site; the message says which of the two is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDecision:
+    """Final decision of one block replica: a word of ``WORDS``, the line (None: undecided) and, if handed over, to whom."""
+
+    block: str
+    size_bytes: int
+    decision: str
+    line: int | None
+    new_owner: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One evaluation that counted: the stack as the replica saw it, and the blocks whose final decision it made.
+
+    ``num_deletions``: how many deletions the plan had before it.
+    """
+
+    stack: StackTrace
+    blocks: tuple[str, ...]
+    num_deletions: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaExplanation:
+    """What happened to a replica and why.
+
+    ``evaluations`` are in the order of the cycle, the last one is the replica's last; they are more than one where its blocks
+    were decided at different times, and none where the replica is outside the cycle. ``planner`` says in sentences
+    what the planner did and why.
+    """
+
+    dataset: str
+    site: str
+    evaluations: tuple[Evaluation, ...]
+    blocks: tuple[BlockDecision, ...]
+    planner: tuple[str, ...]
+
+
+def explain_replica(
+    policy: Policy,
+    membership: tuple[Condition, ...],
+    snapshot: Snapshot,
+    *,
+    now: float,
+    dataset: str,
+    site: str,
+    deletion_per_iteration: float = 0.01,
+    guardrails: Sequence[GuardrailRule] = (),
+) -> ReplicaExplanation:
+    """Return why the replica of *dataset* at *site* is decided as it is; the other arguments are those of ``plan_cycle``.
+
+    Raises:
+        UnknownReplica: the snapshot holds no such replica.
+        MissingColumn: the policy names a fact that the snapshot does not hold.
+    """
+    replica, dataset_row = find_replica(snapshot, dataset, site)
+    extract = extract_dataset(snapshot, dataset_row)
+    watch = Watch(replica, extract.replicas, extract.rows)
+    outcome = plan_cycle(
+        policy,
+        membership,
+        snapshot,
+        now=now,
+        deletion_per_iteration=deletion_per_iteration,
+        guardrails=guardrails,
+        watch=watch,
+    )
+    rows = extract.rows[snapshot.block_replicas.get_column("replica").to_numpy()[extract.rows] == replica]
+    in_scope = rows[outcome.in_scope[rows]]
+    times = snapshot.block_replicas.get_column("last_update").to_numpy()
+    newest = float(times[outcome.in_scope].max(initial=0.0))
+    replay = _Replay(policy, guardrails, extract, replica=replica, newest=newest, now=now)
+    names = snapshot.blocks.get_column("name").gather(snapshot.block_replicas.get_column("block").gather(rows)).to_list()
+    name_of = dict(zip(rows.tolist(), names, strict=True))
+    evaluations = tuple(
+        Evaluation(replay.trace(sighting), tuple(name_of[row] for row in decided.tolist()), sighting.num_deletions)
+        for sighting, decided in watch.deciding(in_scope)
+    )
+    first = replay.trace(watch.sightings[0]) if watch.sightings else None
+    return ReplicaExplanation(
+        dataset=dataset,
+        site=site,
+        evaluations=evaluations,
+        blocks=tuple(_block_decision(row, name_of[row], snapshot, outcome) for row in in_scope.tolist()),
+        planner=planner_story(policy, snapshot, outcome, replica, first=first, num_evaluations=len(watch.sightings)),
+    )
+
+
+def find_replica(snapshot: Snapshot, dataset: str, site: str) -> tuple[int, int]:
+    """Return the rows of the replica and of its dataset.
+
+    Raises:
+        UnknownReplica: the dataset, the site or the replica is not in the snapshot.
+    """
+    dataset_row = snapshot.datasets.get_column("name").index_of(dataset)
+    site_row = snapshot.sites.get_column("name").index_of(site)
+    if dataset_row is None:
+        raise UnknownReplica(f"the inventory has no dataset {dataset}")
+    if site_row is None:
+        raise UnknownReplica(f"the inventory has no site {site}")
+    replicas = snapshot.replicas.select("dataset", "site").to_numpy()
+    found = np.flatnonzero((replicas[:, 0] == dataset_row) & (replicas[:, 1] == site_row))
+    if len(found) == 0:
+        raise UnknownReplica(f"{site} holds no replica of {dataset}")
+    return int(found[0]), int(dataset_row)
+
+
+class _Replay:
+    """Asks the stack of the watched replica again, in the states in which the cycle asked it."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        guardrails: Sequence[GuardrailRule],
+        extract: DatasetExtract,
+        *,
+        replica: int,
+        newest: float,
+        now: float,
+    ) -> None:
+        self._arrays = InventoryArrays(extract.snapshot)
+        self._variables = variables_of(policy, guardrails)
+        self._replica = int(np.searchsorted(extract.replicas, replica))
+        compiler = ConditionCompiler(self._arrays, now, newest_in_scope=newest)
+        self._tracer = StackTracer(applied_rules(policy, guardrails), compiler, now=now)
+
+    def trace(self, sighting: Sighting) -> StackTrace:
+        state = CycleState(self._arrays, sighting.present, sighting.empty, self._variables)
+        changed = np.flatnonzero(sighting.present & (sighting.group != self._arrays.row_group))
+        if len(changed):
+            state.hand_over(changed, sighting.group[changed].astype(np.int64))
+        return self._tracer.trace(state, self._replica)
+
+
+def _block_decision(row: int, name: str, snapshot: Snapshot, outcome: Outcome) -> BlockDecision:
+    rule = int(outcome.rule[row])
+    owner = int(outcome.new_owner[row])
+    return BlockDecision(
+        block=name,
+        size_bytes=int(snapshot.block_replicas.get_column("size")[row]),
+        decision=WORDS[Decision(int(outcome.decision[row]))],
+        line=None if rule < 0 else outcome.rules[rule].decision_line,
+        new_owner=None if owner == NOT_HANDED_OVER else str(snapshot.groups.get_column("name")[owner]),
+    )
