@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
+from pathlib import Path
 
 import django
 
+from dynamo_site.demo.sample import SampleSize
 from dynamo_site.demo.supervisor import stop_with_parent
 
 
@@ -18,6 +21,8 @@ def main() -> int:
     what.add_argument("--once", action="store_true", help="run one cycle with its deletions, print what happened, exit")
     what.add_argument("--reset", action="store_true", help="remove what the demo has made")
     parser.add_argument("--port", type=int, default=8000, help="port of the web pages on 127.0.0.1 (default 8000)")
+    parser.add_argument("--files-per-block", type=int, default=3, help="how many files to make per block, about (default 3)")
+    parser.add_argument("--file-size", type=int, default=24_000, help="their size in bytes, about (default 24000)")
     parser.add_argument("--stop-with-parent", action="store_true", help="stop when the process that started this one ends")
     options = parser.parse_args()
     if options.stop_with_parent:
@@ -34,15 +39,27 @@ def main() -> int:
         folders.prepare()
         with folders.lock():
             django.setup()
+            _log_to(folders.log / "demo.log")
             from dynamo_site.demo.show import show_long, show_once  # noqa: PLC0415 - models are there only now
 
-            return show_once(folders, say=_say) if options.once else show_long(folders, port=options.port, say=_say)
+            size = SampleSize(options.files_per_block, options.file_size)
+            if options.once:
+                return show_once(folders, size=size, say=_say)
+            return show_long(folders, port=options.port, size=size, say=_say)
     except DemoError as error:
         _say(f"The demo cannot go on: {error}")
         return 1
     except KeyboardInterrupt:
         _say("Stopped. The next start goes on from here.")
         return 130
+
+
+def _log_to(path: Path) -> None:
+    """Have this process log to a file: its terminal is for what a person should read."""
+    root = logging.getLogger()
+    handler = logging.FileHandler(path)
+    handler.setFormatter(root.handlers[0].formatter)
+    root.handlers[:] = [handler]
 
 
 def _say(text: str) -> None:

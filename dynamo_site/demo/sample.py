@@ -19,6 +19,8 @@ TIER2 = "T2_US_MIT"
 TIER3 = "T3_US_MIT"
 PARTITION = "MyCache"
 GROUPS = ("AnalysisOps", "DataOps")
+#: File at the top of a site's folder that names the site (docs/storage.md); it is not data.
+MARKER = ".dynamo-storage"
 #: Occupancies at the start. A site's quota is what it holds, divided by this.
 OCCUPANCY = {TIER2: 0.72, TIER3: 0.95}
 
@@ -119,8 +121,14 @@ def held_bytes(datasets: tuple[SampleDataset, ...], site: str) -> int:
 
 
 def sample_write(datasets: tuple[SampleDataset, ...], *, storage: Path) -> int:
-    """Write the files of every site below ``storage`` and return how many; a file that is there with its size stays as it is."""
+    """Write the files of every site below ``storage`` and return how many; a file that is there with its size stays as it is.
+
+    Each site's folder also gets the marker by which the deleting side knows whose storage it is.
+    """
     count = 0
+    for site in (TIER2, TIER3):
+        (storage / site).mkdir(parents=True, exist_ok=True)
+        (storage / site / MARKER).write_text(site)
     for dataset in datasets:
         for file in _files(dataset):
             for site in dataset.sites:

@@ -71,11 +71,9 @@ def summary_text(summary: Summary) -> str:
 
 
 def rule_text(line: int | None, text: str) -> str:
-    """Return a rule with where it stands; line 0 is the default, a negative line is a guardrail."""
-    if line is None:
+    """Return a rule with where it stands; line 0 is the default, a negative line is a guardrail, whose text says so itself."""
+    if line is None or line < 0:
         return text
-    if line < 0:
-        return f"guardrail {text}"
     return f"default: {text}" if line == 0 else f"line {line}: {text}"
 
 
@@ -90,7 +88,7 @@ def occupancy_bar(fraction: float, marks: Sequence[float]) -> str:
 
 
 def _occupancy_lines(summary: Summary) -> list[str]:
-    marks = " and ".join(f"{mark:.0%}" for mark in summary.marks)
+    marks = " and ".join(f"{mark * 100:.0f} %" for mark in summary.marks)
     lines = [f"Occupancy before and after (quota = 100 %{f'; ticks at {marks}' if marks else ''})"]
     for site in summary.sites:
         for when, size in (("before", site.bytes_before), ("after", site.bytes_after)):
@@ -98,10 +96,8 @@ def _occupancy_lines(summary: Summary) -> list[str]:
                 lines.append(f"  {site.site_name:<12} {when:<6}  no limit  {size_text(size)}")
                 continue
             fraction = size / site.quota_bytes
-            bar = occupancy_bar(fraction, summary.marks)
-            lines.append(
-                f"  {site.site_name:<12} {when:<6} {fraction:>7.1%}  {bar}  {size_text(size)} of {size_text(site.quota_bytes)}"
-            )
+            bar = f"{fraction * 100:5.1f} %  {occupancy_bar(fraction, summary.marks)}"
+            lines.append(f"  {site.site_name:<12} {when:<6} {bar}  {size_text(size)} of {size_text(site.quota_bytes)}")
     return lines
 
 

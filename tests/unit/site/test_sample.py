@@ -10,6 +10,7 @@ from pathlib import Path
 from dynamo_site.demo.sample import (
     LAST_COPY,
     LOCKED,
+    MARKER,
     NEW,
     PARTITION,
     TIER2,
@@ -69,14 +70,14 @@ def test_files_on_disk_are_what_the_document_says(tmp_path: Path) -> None:
             assert block["num_files"] == len(block["files"])
             for file in block["files"]:
                 expected[roots[replica["site"]] / file["name"].lstrip("/")] = (file["size"], file["checksum"])
-    found = {path: path.read_bytes() for path in storage.rglob("*") if path.is_file()}
+    found = {path: path.read_bytes() for path in storage.rglob("*") if path.is_file() and path.name != MARKER}
     assert len(found) == count
     assert {path: (len(content), f"adler32:{zlib.adler32(content):08x}") for path, content in found.items()} == expected
 
 
 def test_writing_again_restores_what_is_damaged_and_touches_nothing_else(tmp_path: Path) -> None:
     sample_write(DATASETS, storage=tmp_path)
-    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    files = sorted(path for path in tmp_path.rglob("*.root"))
     before = {path: path.stat().st_mtime_ns for path in files}
     damaged, *others = files
     whole = damaged.read_bytes()
@@ -84,6 +85,11 @@ def test_writing_again_restores_what_is_damaged_and_touches_nothing_else(tmp_pat
     sample_write(DATASETS, storage=tmp_path)
     assert damaged.read_bytes() == whole
     assert {path: path.stat().st_mtime_ns for path in others} == {path: before[path] for path in others}
+
+
+def test_each_site_folder_says_whose_it_is(tmp_path: Path) -> None:
+    sample_write(DATASETS, storage=tmp_path)
+    assert {path.parent.name: path.read_text() for path in tmp_path.glob(f"*/{MARKER}")} == {TIER2: TIER2, TIER3: TIER3}
 
 
 def test_document_is_plain_json() -> None:

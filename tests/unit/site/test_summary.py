@@ -16,9 +16,9 @@ SUMMARY = Summary(
 
 def test_summary_names_each_site_before_and_after() -> None:
     lines = summary_text(SUMMARY).splitlines()
-    assert [line.split()[:3] for line in lines if "T3_US_MIT" in line][:2] == [
-        ["T3_US_MIT", "before", "95.0%"],
-        ["T3_US_MIT", "after", "84.0%"],
+    assert [line.split()[:4] for line in lines if "T3_US_MIT" in line][:2] == [
+        ["T3_US_MIT", "before", "95.0", "%"],
+        ["T3_US_MIT", "after", "84.0", "%"],
     ]
     assert any("T1" in line and "no limit" in line for line in lines)
 
@@ -47,5 +47,5 @@ def test_bar_is_filled_to_the_fraction_and_shows_the_marks() -> None:
 def test_rule_says_where_it_stands() -> None:
     assert rule_text(5, "Protect x") == "line 5: Protect x"
     assert rule_text(0, "Dismiss") == "default: Dismiss"
-    assert rule_text(-1, "last-copies") == "guardrail last-copies"
+    assert rule_text(-1, "guardrail last-copies") == "guardrail last-copies"
     assert rule_text(None, "handed over") == "handed over"
