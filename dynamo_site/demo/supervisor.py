@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 #: Seconds between SIGTERM and SIGKILL.
-GRACE_SECONDS = 6.0
+GRACE_SECONDS = 10.0
 #: A process that exits by itself sooner than this has not started properly.
 QUICK_SECONDS = 8.0
 MAX_QUICK_EXITS = 4
