@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
@@ -11,7 +10,14 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-logger = logging.getLogger(__name__)
+from inventory.exceptions import InventoryError
+from operations.exceptions import OperationsError
+from policies.exceptions import PolicyError
+
+#: Refusals of the services; each carries a stable ``code`` and a text for people.
+DOMAIN_ERRORS = (InventoryError, PolicyError, OperationsError)
+_STATUS_BY_CODE = {"not_found": status.HTTP_404_NOT_FOUND, "partition_unknown": status.HTTP_404_NOT_FOUND}
+_INVALID_CODES = frozenset({"invalid_input", "policy_invalid", "partition_invalid", "unreadable_document"})
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -20,6 +26,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         error = exceptions.NotFound(*error.args)
     elif isinstance(error, DjangoPermissionDenied):
         error = exceptions.PermissionDenied(*error.args)
+    elif isinstance(error, DOMAIN_ERRORS):
+        error = refusal(error)
     if not isinstance(error, exceptions.APIException):
         return None
     headers: dict[str, str] = {}
@@ -41,9 +49,9 @@ def error_body(error: exceptions.APIException) -> dict[str, Any]:
     return {"code": error.default_code, "message": str(error.default_detail), "details": full}
 
 
-class Conflict(exceptions.APIException):
-    """The state of the object does not allow the action now."""
-
-    status_code = status.HTTP_409_CONFLICT
-    default_code = "conflict"
-    default_detail = "The state of the object does not allow this now."
+def refusal(error: InventoryError | PolicyError | OperationsError) -> exceptions.APIException:
+    """Return the API's exception for a refusal of a service: 400 for bad input, 404 for what is not there, else 409."""
+    fallback = status.HTTP_400_BAD_REQUEST if error.code in _INVALID_CODES else status.HTTP_409_CONFLICT
+    translated = exceptions.APIException(str(error), code=error.code)
+    translated.status_code = _STATUS_BY_CODE.get(error.code, fallback)
+    return translated
