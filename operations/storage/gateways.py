@@ -30,9 +30,7 @@ def gateway_for(*, site_name: str, endpoint_url: str, lfn_rules: Sequence[LfnRul
     maker = GATEWAY_MAKERS.get(scheme)
     if maker is None:
         known = ", ".join(sorted(GATEWAY_MAKERS))
-        return RefusingGateway(
-            f"no storage back end for scheme {scheme!r} of site {site_name}; known: {known}"
-        )
+        return RefusingGateway(f"no storage back end for scheme {scheme!r} of site {site_name}; known: {known}")
     try:
         return maker(site_name, endpoint_url, checked_rules(lfn_rules))
     except (BadEndpoint, BadRules) as error:

@@ -25,6 +25,8 @@ MAX_PATTERN_LENGTH = 1024
 RESERVED_PREFIX = ".dynamo-"
 
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+#: Characters that look like a slash or a backslash, and that some systems turn into one.
+_LIKE_SLASHES = frozenset("\\\u2044\u2215\u2216\u29f5\u29f8\u29f9\ufe68\uff0f\uff3c")
 #: Control, format, surrogate, private, unassigned; line and paragraph separators.
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -113,8 +115,8 @@ def _problem(path: str, *, what: str) -> str:
         return f"{what} is empty: it would be the root itself"
     if len(path) > MAX_LFN_LENGTH or not _encodable(path) or len(path.encode()) > MAX_PATH_BYTES:
         return f"{what} is too long or not proper text"
-    if "\\" in path:
-        return f"{what} has a backslash"
+    if not _LIKE_SLASHES.isdisjoint(path):
+        return f"{what} has a backslash, or a character that can be read as a slash"
     if any(unicodedata.category(char) in _HIDDEN_CATEGORIES for char in path):
         return f"{what} has a control or invisible character"
     if _ENCODED.search(path):

@@ -10,6 +10,7 @@ from django.core.management import call_command, get_commands, load_command_clas
 from django.core.management.base import CommandError
 
 from inventory.models import AuditEvent
+from operations.choices import FileOutcome
 from operations.models import Deletion, PauseSwitch
 from operations.selectors.pausing import pause_file
 from operations.services.limits import QueueLimits
@@ -28,8 +29,6 @@ def out_of(*args: str, **kwargs) -> str:
 
 def fail_one(world: World) -> Deletion:
     """Leave one deletion in the state FAILED."""
-    from operations.choices import FileOutcome
-
     plan_enqueue(world.plan(world.two_copies()).pk, now=NOW)
     work(
         worker="w",
@@ -86,7 +85,7 @@ def test_resume_all_says_that_a_file_still_stops_this_host(world: World):
     call_command("pause_all", stdout=StringIO())
     Path(pause_file()).touch()
     try:
-        with pytest.raises(CommandError, match="the file .*pause_all still stops"):
+        with pytest.raises(CommandError, match=r"the file .*pause_all still stops"):
             call_command("resume_all", reason="mended")
     finally:
         pause_file().unlink()
