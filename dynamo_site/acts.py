@@ -13,13 +13,20 @@ from django.apps import apps
 from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
 
-from inventory.selectors.wording import plural, size_text
+from inventory.selectors.wording import duration_text, plural, size_text
 from inventory.services.audit import Actor
 from inventory.services.locks import lock_release
 from inventory.services.sites import site_pause, site_resume
+from operations.services.failed import deletions_drop, deletions_retry
 from operations.services.pausing import pause_all, resume_all
+from policies.choices import CycleKind
+from policies.exceptions import PolicyError
+from policies.services.cycles import cycle_fail, cycle_start
 from policies.services.plans import plan_discard, plan_release
+from policies.services.policies import policy_deactivate, policy_version_activate
+from policies.tasks import carry_out_cycle
 
 Key = str | int
 
@@ -96,6 +103,46 @@ def _plan_discard(plan: Any, actor: Actor, reason: str) -> str:
     return "The plan is discarded: nothing of it will be deleted."
 
 
+def _test_run(version: Any, actor: Actor, reason: str) -> str:
+    policy = version.policy
+    cycle = cycle_start(
+        text=version.text,
+        source=str(version),
+        kind=CycleKind.TEST_RUN,
+        actor=actor,
+        now=timezone.now(),
+        partition_name=policy.partition.name,
+        policy_version=version,
+        deletion_per_iteration=policy.deletion_per_iteration,
+    )
+    try:
+        carry_out_cycle.delay(cycle.pk, actor.name)
+    except BrokerError as gone:
+        cycle_fail(cycle_id=cycle.pk, message=f"the message broker did not take the work: {gone}")
+        raise PolicyError(f"The message broker does not answer ({gone}): start it, then run the test again.") from gone
+    return f"Test run {cycle.pk} is under way: see Cycles. Nothing is deleted by it."
+
+
+def _policy_activate(version: Any, actor: Actor, reason: str) -> str:
+    policy_version_activate(version_id=version.pk, actor=actor, reason=reason)
+    return f"{version} is active: the next automatic cycle evaluates it."
+
+
+def _policy_deactivate(policy: Any, actor: Actor, reason: str) -> str:
+    policy_deactivate(policy_id=policy.pk, actor=actor, reason=reason)
+    return f"{policy} has no active version: it is not evaluated any more."
+
+
+def _deletion_retry(deletion: Any, actor: Actor, reason: str) -> str:
+    deletions_retry(deletion_ids=[deletion.pk], actor=actor, reason=reason)
+    return "It is queued again; what is checked before each deletion is checked again."
+
+
+def _deletion_drop(deletion: Any, actor: Actor, reason: str) -> str:
+    deletions_drop(deletion_ids=[deletion.pk], actor=actor, reason=reason)
+    return "It is given up: inventory and storage stay as they are."
+
+
 def _lock_release(lock: Any, actor: Actor, reason: str) -> str:
     lock_release(lock_id=lock.pk, actor=actor, now=timezone.now(), reason=reason)
     return "The lock is released: what it held may be deleted by the next cycle."
@@ -159,6 +206,60 @@ ACTS: dict[str, Act] = {
         question=lambda plan: "Discard the plan?",
         consequence=lambda plan: "Nothing of it will be deleted; the next cycle plans anew.",
         perform=_plan_discard,
+    ),
+    "policy-test-run": Act(
+        label="Test run",
+        verb=lambda version: f"Test-run {version}",
+        permission="policies.run_policy",
+        model="policies.PolicyVersion",
+        guard="policy",
+        question=lambda version: f"Test-run {version}?",
+        consequence=lambda version: "It is evaluated on the inventory as it is now. Nothing is deleted.",
+        perform=_test_run,
+        reason_required=False,
+    ),
+    "policy-activate": Act(
+        label="Activate…",
+        verb=lambda version: f"Activate {version}",
+        permission="policies.activate_policy",
+        model="policies.PolicyVersion",
+        guard="policy",
+        question=lambda version: f"Activate {version}?",
+        consequence=lambda version: (
+            f"Automatic cycles of {version.policy.partition} will delete by this text, every "
+            f"{duration_text(version.policy.period)}. It must have been test-run."
+        ),
+        perform=_policy_activate,
+        is_dangerous=True,
+    ),
+    "policy-deactivate": Act(
+        label="Deactivate…",
+        verb=lambda policy: f"Deactivate {policy}",
+        permission="policies.activate_policy",
+        model="policies.Policy",
+        question=lambda policy: f"Leave {policy} without an active version?",
+        consequence=lambda policy: "No automatic cycle evaluates it until a version is activated. Released plans go on.",
+        perform=_policy_deactivate,
+    ),
+    "deletion-retry": Act(
+        label="Try again…",
+        verb=lambda deletion: "Queue it again",
+        permission="operations.change_deletion",
+        model="operations.Deletion",
+        question=lambda deletion: f"Try again to delete {deletion}?",
+        consequence=lambda deletion: f"It failed: {deletion.reason or 'no reason was recorded'}",
+        perform=_deletion_retry,
+    ),
+    "deletion-drop": Act(
+        label="Give up…",
+        verb=lambda deletion: "Give it up",
+        permission="operations.change_deletion",
+        model="operations.Deletion",
+        question=lambda deletion: f"Give up deleting {deletion}?",
+        consequence=lambda deletion: (
+            f"Inventory and storage stay as they are. It failed: {deletion.reason or 'no reason recorded'}"
+        ),
+        perform=_deletion_drop,
     ),
     "lock-release": Act(
         label="Release the lock…",

@@ -13,7 +13,7 @@ from dynamo_site.panels import PartitionPanel, partition_panels
 from inventory.selectors.feeds import stale_feeds
 from inventory.selectors.sites import site_storage
 from inventory.selectors.wording import duration_text, plural, size_text, when_text
-from operations.selectors.overview import deletions_under_way
+from operations.selectors.progress import deletions_under_way
 from policies.selectors.cycles_overview import failed_cycles, held_plans, recent_cycles
 from policies.selectors.occupancy import partition_occupancies
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Count, Max, Min, Q, Sum
 
-from operations.choices import OPEN_DELETION_STATES, DeletionState
+from operations.choices import DeletionState
 from operations.models import Deletion
 
 
@@ -37,42 +37,6 @@ class DatasetDeletion:
     size_bytes: int
     finished_at: datetime | None
     first_key: int
-
-
-@dataclass(frozen=True, slots=True)
-class SiteWork:
-    """What the queue holds for a site, and what the last hour got done; counts are block replicas."""
-
-    site_name: str
-    num_queued: int
-    num_acting: int
-    waiting_bytes: int
-    num_failed: int
-    num_done: int
-    done_bytes: int
-    done_files: int
-
-
-def deletions_under_way(*, now: datetime) -> list[SiteWork]:
-    """Return the sites with open or failed deletions, or some finished in the last hour; most waiting bytes first. One query."""
-    recent = Q(state=DeletionState.DONE, finished_at__gte=now - timedelta(hours=1))
-    is_open = Q(state__in=list(OPEN_DELETION_STATES))
-    rows = (
-        Deletion.objects.filter(is_open | recent | Q(state=DeletionState.FAILED))
-        .order_by()
-        .values("site_name")
-        .annotate(
-            num_queued=Count("pk", filter=Q(state=DeletionState.QUEUED)),
-            num_acting=Count("pk", filter=Q(state=DeletionState.ACTING)),
-            waiting_bytes=Sum("size_bytes", filter=is_open, default=0),
-            num_failed=Count("pk", filter=Q(state=DeletionState.FAILED)),
-            num_done=Count("pk", filter=recent),
-            done_bytes=Sum("size_bytes", filter=recent, default=0),
-            done_files=Sum("files_deleted", filter=recent, default=0),
-        )
-        .order_by("-waiting_bytes", "site_name")
-    )
-    return [SiteWork(**row) for row in rows]
 
 
 def deleted_bytes_of_plans(plan_ids: Sequence[int]) -> dict[int, dict[str, int]]:

@@ -7,18 +7,23 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from inventory.selectors.wording import badge_html, duration_text, size_html, when_html
 from policies.admin.base import ReadOnlyAdmin
 from policies.choices import CycleState
+from policies.exceptions import PolicyError
 from policies.models import Cycle
 from policies.selectors.cycles_overview import coverage_lines, guardrail_rules, largest_deletions
-from policies.selectors.decisions import DECISIONS, DecisionFilter, decisions_page
+from policies.selectors.decisions import DECISIONS, DecisionFilter, decisions_on_replica, decisions_page
 from policies.selectors.occupancy import site_bars
 from policies.selectors.watermarks import watermarks_of
+from policies.services.explaining import replica_explain
 
 
 @admin.register(Cycle)
@@ -85,6 +90,34 @@ class CycleAdmin(ReadOnlyAdmin):
             except FileNotFoundError as missing:
                 context["decisions_problem"] = f"{missing}."
         return context
+
+    def get_custom_urls(self) -> tuple[tuple[str, str, Any], ...]:
+        return (("<int:cycle_id>/why/", "policies_cycle_why", self.why_view),)
+
+    def why_view(self, request: HttpRequest, cycle_id: int, model_admin: ReadOnlyAdmin) -> HttpResponse:
+        """Show why the replica ``?dataset=&site=`` stays or goes: what was recorded, and the rules asked again."""
+        cycle = get_object_or_404(Cycle.objects.select_related("partition", "policy_version__policy"), pk=cycle_id)
+        if not self.has_view_permission(request, cycle):
+            raise PermissionDenied("policies.view_cycle is needed.")
+        dataset, site = request.GET.get("dataset", ""), request.GET.get("site", "")
+        if not dataset or not site:
+            raise Http404("Name a dataset and a site.")
+        context: dict[str, Any] = {
+            **self.admin_site.each_context(request),
+            "title": "Why",
+            "opts": self.opts,
+            "cycle": cycle,
+            "dataset": dataset,
+            "site": site,
+            "recorded": (),
+        }
+        try:
+            if cycle.decisions_file:
+                context["recorded"] = decisions_on_replica(cycle.decisions_file, dataset=dataset, site=site)
+            context["why"] = replica_explain(cycle_id=cycle.pk, dataset=dataset, site=site)
+        except (PolicyError, FileNotFoundError) as refusal:
+            context["problem"] = str(refusal)
+        return TemplateResponse(request, "dynamo/why.html", context)
 
     @display(description="cycle", ordering="pk")
     def name(self, cycle: Cycle) -> str:

@@ -76,6 +76,12 @@ def bytes_by_decision(file_name: str) -> dict[str, int]:
     return dict(sums.sort("decision").iter_rows())
 
 
+def decisions_on_replica(file_name: str, *, dataset: str, site: str) -> tuple[DecisionRow, ...]:
+    """Return what was decided on one replica. Raises ``FileNotFoundError`` like ``decisions_page``."""
+    rows = _scan(file_name).filter(pl.col("dataset") == dataset, pl.col("site") == site).collect()
+    return tuple(_row(row) for row in rows.iter_rows(named=True))
+
+
 def decisions_on_dataset(dataset_name: str, *, num_cycles: int = 10) -> list[tuple[Cycle, tuple[DecisionRow, ...]]]:
     """Return what the latest *num_cycles* cycles with decisions on file decided on the dataset, newest first.
 
