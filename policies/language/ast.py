@@ -247,7 +247,10 @@ class OrderKey:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A checked policy. ``partition`` is None where the text leaves it to the caller (campaigns)."""
+    """A checked policy. ``partition`` is None where the text leaves it to the caller (campaigns).
+
+    ``lines`` are those of the text, for showing places in it; like the file's name they do not count in comparisons.
+    """
 
     partition: str | None
     targets: tuple[Condition, ...]
@@ -258,6 +261,7 @@ class Policy:
     order: tuple[OrderKey, ...] = ()
     is_static: bool = False
     file_name: str = field(default="<policy>", compare=False)
+    lines: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def conditions(self) -> Iterator[Condition]:
         """Yield every condition of the text in the order target, trigger, stop, rules."""

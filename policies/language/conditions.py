@@ -63,6 +63,12 @@ _PARSER = Lark(
 )
 
 
+def split_clause(fragment: Fragment) -> tuple[Fragment, str]:
+    """Return a sound condition without its time clause, and the clause's text ("" if there is none)."""
+    found = _CLAUSE.search(fragment.text)
+    return (fragment, "") if found is None else (fragment.cut(0, found.start()), fragment.text[found.start() :])
+
+
 class ConditionReader:
     """Reads conditions of one text; ``now`` (s since 1970) makes warnings show moments, None words alone."""
 

@@ -38,6 +38,7 @@ def check_whole(reader: StatementReader, *, partition: str | None, require_parti
         order=reader.order,
         is_static=reader.is_static,
         file_name=reporter.source.file_name,
+        lines=reporter.source.lines,
     )
 
 

@@ -1,0 +1,100 @@
+"""Formats the text of a policy: same meaning, same comments, one way to write blanks.
+
+Lines are kept one for one but for runs of empty lines, which become one. A line with an error keeps its words: the
+formatter repairs nothing.
+"""
+
+from __future__ import annotations
+
+from policies.language.conditions import ConditionReader, split_clause
+from policies.language.diagnostics import Reporter
+from policies.language.labels import read_label
+from policies.language.scanner import RawPredicate, Scanner
+from policies.language.source import Fragment, Source, fold, read_source, split_comment, suspect_characters
+from policies.language.statements import ACTIONS, SITE_STATEMENTS
+
+
+def format_policy(text: str) -> str:
+    """Return *text* formatted: blanks folded, dots in names, lists and parentheses without inner blanks, comments kept.
+
+    Formatting twice changes nothing more, and the formatted text parses to the same policy but for line numbers.
+    """
+    source = read_source(text, "<policy>")
+    formatted: list[str] = []
+    for number, line in enumerate(source.lines, start=1):
+        if not line.strip(" \t"):
+            if formatted and formatted[-1]:
+                formatted.append("")
+            continue
+        formatted.append(_format_line(line, number, source))
+    while formatted and not formatted[-1]:
+        formatted.pop()
+    return "".join(f"{line}\n" for line in formatted)
+
+
+def _format_line(line: str, number: int, source: Source) -> str:
+    if suspect_characters(line) is not None:
+        return line
+    comment = split_comment(line)[1].rstrip(" \t")
+    fragment = fold(line, number)
+    if not fragment.text:
+        return comment
+    content = _format_statement(fragment, source)
+    return f"{content}  {comment}" if comment else content
+
+
+def _format_statement(line: Fragment, source: Source) -> str:
+    word, _, _ = line.text.partition(" ")
+    if word == "Order":
+        return _format_order(line)
+    rest = line.cut(len(word))
+    if not rest.text or word not in (*ACTIONS, *SITE_STATEMENTS):
+        return line.text
+    label = ""
+    if word in ACTIONS and rest.text.startswith("@"):
+        after = read_label(rest, Reporter(source))[1]
+        if after is None or not after.text:
+            return line.text
+        label = f"{rest.text[: len(rest.text) - len(after.text)].rstrip()} "
+        rest = after
+    condition = _format_condition(rest, source, is_site=word in SITE_STATEMENTS)
+    return f"{word} {label}{condition}"
+
+
+def _format_order(line: Fragment) -> str:
+    """Put the dot into names that were written with a blank."""
+    words: list[str] = []
+    for word in line.text.split(" "):
+        if words and words[-1] in ("dataset", "replica", "site", "blockreplica") and word not in ("increasing", "decreasing"):
+            words[-1] = f"{words[-1]}.{word}"
+        else:
+            words.append(word)
+    return " ".join(words)
+
+
+def _format_condition(condition: Fragment, source: Source, *, is_site: bool) -> str:
+    """Return the condition from its terminals; one with an error as it is."""
+    reporter = Reporter(source)
+    if ConditionReader(reporter).read(condition, "site" if is_site else "replica") is None:
+        return condition.text
+    body, clause = split_clause(condition)
+    tokens = Scanner(body, reporter).scan() or []
+    pieces: list[str] = []
+    for token in tokens:
+        if token.predicate is not None:
+            pieces.append(_format_predicate(token.predicate))
+        elif token.kind in ("AND", "OR"):
+            pieces.append(f" {token.kind.lower()} ")
+        else:
+            pieces.append({"LPAR": "(", "RPAR": ")", "NOT": "not "}[token.kind])
+    return "".join(pieces) + (f" {clause}" if clause else "")
+
+
+def _format_predicate(raw: RawPredicate) -> str:
+    name = f"not {raw.name}" if raw.is_negated else raw.name
+    if not raw.value:
+        return name
+    value = raw.value
+    if value.startswith("["):
+        value = f"[{value[1:-1].strip()}]"
+    return f"{name} {raw.operator.value} {value}"
