@@ -19,7 +19,7 @@ from policies.evaluation.columns import OPTIONAL_COLUMNS, Snapshot
 from tests.factories.inventories import DAY, TB
 from tests.factories.snapshots import NOW, load_inventory
 
-DATASETS = ("/A/x/RAW", "/A/y/AOD", "/B/x/RAW", "/B/xy/MINIAOD")
+DATASETS = ("/A/x/RAW", "/A/y/AOD", "/B/x/RAW", "/B/xy/MINIAOD", "/C/y/RAW", "/C/x/AOD", "/A/xx/RAW", "/a/x/RAW")
 BLOCKS = ("b1", "b2", "b3")
 GROUPS = {"AnalysisOps": "Dataset", "DataOps": "Block", "RelVal": "Dataset", "local": "Block"}
 #: Moments around the limits that the conditions name (90 and 30 days ago), and the limit itself.
@@ -37,8 +37,30 @@ AD: [A, D]
 DT: [D, T]
 ADN: [AD, N]
 WIDE: [OLD, D]
+RICH: blockreplica.num_full_disk_copy > 1 or replica.size > 2 TB or dataset.on_tape == FULL
+CROWD: [RICH, N]
 """
-PARTITION_NAMES = (*["ALL"] * 6, *["DISK"] * 3, *["AD"] * 4, *["WIDE"] * 3, "DT", "ADN", "ADN", "A", "D", "OLD", "OLD", "N", "T")
+PARTITION_NAMES = (
+    *(*["ALL"] * 6, *["DISK"] * 3, *["AD"] * 4, *["WIDE"] * 3),
+    *("DT", "ADN", "ADN", "A", "D", "OLD", "OLD", "N", "T", "RICH", "CROWD", "CROWD"),
+)
+    *["ALL"] * 6,
+    *["DISK"] * 3,
+    *["AD"] * 4,
+    *["WIDE"] * 3,
+    "DT",
+    "ADN",
+    "ADN",
+    "A",
+    "D",
+    "OLD",
+    "OLD",
+    "N",
+    "T",
+    "RICH",
+    "CROWD",
+    "CROWD",
+)
 #: The partitions without parts that each of them unites.
 LEAVES = {
     "ALL": ("ALL",),
@@ -52,6 +74,8 @@ LEAVES = {
     "DT": ("D", "T"),
     "ADN": ("A", "D", "N"),
     "WIDE": ("OLD", "D"),
+    "RICH": ("RICH",),
+    "CROWD": ("RICH", "N"),
 }
 
 
@@ -104,8 +128,9 @@ def _next(integer: DrawInteger) -> Choices:
 
 def _document(integer: DrawInteger, quota_partitions: tuple[str, ...]) -> dict[str, Any]:
     """Return an inventory of a few sites and datasets, with quotas of *quota_partitions*."""
-    sites = _sites(_next(integer))
-    datasets = [_dataset(name, _next(integer)) for name in DATASETS[: integer(1, len(DATASETS))]]
+    is_large = integer(0, 5) == 5
+    sites = _sites(_next(integer), is_large=is_large)
+    datasets = [_dataset(name, _next(integer)) for name in DATASETS[: integer(1, 8 if is_large else 4)]]
     replicas = [_replica(dataset, site["name"], _next(integer)) for dataset in datasets for site in sites]
     quota = _next(integer)
     # A negative quota is allowed where the partition is no part of the one that is evaluated.
@@ -125,11 +150,13 @@ def _document(integer: DrawInteger, quota_partitions: tuple[str, ...]) -> dict[s
     }
 
 
-def _sites(choose: Choices) -> list[dict[str, Any]]:
+def _sites(choose: Choices, *, is_large: bool) -> list[dict[str, Any]]:
     def status() -> str:
         return choose("ready", "ready", "ready", "waitroom", "morgue", "unknown")
 
-    found = [{"name": name, "storage_type": "disk", "status": status()} for name in ("S1", "S2")]
+    found = [
+        {"name": name, "storage_type": "disk", "status": status()} for name in ("S1", "S2", "S4", "S5")[: 4 if is_large else 2]
+    ]
     if choose(False, True):
         found.append({"name": "S3", "storage_type": choose("disk", "buffer", "unknown"), "status": status()})
     if choose(False, True):
@@ -275,6 +302,9 @@ _SITE_CONDITIONS: tuple[Template, ...] = (
     ("site.occupancy", ("<", ">", "<="), _OCCUPANCY),
     ("site.status", _EQUAL, ("MORGUE",)),
     ("site.quota > 3 TB",),
+    ("site.quota < 0",),
+    ("site.occupancy > 0.5 until 2025-06-01",),
+    ("site.name == * from 2025-06-01",),
     ("site.storage_type == DISK and site.occupancy < 0.5",),
     ("site.name", _EQUAL, _SITE),
 )
@@ -358,7 +388,7 @@ def random_cycle(integer: DrawInteger) -> RandomCycle:
         policy="\n".join([*above, *rules, *below]) + "\n",
         partition=partition,
         guardrails=tuple(_condition(_ALL_PREDICATES, choose) for _ in range(choose(0, 0, 0, 0, 0, 1, 2))),
-        deletion_per_iteration=choose(0.01, 0.05, 0.2, 1.0),
+        deletion_per_iteration=choose(0.01, 0.05, 0.2, 1.0, 0.0),
         unknown=_unknown(choose),
         document=_document(integer, LEAVES[partition]),
     )
