@@ -44,23 +44,6 @@ PARTITION_NAMES = (
     *(*["ALL"] * 6, *["DISK"] * 3, *["AD"] * 4, *["WIDE"] * 3),
     *("DT", "ADN", "ADN", "A", "D", "OLD", "OLD", "N", "T", "RICH", "CROWD", "CROWD"),
 )
-    *["ALL"] * 6,
-    *["DISK"] * 3,
-    *["AD"] * 4,
-    *["WIDE"] * 3,
-    "DT",
-    "ADN",
-    "ADN",
-    "A",
-    "D",
-    "OLD",
-    "OLD",
-    "N",
-    "T",
-    "RICH",
-    "CROWD",
-    "CROWD",
-)
 #: The partitions without parts that each of them unites.
 LEAVES = {
     "ALL": ("ALL",),
