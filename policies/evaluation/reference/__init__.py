@@ -6,6 +6,6 @@ page says who is wrong. Never used to decide about real data.
 
 from __future__ import annotations
 
-from policies.evaluation.reference.decide import ReferenceResult, decide
+from policies.evaluation.reference.result import ReferenceResult, decide
 
 __all__ = ["ReferenceResult", "decide"]
