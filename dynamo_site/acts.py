@@ -13,7 +13,6 @@ from django.apps import apps
 from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
-from kombu.exceptions import OperationalError as BrokerError
 
 from inventory.selectors.wording import duration_text, plural, size_text
 from inventory.services.audit import Actor
@@ -21,12 +20,9 @@ from inventory.services.locks import lock_release
 from inventory.services.sites import site_pause, site_resume
 from operations.services.failed import deletions_drop, deletions_retry
 from operations.services.pausing import pause_all, resume_all
-from policies.choices import CycleKind
-from policies.exceptions import PolicyError
-from policies.services.cycles import cycle_fail, cycle_start
 from policies.services.plans import plan_discard, plan_release
 from policies.services.policies import policy_deactivate, policy_version_activate
-from policies.tasks import carry_out_cycle
+from policies.services.test_runs import test_run_request
 
 Key = str | int
 
@@ -105,21 +101,15 @@ def _plan_discard(plan: Any, actor: Actor, reason: str) -> str:
 
 def _test_run(version: Any, actor: Actor, reason: str) -> str:
     policy = version.policy
-    cycle = cycle_start(
+    cycle = test_run_request(
         text=version.text,
         source=str(version),
-        kind=CycleKind.TEST_RUN,
         actor=actor,
         now=timezone.now(),
         partition_name=policy.partition.name,
         policy_version=version,
         deletion_per_iteration=policy.deletion_per_iteration,
     )
-    try:
-        carry_out_cycle.delay(cycle.pk, actor.name)
-    except BrokerError as gone:
-        cycle_fail(cycle_id=cycle.pk, message=f"the message broker did not take the work: {gone}")
-        raise PolicyError(f"The message broker does not answer ({gone}): start it, then run the test again.") from gone
     return f"Test run {cycle.pk} is under way: see Cycles. Nothing is deleted by it."
 
 

@@ -13,6 +13,7 @@
     ├── CyclesFailedError           some of the automatic cycles failed, the others had their turn
     ├── ProviderFailedError         a feed of facts could not be loaded
     ├── PlanAlteredError            the items of a plan are not those that were frozen
+    ├── WorkerUnreachableError      no worker could be told to do the work
     └── InvalidTransitionError      a plan or a cycle is not in a state that allows the act
 """
 
@@ -89,6 +90,12 @@ class ProviderFailedError(PolicyError):
 
 class PlanAlteredError(PolicyError):
     code = "plan_altered"
+
+
+class WorkerUnreachableError(PolicyError):
+    """The message broker is down; what was to be done is recorded as failed."""
+
+    code = "worker_unreachable"
 
 
 class InvalidTransitionError(PolicyError):

@@ -7,3 +7,7 @@ from django.dispatch import Signal
 #: Sent after the commit that released a plan for deletion; keyword ``plan_id``. A receiver that was down when it was
 #: sent finds the plan by ``released_plan_ids``.
 plan_released = Signal()
+
+#: Sent after the commit that recorded a test run as started; keywords ``cycle_id``, ``actor_name``. Whoever receives it has
+#: the cycle carried out by a worker.
+test_run_started = Signal()

@@ -1,0 +1,24 @@
+"""What policies do when a service says that work waits: a worker is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.dispatch import receiver
+from kombu.exceptions import OperationalError
+
+from policies.exceptions import WorkerUnreachableError
+from policies.services.cycles import cycle_fail
+from policies.signals import test_run_started
+from policies.tasks import carry_out_cycle
+
+
+@receiver(test_run_started, dispatch_uid="policies.carry_out_test_run")
+def carry_out_test_run(sender: object, *, cycle_id: int, actor_name: str, **kwargs: Any) -> None:
+    """Send the cycle to a worker; if the broker is down the cycle fails at once and says so, instead of waiting for nobody."""
+    try:
+        carry_out_cycle.delay(cycle_id, actor_name)
+    except (OperationalError, OSError) as gone:
+        problem = f"the message broker does not answer ({gone}): start it, then run the test again"
+        cycle_fail(cycle_id=cycle_id, message=problem)
+        raise WorkerUnreachableError(problem) from gone
