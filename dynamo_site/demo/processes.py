@@ -47,5 +47,12 @@ def demand_free_port(port: int) -> None:
             raise DemoError(f"port {port} cannot be used ({error}). Choose another one: make demo PORT={port + 1}") from error
 
 
+def is_listening(port: int) -> bool:
+    """Tell whether something answers on the port."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((HOST, port)) == 0
+
+
 def _celery() -> tuple[str, ...]:
     return (sys.executable, "-m", "celery", "--app", "dynamo_site", "--workdir", str(CODE))

@@ -11,7 +11,7 @@ from dynamo_site.demo.accounts import ACCOUNTS, Logins
 from dynamo_site.demo.folders import DemoError, DemoFolders
 from dynamo_site.demo.once import OneCycle
 from dynamo_site.demo.prepare import demo_prepare
-from dynamo_site.demo.processes import HOST, beat, demand_free_port, environment, web, worker
+from dynamo_site.demo.processes import HOST, beat, demand_free_port, environment, is_listening, web, worker
 from dynamo_site.demo.sample import SampleSize
 from dynamo_site.demo.summary import summary_text
 from dynamo_site.demo.supervisor import POLL_SECONDS, ProcessGaveUpError, StopRequest, Supervisor
@@ -32,10 +32,14 @@ def show_long(folders: DemoFolders, *, port: int, size: SampleSize, say: Say) ->
     specs = [web(folders, port), worker(folders), beat(folders)]
     try:
         with Supervisor(specs, environment=environment(), say=say) as supervisor:
-            say(_welcome(folders, port, logins))
+            say("\nStarting web, worker and beat ...")
+            is_greeted = False
             next_look = time.monotonic()
             while not stop:
                 supervisor.poll()
+                if not is_greeted and is_listening(port):
+                    say(_welcome(folders, port, logins))
+                    is_greeted = True
                 if time.monotonic() >= next_look:
                     watch.look()
                     next_look = time.monotonic() + LOOK_SECONDS

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +19,12 @@ from dynamo_site.demo.sample import MARKER, SampleSize, sample_datasets
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The tests' own settings stand in the environment; a demo must start as from a user's shell.
-_TESTS_OWN = (
-    "DYNAMO_VAR_DIR",
-    "DATABASE_URL",
-    "CELERY_BROKER_URL",
-    "DJANGO_SECRET_KEY",
-    "DJANGO_SETTINGS_MODULE",
-    "MAKEFLAGS",
-    "MAKELEVEL",
-)
+_TESTS_OWN = {"DYNAMO_VAR_DIR", "DATABASE_URL", "CELERY_BROKER_URL", "DJANGO_SECRET_KEY", "DJANGO_SETTINGS_MODULE"}
+_OUTER_MAKE = {"MAKEFLAGS", "MAKELEVEL"}
 
 
 def clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in _TESTS_OWN}
+    return {name: value for name, value in os.environ.items() if name not in _TESTS_OWN | _OUTER_MAKE}
 
 
 def free_port() -> int:
@@ -141,7 +133,8 @@ def inventory_files(tree: DemoTree) -> set[str]:
 def tier3_occupancy(tree: DemoTree) -> float:
     """Return the part of the Tier-3's quota that its files fill, by what lies in its folder."""
     [(quota,)] = tree.rows(
-        "SELECT quota.size_bytes FROM policies_quota quota JOIN inventory_site site ON site.id = quota.site_id WHERE site.name = ?",
+        "SELECT quota.size_bytes FROM policies_quota quota JOIN inventory_site site ON site.id = quota.site_id"
+        " WHERE site.name = ?",
         "T3_US_MIT",
     )
     return sum(path.stat().st_size for path in tree.tier3.rglob("*.root")) / quota
@@ -167,11 +160,6 @@ def end(process: subprocess.Popen[str], tree: DemoTree) -> None:
         process.wait(10)
     for pid, _command in tree.processes():
         os.kill(pid, signal.SIGKILL)
-
-
-def utc(text: str) -> datetime:
-    """Return a time of the demo's database."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def _processes_of(root: Path) -> Iterator[tuple[int, str]]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
+from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
 from dynamo_site.demo.sample import LAST_COPY, LOCKED, SampleSize, sample_datasets
+from inventory.selectors.wording import size_text
 from tests.acceptance.demo_tree import (
     DemoTree,
     clone,
@@ -63,25 +67,21 @@ def test_one_cycle_deletes_its_plan_and_the_next_one_nothing(tree: DemoTree) -> 
         [dataset] = [dataset for dataset in sample_datasets(SIZE) if dataset.name == name]
         assert not {f"T3_US_MIT{file.lfn}" for block in dataset.blocks for file in block.files} & gone
 
-    for dataset, site, size in tree.rows("SELECT dataset_name, site_name, sum(size_bytes) FROM policies_planitem GROUP BY 1, 2"):
-        assert re.search(rf"^  {site} +{dataset} +{size / 1000:.3g}\d* kB  default: Dismiss$", first.stdout, re.MULTILINE), (
-            dataset
-        )
-    for line in (
-        r"T2_US_MIT +before +72\.0 %",
-        r"T2_US_MIT +after +72\.0 %",
-        r"T3_US_MIT +before +95\.0 %",
-        r"T3_US_MIT +after +8[0-4]\.\d %",
-    ):
-        assert re.search(line, first.stdout), line
+    deleted = tree.rows("SELECT dataset_name, site_name, sum(size_bytes) FROM policies_planitem GROUP BY 1, 2")
+    for dataset, site, size in deleted:
+        row = rf"^  {site} +{dataset} +{re.escape(size_text(size))}  default: Dismiss$"
+        assert re.search(row, first.stdout, re.MULTILINE), dataset
+    for site, before, after in (("T2_US_MIT", r"72\.0", r"72\.0"), ("T3_US_MIT", r"95\.0", r"8[0-4]\.\d")):
+        assert re.search(rf"{site} +before +{before} %", first.stdout)
+        assert re.search(rf"{site} +after +{after} %", first.stdout)
     assert re.search(rf"{LAST_COPY} .*guardrail last-copies", first.stdout)
     assert re.search(rf"{LOCKED} .*guardrail locked", first.stdout)
 
-    before = tree.files()
+    kept = tree.files()
     second = tree.make("demo", "ONCE=1")
     assert second.returncode == 0, second.stdout
     assert "Deleted: nothing." in second.stdout
-    assert tree.files() == before
+    assert tree.files() == kept
     assert tree.processes() == []
 
 
@@ -92,15 +92,13 @@ def test_long_form_does_the_same_by_itself_and_ctrl_c_leaves_no_process(
     process = tree.start("make", "demo", f"PORT={port}")
     started.append(process)
     wait_until(lambda: "Dynamo runs at" in tree.output(), seconds=90, what="the welcome")
-    address = re.search(rf"http://127\.0\.0\.1:{port}", tree.output())
-    assert address is not None
-    with urllib.request.urlopen(f"{address[0]}/admin/login/", timeout=20) as page:
-        assert page.status == 200
     token = re.search(r"Authorization: Token (\w+)", tree.output())
     assert token is not None
-    request = urllib.request.Request(f"{address[0]}/api/sites/", headers={"Authorization": f"Token {token[1]}"})
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        assert "T3_US_MIT" in answer.read().decode()
+    assert _get(port, "/admin/login/")[0] == 200
+    status, body = _get(port, "/api/sites/", Authorization=f"Token {token[1]}")
+    assert status == 200
+    assert {"T2_US_MIT", "T3_US_MIT"} == {site["name"] for site in json.loads(body)["results"]}
+    assert _get(port, "/api/sites/")[0] == 401
     assert (tree.var / "demo/logins.json").stat().st_mode & 0o777 == 0o600
 
     wait_until(lambda: tier3_occupancy(tree) < 0.85, seconds=120, what="the Tier-3 below 85 %")
@@ -144,7 +142,7 @@ def test_worker_killed_in_the_middle_of_deletions_loses_and_repeats_nothing(
         # Counted only if the lease that was held is still there: the kill hit an item that was being acted on.
         if before & _acting(tree):
             kills += 1
-            wait_until(lambda: tree.output().count("was killed by signal 9") >= kills, seconds=20, what="the restart")
+            wait_until(partial(_was_killed, tree, kills), seconds=20, what="the restart")
     wait_until(lambda: _is_done(tree), seconds=300, what="the end of the plan")
 
     made, gone = made_files(MANY), planned_files(tree, MANY)
@@ -241,8 +239,6 @@ def test_full_disk_is_named_and_the_start_goes_on_when_there_is_room(tree: DemoT
 
 
 def test_port_in_use_is_named_with_what_to_do(tree: DemoTree) -> None:
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -279,6 +275,20 @@ def test_interrupted_install_leaves_no_process_and_is_begun_again(tmp_path: Path
     finally:
         interrupt(again)
         end(again, tree)
+
+
+def _get(port: int, path: str, **headers: str) -> tuple[int, str]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def _was_killed(tree: DemoTree, times: int) -> bool:
+    return tree.output().count("was killed by signal 9") >= times
 
 
 def _acting(tree: DemoTree) -> set[str]:
