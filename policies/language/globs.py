@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from policies.language.patterns import glob_regex, set_members
 
-MAX_STATES = 5000
+MAX_STATES = 500
 #: Stands for every character that neither pattern names.
 _OTHER = "\ue000"
 
@@ -128,6 +128,8 @@ def _pairs(first: _Automaton, second: _Automaton) -> Iterator[tuple[int, int] | 
 @lru_cache(maxsize=65536)
 def includes(wide: str, narrow: str) -> bool | None:
     """Tell whether every text that meets *narrow* meets *wide*; None if that was too much to decide."""
+    if wide == narrow:
+        return True
     if "?" not in wide and "[" not in wide and "[" not in narrow:
         # Only a run of the wide pattern takes the stand-in character, so what it does to one text it does to all.
         return re.search(glob_regex(wide), witness(narrow), re.DOTALL) is not None
@@ -150,6 +152,17 @@ def are_disjoint(first: str, second: str) -> bool | None:
         if left.accepts(pair[0]) and right.accepts(pair[1]):
             return False
     return True
+
+
+def longest_literal(glob: str) -> str:
+    """Return the longest piece that every text which meets *glob* holds; "" if there is none."""
+    pieces = [""]
+    for step in _steps(glob):
+        if not step.negated and not step.is_run and len(step.ranges) == 1 and step.ranges[0][0] == step.ranges[0][1]:
+            pieces[-1] += step.ranges[0][0]
+        else:
+            pieces.append("")
+    return max(pieces, key=len)
 
 
 def witness(glob: str) -> str:

@@ -6,6 +6,7 @@ import math
 import re
 
 from policies.language.ast import EnumLiteral, NumberLiteral, Scalar, TimeLiteral
+from policies.language.diagnostics import quote
 from policies.language.patterns import text_literal
 from policies.language.regular import RegexError, regex_literal
 from policies.language.time_parser import TimeError, parse_time
@@ -15,6 +16,9 @@ from policies.language.variables import Variable
 _NUMBER = re.compile(r"(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?: ?(?P<unit>%|[A-Za-z]+))?")
 #: Straight, backward and typographic quotes.
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019"
+
+_TIME_HELP = "write a moment as '90 days ago', '2026-03-01' or 'January 1'"
+_REGEX_HELP = "the syntax is Python's, without look-around and back-references"
 
 BYTE_UNITS: dict[str, float] = {"B": 1.0}
 BYTE_UNITS |= {f"{prefix}B": 1000.0**power for power, prefix in enumerate("kMGTPE", start=1)}
@@ -80,7 +84,7 @@ def number(text: str, unit: Unit) -> NumberLiteral:
         raise _number_error(text)
     value = float(found["number"])
     if math.isinf(value):
-        raise LiteralError("P303", f"the number {text[:40]} is too large")
+        raise LiteralError("P303", f"the number {text[:40]} is too large", "the largest is about 1.8e308")
     suffix = found["unit"]
     if suffix is None:
         return NumberLiteral(value, text)
@@ -89,7 +93,7 @@ def number(text: str, unit: Unit) -> NumberLiteral:
         raise _unit_error(suffix, unit, found.start("unit"))
     value = value / 100 if suffix == "%" else value * factor
     if math.isinf(value):
-        raise LiteralError("P303", f"the number {text[:40]} is too large")
+        raise LiteralError("P303", f"the number {text[:40]} is too large", "the largest is about 1.8e308")
     return NumberLiteral(value, text)
 
 
@@ -121,7 +125,7 @@ def time(text: str) -> TimeLiteral:
     try:
         return TimeLiteral(parse_time(text), text)
     except TimeError as error:
-        raise LiteralError(error.code, f"'{text[:60]}' is no moment: {error}", error.help) from None
+        raise LiteralError(error.code, f"{quote(text)} is no moment: {error}", error.help or _TIME_HELP) from None
 
 
 def enum_word(text: str, variable: Variable) -> EnumLiteral:
@@ -149,4 +153,6 @@ def regular_expression(text: str) -> Scalar:
     try:
         return regex_literal(text)
     except RegexError as error:
-        raise LiteralError(error.code, f"{error} in the regular expression", error.help, at=(error.at, error.at + 1)) from None
+        raise LiteralError(
+            error.code, f"{error} in the regular expression", error.help or _REGEX_HELP, at=(error.at, error.at + 1)
+        ) from None

@@ -16,7 +16,7 @@ from policies.language.ast import PatternLiteral, TextLiteral
 _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$#&~-]")
 #: A set that no character belongs to.
 EMPTY_SET = r"[^\s\S]"
-_RUNS_OF_STARS = re.compile(r"\*\*+")
+_LITERALS = re.compile(r"[^*?\[]+")
 
 
 def escape(text: str) -> str:
@@ -44,6 +44,11 @@ def glob_regex(glob: str) -> str:
     # An unclosed bracket is literal, and so are all that follow it: looked for once, so the time stays linear.
     last_close = glob.rfind("]")
     while position < end:
+        literal = _LITERALS.match(glob, position)
+        if literal is not None:
+            pieces.append(escape(literal[0]))
+            position = literal.end()
+            continue
         character = glob[position]
         if character == "*":
             if not pieces or pieces[-1] != ".*":
