@@ -92,7 +92,7 @@ Look at
     Cycles > the latest: what was decided on each replica, and by which line of the policy
     Deletions: each with its state and files; Audit events: who did what
     {address}/api/docs/   the REST API:
-    curl -H 'Authorization: Token {logins.api_token}' {address}/api/sites/
+    curl -H 'Authorization: Token {logins.api_token}' {address}/api/v1/inventory/sites/
 
 Logs: {folders.log}   Storage: {folders.storage}   Database: {settings.DATABASES["default"]["NAME"]}
 """

@@ -95,10 +95,10 @@ def test_long_form_does_the_same_by_itself_and_ctrl_c_leaves_no_process(
     token = re.search(r"Authorization: Token (\w+)", tree.output())
     assert token is not None
     assert _get(port, "/admin/login/")[0] == 200
-    status, body = _get(port, "/api/sites/", Authorization=f"Token {token[1]}")
+    status, body = _get(port, "/api/v1/inventory/sites/", Authorization=f"Token {token[1]}")
     assert status == 200
     assert {"T2_US_MIT", "T3_US_MIT"} == {site["name"] for site in json.loads(body)["results"]}
-    assert _get(port, "/api/sites/")[0] == 401
+    assert _get(port, "/api/v1/inventory/sites/")[0] == 401
     assert (tree.var / "demo/logins.json").stat().st_mode & 0o777 == 0o600
 
     wait_until(lambda: tier3_occupancy(tree) < 0.85, seconds=120, what="the Tier-3 below 85 %")
