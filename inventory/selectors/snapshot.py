@@ -7,6 +7,7 @@ replicas by (replica, block); names compare by code point, on every database ali
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,11 +17,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from inventory.choices import InjectionState, OwnershipLevel
-from inventory.models import Injection
+from inventory.models import Dataset, Injection
 from inventory.selectors.reading import Reader, seconds_sql
 
 #: Row of ``groups`` for a block replica that nobody owns.
 NOBODY = -1
+
+_NAMES_PER_QUERY = 500
 
 Ids = NDArray[np.int64]
 Rows = NDArray[np.int32]
@@ -129,6 +132,16 @@ def inventory_updated_at() -> datetime | None:
     """Return when a document was last brought in completely; None if that never happened."""
     last = Injection.objects.filter(state=InjectionState.COMPLETED).order_by("-finished_at").first()
     return None if last is None else last.finished_at
+
+
+def existing_dataset_names(names: Collection[str]) -> set[str]:
+    """Return those of *names* that are datasets of the inventory."""
+    wanted = sorted(names)
+    found: set[str] = set()
+    for start in range(0, len(wanted), _NAMES_PER_QUERY):
+        chunk = wanted[start : start + _NAMES_PER_QUERY]
+        found.update(Dataset.objects.filter(name__in=chunk).values_list("name", flat=True))
+    return found
 
 
 def rows_of(values: Ids, ids: Ids, what: str) -> Rows:

@@ -1,0 +1,99 @@
+"""Asking what policies would decide, without a trace: explanations and comparisons on one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from policies.exceptions import PolicyError
+from policies.language.ast import Policy, predicates
+from policies.planning.decisions import decisions_frame
+from policies.planning.explain import ReplicaExplanation, UnknownReplica, explain_replica
+from policies.planning.planner import plan_cycle
+from policies.selectors.partitions import PartitionScope, partition_scope
+from policies.services.snapshots import TakenSnapshot, snapshot_take
+
+#: Decision of a block replica that is in the scope of one of two policies only.
+OUTSIDE = "outside"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How the decisions of two policies differ on one snapshot, a row per block replica that changes.
+
+    ``changes``: site, dataset, block, bytes, old, new (words of decisions, ``outside`` where a policy does not see it), old_line,
+    new_line. ``old_bytes`` and ``new_bytes``: bytes by word of decision.
+    """
+
+    changes: pl.DataFrame
+    old_bytes: dict[str, int]
+    new_bytes: dict[str, int]
+
+
+def policy_explain(
+    *, policy: Policy, dataset: str, site: str, now: datetime, deletion_per_iteration: float = 0.01
+) -> ReplicaExplanation:
+    """Return why *policy* would decide as it does about the replica of *dataset* at *site*, without guardrails, as in a test run.
+
+    Raises `PolicyError` where the inventory has no such replica, and what `partition_scope` and the providers of facts raise.
+    """
+    scope = _scope(policy)
+    taken = _snapshot([policy], scope, now)
+    try:
+        return explain_replica(
+            policy,
+            scope.conditions,
+            taken.snapshot,
+            now=now.timestamp(),
+            dataset=dataset,
+            site=site,
+            deletion_per_iteration=deletion_per_iteration,
+        )
+    except UnknownReplica as error:
+        raise PolicyError(str(error)) from error
+
+
+def policies_compare(*, old: Policy, new: Policy, now: datetime, deletion_per_iteration: float = 0.01) -> Comparison:
+    """Return which block replicas *new* decides differently from *old*, both on one snapshot with one clock, without guardrails.
+
+    Raises `PolicyError` where they work in different partitions, and what `partition_scope` and the providers raise.
+    """
+    if old.partition != new.partition:
+        raise PolicyError(f"{old.file_name} works in the partition {old.partition}, {new.file_name} in {new.partition}")
+    scope = _scope(old)
+    taken = _snapshot([old, new], scope, now)
+    frames = [_decisions(policy, scope, taken, now, deletion_per_iteration) for policy in (old, new)]
+    keys = ["site", "dataset", "block", "bytes"]
+    names = [{"decision": word, "line": f"{word}_line"} for word in ("old", "new")]
+    joined = frames[0].rename(names[0]).join(frames[1].rename(names[1]), on=keys, how="full", coalesce=True)
+    joined = joined.with_columns(pl.col("old", "new").fill_null(OUTSIDE))
+    changes = joined.filter(pl.col("old") != pl.col("new")).sort(keys)
+    return Comparison(changes, *(_bytes(frame) for frame in frames))
+
+
+def _decisions(
+    policy: Policy, scope: PartitionScope, taken: TakenSnapshot, now: datetime, deletion_per_iteration: float
+) -> pl.DataFrame:
+    outcome = plan_cycle(
+        policy, scope.conditions, taken.snapshot, now=now.timestamp(), deletion_per_iteration=deletion_per_iteration
+    )
+    return decisions_frame(outcome, taken.snapshot).select("site", "dataset", "block", "bytes", "decision", "line")
+
+
+def _bytes(frame: pl.DataFrame) -> dict[str, int]:
+    return dict(frame.group_by("decision").agg(pl.col("bytes").sum()).sort("decision").iter_rows())
+
+
+def _scope(policy: Policy) -> PartitionScope:
+    if policy.partition is None:
+        raise PolicyError(f"{policy.file_name} names no partition: name one beside it")
+    return partition_scope(policy.partition)
+
+
+def _snapshot(policies: Sequence[Policy], scope: PartitionScope, now: datetime) -> TakenSnapshot:
+    named = {p.variable.name for condition in scope.conditions for p in predicates(condition.expression)}
+    named |= {variable.name for policy in policies for variable in policy.variables()}
+    return snapshot_take(quotas=scope.quotas, variables=named, now=now)
