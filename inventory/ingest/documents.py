@@ -77,7 +77,7 @@ class DocumentReader:
         except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
             raise IngestError(f"the compressed data are cut off or damaged ({error}): fetch the file again") from error
 
-    def _lines(self, plain: BufferedReader) -> Iterator[Item]:
+    def _lines(self, plain: BufferedReader[Any]) -> Iterator[Item]:
         number = 0
         while line := plain.readline(self._max_record_bytes + 1):
             number += 1
@@ -111,7 +111,7 @@ class DocumentReader:
             for index, body in enumerate(bodies):
                 yield Item(number, section, f"{section}[{index}]", body)
 
-    def _objects(self, plain: BufferedReader) -> Iterator[Item]:
+    def _objects(self, plain: BufferedReader[Any]) -> Iterator[Item]:
         with Spool() as spool:
             try:
                 for number, section, path, body, problem in ObjectStream(
