@@ -33,7 +33,6 @@ class PartitionPanel:
 
 
 def partition_panels(occupancies: Sequence[PartitionOccupancy]) -> list[PartitionPanel]:
-    """Return the panels of *occupancies*, with what operations have deleted of their plans; those evaluated come first."""
+    """Return the panels of *occupancies*, in their order, with what operations have deleted of their plans."""
     done = deleted_bytes_of_plans([o.plan_id for o in occupancies if o.plan_id is not None])
-    panels = [PartitionPanel(o, bar_scale(o.bars), done.get(o.plan_id or 0, {})) for o in occupancies]
-    return sorted(panels, key=lambda panel: panel.occupancy.cycle_id is None)
+    return [PartitionPanel(o, bar_scale(o.bars), done.get(o.plan_id or 0, {})) for o in occupancies]

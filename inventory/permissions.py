@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.admin.utils import flatten_fieldsets
 from django.db import models
 from django.http import HttpRequest
 
@@ -29,6 +30,10 @@ class ReadOnlyAdminMixin(UndeletableAdminMixin):
 
     show_full_result_count = False
     actions = None
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
+        """Return all fields of the page, so that they may be display methods, with units, beside fields of the model."""
+        return flatten_fieldsets(self.get_fieldsets(request, obj))  # type: ignore[attr-defined] # a mixin of ModelAdmin
 
     def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False

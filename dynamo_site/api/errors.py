@@ -16,7 +16,11 @@ from policies.exceptions import PolicyError
 
 #: Refusals of the services; each carries a stable ``code`` and a text for people.
 DOMAIN_ERRORS = (InventoryError, PolicyError, OperationsError)
-_STATUS_BY_CODE = {"not_found": status.HTTP_404_NOT_FOUND, "partition_unknown": status.HTTP_404_NOT_FOUND}
+_STATUS_BY_CODE = {
+    "not_found": status.HTTP_404_NOT_FOUND,
+    "partition_unknown": status.HTTP_404_NOT_FOUND,
+    "worker_unreachable": status.HTTP_503_SERVICE_UNAVAILABLE,
+}
 _INVALID_CODES = frozenset({"invalid_input", "policy_invalid", "partition_invalid", "unreadable_document"})
 
 

@@ -33,6 +33,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "dynamo_site.views.front.front_page",
     "STYLES": [lambda request: static("dynamo/dynamo.css")],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("dynamo/favicon.svg")}],
     "BORDER_RADIUS": "6px",
     "COLORS": {
         "primary": {

@@ -77,8 +77,10 @@ def state_badge(state: str, text: str) -> SafeString:
 
 
 @register.filter
-def rule_name(line: int) -> str:
-    """What decided, by the line that decisions carry."""
+def rule_name(line: int | None) -> str:
+    """What decided, by the line that decisions carry; what is handed over carries none."""
+    if line is None:
+        return "handing over"
     if line > 0:
         return f"line {line}"
     return "the default" if line == 0 else "a guardrail"
@@ -130,7 +132,12 @@ def quota_words(size_bytes: int) -> str:
 def strip_bar(cycle: Any, peak: int) -> dict[str, Any]:
     """A bar of the strip of cycles: its height is the bytes planned against the largest of them."""
     height = max(3.0, 100 * cycle.deleted_bytes / peak) if peak and cycle.deleted_bytes else 3.0
-    kind = "dy-failed" if cycle.state == "FAILED" else "" if cycle.deleted_bytes else "dy-none"
+    if cycle.state == "FAILED":
+        kind = "dy-failed"
+    elif cycle.kind == "TEST_RUN":
+        kind = "dy-test"
+    else:
+        kind = "" if cycle.deleted_bytes else "dy-none"
     return {"cycle": cycle, "height": round(height, 2), "y": round(100 - height, 2), "kind": kind}
 
 

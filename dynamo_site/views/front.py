@@ -35,11 +35,13 @@ def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     user = request.user
     sees_cycles = user.has_perm("policies.view_cycle")
     sees_deletions = user.has_perm("operations.view_deletion")
-    panels = partition_panels(partition_occupancies()) if sees_cycles else []
+    occupancies = partition_occupancies() if sees_cycles else []
+    panels = partition_panels([o for o in occupancies if o.cycle_id is not None])
     cycles = recent_cycles(14) if sees_cycles else []
     return context | {
         "title": "Today",
         "panels": panels,
+        "never_evaluated": [o for o in occupancies if o.cycle_id is None],
         "notices": _notices(request, panels),
         "cycles": cycles,
         "cycle_peak": max([cycle.deleted_bytes for cycle in cycles], default=0),
@@ -68,7 +70,8 @@ def _plan_notices() -> list[Notice]:
         Notice(
             "warning",
             f"{plan.partition_name}: a plan to delete {size_text(plan.size_bytes)} ({plural(plan.num_items, 'block replica')}) "
-            f"is held by {plural(len(plan.tripped), 'safety limit')} since {when_text(plan.frozen_at)}",
+            f"is held by {plural(len(plan.tripped), 'safety limit or guardrail', 'safety limits or guardrails')} "
+            f"since {when_text(plan.frozen_at)}",
             reverse("admin:policies_plan_change", args=[plan.pk]),
             "Look",
             ("plan-release", "plan-discard"),

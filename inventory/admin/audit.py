@@ -29,7 +29,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
     paginator = InfinitePaginator
     sortable_by: list[str] = []
     list_fullwidth = True
-    fields = ["at", "actor", "user", "action", "subject", "reason", "details", "previous_digest", "digest"]
+    fields = ["when", "actor", "user", "action", "subject", "reason", "details", "previous_digest", "digest"]
     list_before_template = "dynamo/audit_chain.html"
 
     @display(description="when", ordering="-pk")

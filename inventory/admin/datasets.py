@@ -34,8 +34,8 @@ class DatasetAdmin(ReadOnlyAdmin):
     fields = [
         ("name", "status"),
         ("data_type", "release"),
-        ("is_open", "last_update"),
-        ("size_bytes", "num_files", "num_blocks"),
+        ("is_open", "updated"),
+        ("size", "num_files", "num_blocks"),
         "attributes",
     ]
     change_form_outer_before_template = "dynamo/dataset_panels.html"
@@ -76,6 +76,10 @@ class DatasetAdmin(ReadOnlyAdmin):
     def last_access(self, dataset: Dataset) -> SafeString | str:
         facts = getattr(dataset, "facts", None)
         return when_html(facts.last_access_at) if facts is not None and facts.last_access_at is not None else NOTHING
+
+    @display(description="last update")
+    def updated(self, dataset: Dataset) -> SafeString:
+        return when_html(dataset.last_update)
 
     @display(description="status", ordering="status")
     def status_word(self, dataset: Dataset) -> SafeString:

@@ -18,8 +18,8 @@ class FactFeedAdmin(EditableAdmin):
     """A feed: how old its last complete measurement is, and from what age on its facts count as unknown."""
 
     list_display = ["feed", "freshness", "measured", "limit", "source"]
-    fields = ["name", "source", "measured_at", "max_age"]
-    readonly_fields = ["name", "source", "measured_at"]
+    fields = ["name", "source", "measured", "max_age"]
+    readonly_fields = ["name", "source", "measured"]
 
     def has_add_permission(self, request: object, obj: FactFeed | None = None) -> bool:
         return False  # feeds come with their first measurement
@@ -56,8 +56,8 @@ class InjectionAdmin(ReadOnlyAdmin):
         "source",
         "state",
         "started_by",
-        "started_at",
-        "finished_at",
+        "started",
+        "finished",
         "num_records",
         "counts",
         "num_rejects",
@@ -73,6 +73,10 @@ class InjectionAdmin(ReadOnlyAdmin):
     @display(description="started", ordering="started_at")
     def started(self, injection: Injection) -> SafeString:
         return when_html(injection.started_at)
+
+    @display(description="finished", ordering="finished_at")
+    def finished(self, injection: Injection) -> SafeString | str:
+        return when_html(injection.finished_at) if injection.finished_at else "not yet"
 
     @display(description="records", ordering="num_records")
     def records(self, injection: Injection) -> str:

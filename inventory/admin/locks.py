@@ -66,13 +66,17 @@ class LockAdmin(UndeletableAdminMixin, ModelAdmin):
     show_full_result_count = False
     actions = None
     fields = ["dataset_pattern", "block_pattern", "site_pattern", "group_pattern", "owner", "comment", "expires_at"]
+    shown_fields = ["dataset_pattern", "block_pattern", "site_pattern", "group_pattern", "owner", "comment", "expiry"]
     change_form_outer_before_template = "dynamo/lock_panels.html"
 
     def has_change_permission(self, request: HttpRequest, obj: Lock | None = None) -> bool:
         return False
 
     def get_fields(self, request: HttpRequest, obj: Lock | None = None) -> list[str]:
-        return [*self.fields, "source", "created_at", "created_by", "released_at"] if obj else list(self.fields)
+        return [*self.shown_fields, "state", "source", "created", "created_by"] if obj else list(self.fields)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Lock | None = None) -> list[str]:
+        return self.get_fields(request, obj) if obj else []
 
     def save_model(self, request: HttpRequest, obj: Lock, form: forms.ModelForm[Lock], change: bool) -> None:
         lock = lock_create(
@@ -104,6 +108,10 @@ class LockAdmin(UndeletableAdminMixin, ModelAdmin):
         if lock.expires_at is not None and lock.expires_at <= timezone.now():
             return badge_html("kept", "expired")
         return badge_html("locked", "in force")
+
+    @display(description="made")
+    def created(self, lock: Lock) -> SafeString:
+        return when_html(lock.created_at)
 
     @display(description="expires", ordering="expires_at")
     def expiry(self, lock: Lock) -> SafeString | str:

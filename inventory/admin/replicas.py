@@ -59,7 +59,7 @@ class BlockReplicaAdmin(_ReplicaAdmin):
     dataset_field = "block__dataset__name"
     search_fields = ["block__dataset__name"]
     search_help_text = "Dataset name or part of it; * and ? are wildcards"
-    fields = ["block", "site", "group", "size_bytes", "num_files", "is_custodial", "last_update"]
+    fields = ["block", "site", "group", "size", "completeness", "is_custodial", "updated"]
 
     @display(description="owner")
     def owner(self, replica: BlockReplica) -> str:
@@ -88,7 +88,7 @@ class BlockAdmin(_ReplicaAdmin):
     list_select_related = ["dataset"]
     search_fields = ["dataset__name"]
     search_help_text = "Dataset name or part of it; * and ? are wildcards"
-    fields = ["dataset", "name", "size_bytes", "num_files", "is_open", "last_update"]
+    fields = ["dataset", "name", "size", "files", "is_open", "updated"]
 
     @display(description="block")
     def block(self, block: Block) -> str:

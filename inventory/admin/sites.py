@@ -21,11 +21,11 @@ class SiteAdmin(DefinitionAdmin, GuardedModelAdmin):
     list_display = ["name", "kind", "condition", "deletions"]
     list_filter = ["storage_type", "status"]
     search_fields = ["name", "host"]
-    readonly_fields = ["deletion_paused_at", "deletion_paused_by", "deletion_paused_reason"]
+    readonly_fields = ["paused_since", "deletion_paused_by", "deletion_paused_reason"]
     fieldsets = [
         (None, {"fields": [("name", "host"), ("storage_type", "status")]}),
         ("Storage", {"fields": ["endpoint_url", "lfn_rules"]}),
-        ("Deletions", {"fields": ["deletion_paused_at", "deletion_paused_by", "deletion_paused_reason"]}),
+        ("Deletions", {"fields": ["paused_since", "deletion_paused_by", "deletion_paused_reason"]}),
     ]
     change_form_outer_before_template = "dynamo/site_panels.html"
     list_before_template = "dynamo/site_list_before.html"
@@ -44,6 +44,10 @@ class SiteAdmin(DefinitionAdmin, GuardedModelAdmin):
     @display(description="status", ordering="status")
     def condition(self, site: Site) -> SafeString:
         return badge_html("fine" if site.status == "READY" else "warning", site.get_status_display())
+
+    @display(description="paused since")
+    def paused_since(self, site: Site) -> SafeString | str:
+        return when_html(site.deletion_paused_at) if site.deletion_paused_at else "not paused"
 
     @display(description="deletions")
     def deletions(self, site: Site) -> SafeString:

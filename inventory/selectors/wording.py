@@ -72,7 +72,7 @@ def duration_text(duration: timedelta | None) -> str:
         return NOTHING
     seconds = int(abs(duration.total_seconds()))
     if seconds < 60:
-        return f"{seconds} s"
+        return f"{seconds} s" if seconds else "under 1 s"
     if seconds < 3600:
         return f"{seconds // 60} min"
     if seconds < 86400:

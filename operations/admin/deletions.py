@@ -14,7 +14,7 @@ from unfold.paginator import InfinitePaginator
 
 from inventory.permissions import ReadOnlyAdminMixin
 from inventory.selectors.datasets_overview import name_filter
-from inventory.selectors.wording import badge_html, count_text, size_html, when_html
+from inventory.selectors.wording import NOTHING, badge_html, count_text, exact_text, size_html, when_html
 from operations.choices import DeletionState
 from operations.models import Attempt, Deletion, DeletionFile
 
@@ -75,10 +75,10 @@ class DeletionAdmin(ReadOnlyAdminMixin, ModelAdmin):
     fields = [
         ("dataset_name", "block_name", "site_name"),
         ("state", "reason"),
-        ("size_bytes", "num_files"),
-        ("bytes_deleted", "files_deleted", "files_absent"),
-        ("num_attempts", "not_before", "worker"),
-        ("queued_at", "finished_at"),
+        ("size", "files"),
+        ("gone", "files_deleted", "files_absent"),
+        ("num_attempts", "next_attempt", "worker"),
+        ("queued", "finished"),
     ]
     inlines = [AttemptInline, DeletionFileInline]
     change_form_outer_before_template = "dynamo/deletion_panels.html"
@@ -112,6 +112,16 @@ class DeletionAdmin(ReadOnlyAdminMixin, ModelAdmin):
         gone = deletion.files_deleted + deletion.files_absent
         return f"{count_text(gone)} of {count_text(deletion.num_files)} gone"
 
+    @display(description="deleted so far")
+    def gone(self, deletion: Deletion) -> SafeString:
+        return size_html(deletion.bytes_deleted)
+
+    @display(description="next attempt")
+    def next_attempt(self, deletion: Deletion) -> str:
+        if deletion.state != DeletionState.QUEUED:
+            return NOTHING
+        return f"not before {exact_text(deletion.not_before)}" if deletion.not_before else "as soon as a worker is free"
+
     @display(description="queued")
     def queued(self, deletion: Deletion) -> SafeString:
         return when_html(deletion.queued_at)
@@ -123,4 +133,6 @@ class DeletionAdmin(ReadOnlyAdminMixin, ModelAdmin):
     @display(description="decided by")
     def why(self, deletion: Deletion) -> str:
         line = deletion.plan_item.line
+        if line is None:
+            return "no line"
         return f"line {line}" if line > 0 else "the default" if line == 0 else "a guardrail"

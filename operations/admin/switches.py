@@ -17,7 +17,7 @@ class PauseSwitchAdmin(ReadOnlyAdminMixin, ModelAdmin):
     """The one switch that stops every worker."""
 
     list_display = ["state", "changed", "changed_by_name", "reason"]
-    fields = ["is_paused", "changed_at", "changed_by_name", "reason"]
+    fields = ["state", "changed", "changed_by_name", "reason"]
     list_select_related = ["changed_by"]
 
     @display(description="deletions")
@@ -37,11 +37,11 @@ class SiteHealthAdmin(ReadOnlyAdminMixin, ModelAdmin):
     search_fields = ["site_name"]
     fields = [
         "site_name",
-        "failures_in_row",
+        "in_row",
         "recent_outcomes",
-        "back_off_until",
-        "last_success_at",
-        "last_failure_at",
+        "backs_off",
+        "succeeded",
+        "failed",
         "last_failure",
     ]
 

@@ -35,7 +35,7 @@ class PlanAdmin(ReadOnlyAdmin):
     list_filter = ["state", "cycle__partition"]
     list_select_related = ["cycle__partition"]
     search_fields = ["cycle__source", "digest"]
-    fields = ["state", ("num_items", "size_bytes"), "digest", ("frozen_at", "decided_at"), ("decided_by", "decided_reason")]
+    fields = ["state_badge", ("items_count", "size"), "digest", ("frozen", "decided"), ("decided_by", "decided_reason")]
     change_form_outer_before_template = "dynamo/plan_panels.html"
 
     def change_view(
@@ -67,6 +67,10 @@ class PlanAdmin(ReadOnlyAdmin):
     def frozen(self, plan: Plan) -> SafeString:
         return when_html(plan.frozen_at)
 
+    @display(description="decided")
+    def decided(self, plan: Plan) -> SafeString | str:
+        return when_html(plan.decided_at) if plan.decided_at else "not yet"
+
 
 @admin.register(PlanItem)
 class PlanItemAdmin(ReadOnlyAdmin):
@@ -83,7 +87,7 @@ class PlanItemAdmin(ReadOnlyAdmin):
     fields = [
         ("plan", "sequence", "action"),
         ("dataset_name", "block_name", "site_name"),
-        ("size_bytes", "num_files"),
+        ("size", "num_files"),
         ("line", "rule_text"),
         "new_owner",
     ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import flatten_fieldsets
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -119,12 +120,15 @@ class PolicyVersionAdmin(ServiceAdmin):
     list_filter = ["policy"]
     list_select_related = ["policy__active_version"]
     search_fields = ["policy__name", "comment", "text"]
-    fields = [("policy", "number"), ("comment", "digest"), ("created_at", "created_by"), ("activated_at", "activated_by")]
+    fields = [("policy", "number"), ("comment", "digest"), ("created", "created_by"), ("activated", "activated_by")]
     change_form_outer_before_template = "dynamo/version_panels.html"
     form = VersionForm
 
     def has_change_permission(self, request: HttpRequest, obj: PolicyVersion | None = None) -> bool:
         return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: PolicyVersion | None = None) -> list[str]:
+        return flatten_fieldsets(self.get_fieldsets(request, obj)) if obj else []
 
     def get_fields(self, request: HttpRequest, obj: PolicyVersion | None = None) -> list[Any]:
         return list(self.fields) if obj else ["policy", "text", "comment"]

@@ -17,7 +17,8 @@ from policies.selectors.watermarks import NO_MARKS, Watermarks, watermarks_of
 class SiteBar:
     """Bytes of a partition at a site as a cycle found and left them; ``quota_bytes`` negative = unlimited, 0 = none.
 
-    ``previous_bytes`` is what the cycle before found, None where there was none.
+    ``is_stuck``: it was over the mark of ``When`` and stays over that of ``Until``,
+    because what is left is protected. ``previous_bytes`` is what the cycle before found, None where there was none.
     """
 
     site_name: str
@@ -30,6 +31,7 @@ class SiteBar:
     ignored_bytes: int
     is_triggered: bool
     is_released: bool
+    is_stuck: bool
     previous_bytes: int | None = None
 
     @property
@@ -42,11 +44,6 @@ class SiteBar:
         """Part of the quota in use when the plan is done, None without a quota."""
         return self.bytes_after / self.quota_bytes if self.quota_bytes > 0 else None
 
-    @property
-    def is_stuck(self) -> bool:
-        """Tell whether the site was over the mark and stays so: what is left there is protected."""
-        return self.is_triggered and not self.is_released
-
 
 @dataclass(frozen=True, slots=True)
 class PartitionOccupancy:
@@ -57,7 +54,7 @@ class PartitionOccupancy:
     cycle_id: int | None = None
     cycle_kind: str = ""
     source: str = ""
-    clock: datetime | None = None
+    seen_at: datetime | None = None
     plan_id: int | None = None
     plan_state: str = ""
     bars: tuple[SiteBar, ...] = ()
@@ -99,6 +96,7 @@ def partition_occupancies(partition_ids: Sequence[int] | None = None) -> list[Pa
 def site_bars(cycle_ids: Sequence[int]) -> dict[int, tuple[SiteBar, ...]]:
     """Return the bars of each cycle: sites over the mark first, then the fullest."""
     previous = _previous_bytes(cycle_ids)
+    marks = {key: watermarks_of(text) for key, text in Cycle.objects.filter(pk__in=cycle_ids).values_list("pk", "text")}
     rows: dict[int, list[SiteBar]] = {}
     for site in CycleSite.objects.filter(cycle_id__in=cycle_ids).order_by("site_name"):
         bar = SiteBar(
@@ -112,6 +110,7 @@ def site_bars(cycle_ids: Sequence[int]) -> dict[int, tuple[SiteBar, ...]]:
             ignored_bytes=site.ignored_bytes,
             is_triggered=site.is_triggered,
             is_released=site.is_released,
+            is_stuck=_is_stuck(site, marks[site.cycle_id]),
             previous_bytes=previous.get((site.cycle_id, site.site_name)),
         )
         rows.setdefault(site.cycle_id, []).append(bar)
@@ -131,6 +130,12 @@ def site_in_partitions(site_name: str) -> list[PartitionOccupancy]:
 def quotas_without_cycle(partition_id: int) -> list[tuple[str, int]]:
     """Return (site, quota in bytes) of a partition that was never evaluated, by site."""
     return list(Quota.objects.filter(partition_id=partition_id).order_by("site__name").values_list("site__name", "size_bytes"))
+
+
+def _is_stuck(site: CycleSite, marks: Watermarks) -> bool:
+    if not site.is_triggered or site.is_released or site.quota_bytes <= 0 or not marks.until:
+        return False
+    return site.bytes_after / site.quota_bytes > max(marks.until)
 
 
 def _urgency(bar: SiteBar) -> tuple[bool, bool, float, str]:
@@ -162,7 +167,7 @@ def _occupancy(name: str, cycle: Cycle, bars: tuple[SiteBar, ...]) -> PartitionO
         cycle_id=cycle.pk,
         cycle_kind=cycle.kind,
         source=cycle.source,
-        clock=cycle.clock,
+        seen_at=cycle.snapshot_at or cycle.started_at,
         plan_id=plan.pk if plan else None,
         plan_state=plan.state if plan else "",
         bars=bars,
