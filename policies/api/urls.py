@@ -1,6 +1,9 @@
+from django.urls import path
 from rest_framework.routers import DefaultRouter
 
 from policies.api import views
+from policies.api.check import CheckView
+from policies.api.test_runs import TestRunView
 
 app_name = "policies-api"
 router = DefaultRouter()
@@ -12,4 +15,8 @@ router.register("policy-versions", views.PolicyVersionViewSet)
 router.register("cycles", views.CycleViewSet)
 router.register("plans", views.PlanViewSet)
 router.register("plan-items", views.PlanItemViewSet)
-urlpatterns = router.urls
+urlpatterns = [
+    path("check/", CheckView.as_view(), name="check"),
+    path("test-runs/", TestRunView.as_view(), name="test-runs"),
+    *router.urls,
+]

@@ -1,0 +1,55 @@
+"""Asking what a text would do: a worker evaluates it, nothing is deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from inventory.services.audit import Actor
+from policies.api.check import MAX_CHARACTERS
+from policies.api.serializers import CycleSerializer
+from policies.services.test_runs import test_run_request
+
+
+class TestRunRequestSerializer(serializers.Serializer[Any]):
+    text = serializers.CharField(max_length=MAX_CHARACTERS, trim_whitespace=False)
+    partition = serializers.CharField(required=False, help_text="Partition named beside the text, as a campaign has it.")
+    clock = serializers.DateTimeField(required=False, help_text="What the policy's times are relative to; default: now.")
+    deletion_per_iteration = serializers.FloatField(required=False, default=0.01, min_value=1e-9, max_value=1)
+
+
+class MayViewCycles(BasePermission):
+    """Whoever may see decisions may ask for some."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return request.user.has_perm("policies.view_cycle")
+
+
+class TestRunView(APIView):
+    """Start a test run; poll the cycle that it answers with for state, progress and, when completed, decisions."""
+
+    permission_classes = (IsAuthenticated, MayViewCycles)
+
+    @extend_schema(request=TestRunRequestSerializer, responses={202: CycleSerializer})
+    def post(self, request: Request) -> Response:
+        actor = Actor.of(request.user)
+        asked = TestRunRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        wanted = asked.validated_data
+        cycle = test_run_request(
+            text=wanted["text"],
+            source=f"API, {actor.name}",
+            actor=actor,
+            now=wanted.get("clock") or timezone.now(),
+            partition_name=wanted.get("partition"),
+            deletion_per_iteration=wanted["deletion_per_iteration"],
+        )
+        cycle.refresh_from_db()
+        return Response(CycleSerializer(cycle).data, status=status.HTTP_202_ACCEPTED)
