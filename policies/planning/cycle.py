@@ -111,10 +111,20 @@ class Cycle:
             self.deletions.append(Deletion(step, replica, rule, sets.rows[first:end], size))
         return sizes
 
-    def delete_one(self, step: int, replica: int, rule: int, rows: Ints) -> int:
-        """Note that *rows* of *replica* go by *rule* in *step*; return their bytes. The state is not touched."""
-        owner = np.zeros(len(rows), dtype=np.int64)
-        return self.delete(step, BlockSets(np.array([replica]), np.array([rule]), rows, owner))[0]
+    def delete_whole(self, step: int, replica: int, rule: int, rows: Ints) -> int:
+        """Note that *rows*, all that *replica* has, go by *rule* in *step*; return their bytes. The state is not touched.
+
+        A step calls this for each of its units, thousands of times in a cycle.
+        """
+        size = int(self.state.size[replica])
+        site = int(self.arrays.replica_site[replica])
+        self._is_deleted[rows] = True
+        self.rule[rows] = rule
+        self.num_changes[self.arrays.replica_dataset[replica]] += 1
+        self.ledger.bytes_now[site] -= size
+        self.ledger.num_deletions[site] += 1
+        self.deletions.append(Deletion(step, replica, rule, rows, size))
+        return size
 
     def give_up(self, step: int, sets: BlockSets) -> GivenUp:
         """Delete or hand over all *sets*, and bring state and books up to date."""
@@ -137,7 +147,7 @@ class Cycle:
 
     def delete_empty(self, step: int, replica: int, rule: int) -> None:
         """Delete a replica that holds nothing; it has no blocks to hand over."""
-        self.delete_one(step, replica, rule, np.zeros(0, dtype=np.int64))
+        self.delete_whole(step, replica, rule, np.zeros(0, dtype=np.int64))
         self.final_rule[replica] = rule
         self.state.leave_empty(np.array([replica]))
 

@@ -74,15 +74,18 @@ def _take(cycle: Cycle, step: int, replica: int, gone: list[Ints]) -> int:
     A replica that one rule gives up as a whole is added to *gone*, for the caller to take out of the state.
     """
     first, end = cycle.arrays.first_row[replica], cycle.arrays.first_row[replica + 1]
-    rows = first + np.flatnonzero(cycle.state.present[first:end] & cycle.is_dismiss[cycle.rule[first:end]])
-    rule = cycle.rule[rows]
+    present = cycle.state.present[first:end]
     cycle.forget_candidate(replica)
-    if len(rows) == 0:
+    if not present.any():
         cycle.delete_empty(step, replica, int(cycle.final_rule[replica]))
         return 0
-    if len(rows) == cycle.state.num_rows[replica] and (rule == rule[0]).all():
-        gone.append(rows)
-        return cycle.delete_one(step, replica, int(rule[0]), rows)
+    there = first + np.flatnonzero(present)
+    rule = cycle.rule[there]
+    if (rule == rule[0]).all():
+        gone.append(there)
+        return cycle.delete_whole(step, replica, int(rule[0]), there)
+    is_candidate = cycle.is_dismiss[rule]
+    rows, rule = there[is_candidate], rule[is_candidate]
     deleted_bytes = 0
     for taker in np.unique(rule).tolist():
         chosen = rows[rule == taker]
