@@ -73,7 +73,10 @@ class DocumentReader:
     def __iter__(self) -> Iterator[Item]:
         try:
             plain = BufferedReader(_decompressed(BufferedReader(self._stored)), buffer_size=_PEEK_BYTES)
-            yield from self._lines(plain) if _is_lines(plain.peek(_PEEK_BYTES)) else self._objects(plain)
+            start = plain.peek(_PEEK_BYTES)
+            if not start.strip() and len(start) < _PEEK_BYTES:
+                raise IngestError("the document is empty: expected a JSON object with sections, or one per line")
+            yield from self._lines(plain) if _is_lines(start) else self._objects(plain)
         except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
             raise IngestError(f"the compressed data are cut off or damaged ({error}): fetch the file again") from error
 
@@ -126,7 +129,7 @@ class DocumentReader:
                         self.sections.add(section)
                     if problem is not None or path:
                         yield Item(number, section, path, body, problem)
-            except ijson.JSONError as error:
+            except (ijson.JSONError, UnicodeDecodeError) as error:
                 text = str(error).strip().splitlines()[0] if str(error).strip() else "no JSON"
                 raise IngestError(
                     f"the document is cut off or no JSON, near byte {self.position} of the source: {text}; "

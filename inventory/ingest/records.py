@@ -146,6 +146,9 @@ def decode_record(section: str, body: bytes | msgspec.Raw | object) -> _Record |
         raise BadRecord([_problem(str(error), section, body)]) from None
     except msgspec.DecodeError as error:
         raise BadRecord([Problem("", "text that is not JSON", "a JSON object", str(error))]) from None
+    except UnicodeDecodeError as error:
+        found = f"invalid UTF-8 (byte 0x{error.object[error.start]:02x})"
+        raise BadRecord([Problem("", found, "text in UTF-8", "convert the file, for instance with iconv")]) from None
     except RecursionError:
         raise BadRecord([Problem("", "values nested too deeply", "a JSON object of the documented form")]) from None
 

@@ -92,16 +92,13 @@ class ObjectStream:
         self._last = last
 
     def __iter__(self) -> Iterator[Found]:
-        number = 0
-        for event, value in self._events:
-            number += 1
+        # The iterator is shared: what _object reads on is not seen here, so that each turn is a new top-level value.
+        for number, (event, value) in enumerate(self._events, start=1):
             if event == "start_map":
                 yield from self._object(number)
             else:
                 self._value(event, value)
                 yield number, "", "", None, Problem("", "a value that is no object", "a JSON object with sections")
-        if number == 0:
-            raise IngestError("the document is empty: expected a JSON object with sections, or one per line")
 
     def _object(self, number: int) -> Iterator[Found]:
         seen: set[str] = set()
