@@ -1,0 +1,212 @@
+"""Acts from screens: a button only for who may, refused by the server all the same, a reason, one service, an audit event."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.messages import get_messages
+from django.test import Client
+from guardian.shortcuts import assign_perm
+
+from dynamo_site.acts import ACTS, act_url
+from inventory.models import AuditEvent, Lock, Site
+from operations.models import Deletion, PauseSwitch
+from policies.models import Plan, Policy
+from tests.factories.screens import Screens, account
+
+#: Act -> the roles whose accounts may do it.
+MAY = {
+    "pause-all": {"Operators", "Physics coordinators", "Computing coordinators"},
+    "resume-all": {"Operators"},
+    "site-pause": {"Operators", "Physics coordinators", "Computing coordinators"},
+    "site-resume": {"Operators"},
+    "plan-release": {"Operators"},
+    "plan-discard": {"Operators"},
+    "policy-test-run": {"Operators"},
+    "policy-activate": {"Operators"},
+    "policy-deactivate": {"Operators"},
+    "deletion-retry": {"Operators"},
+    "deletion-drop": {"Operators"},
+    "lock-release": {"Operators", "Physics coordinators", "Computing coordinators"},
+}
+ROLES = ["Operators", "Physics coordinators", "Computing coordinators", "Group representatives", "Auditors", "Services", None]
+
+
+def url_of(name: str, screens: Screens) -> str:
+    keys = {
+        "inventory.Site": screens.site.pk,
+        "inventory.Lock": screens.lock.pk,
+        "policies.Plan": screens.plan.pk,
+        "policies.Policy": screens.policy.pk,
+        "policies.PolicyVersion": screens.version.pk,
+        "operations.Deletion": screens.deletion.pk,
+    }
+    model = ACTS[name].model
+    return act_url(name, keys[model]) if model is not None else act_url(name)
+
+
+def test_the_table_names_every_act() -> None:
+    assert set(MAY) == set(ACTS)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_acts_are_open_to_the_roles_that_have_the_right_and_refused_to_all_others(
+    screens: Screens, client: Client, role: str | None
+) -> None:
+    client.force_login(account(role))
+    events = AuditEvent.objects.count()
+    for name, roles in MAY.items():
+        expected = 200 if role in roles else 403
+        assert client.get(url_of(name, screens)).status_code == expected, name
+        if expected == 403:
+            assert client.post(url_of(name, screens), {"reason": "because"}).status_code == 403, name
+    assert AuditEvent.objects.count() == events
+
+
+def test_a_get_never_acts(screens: Screens, client: Client) -> None:
+    client.force_login(account("Operators"))
+    for name in ACTS:
+        client.get(url_of(name, screens))
+    assert not PauseSwitch.objects.filter(is_paused=True).exists()
+    assert Plan.objects.get(pk=screens.plan.pk).state == "HELD"
+
+
+def test_an_act_without_a_reason_asks_for_one_and_changes_nothing(screens: Screens, client: Client) -> None:
+    client.force_login(account("Operators"))
+    answer = client.post(act_url("pause-all"), {"reason": "  "})
+    assert "Say why" in answer.content.decode()
+    assert not PauseSwitch.objects.filter(is_paused=True).exists()
+
+
+def test_pausing_by_a_coordinator_is_seen_by_everybody_and_only_an_operator_lets_go_on(screens: Screens, client: Client) -> None:
+    coordinator, operator = account("Physics coordinators"), account("Operators")
+    client.force_login(coordinator)
+    assert client.post(act_url("pause-all"), {"reason": "something looks wrong"}).status_code == 302
+    page = client.get("/admin/inventory/site/").content.decode()
+    assert "Deletions paused by physics_coordinators" in page
+    assert client.post(act_url("resume-all"), {"reason": "fine again"}).status_code == 403
+    client.force_login(operator)
+    assert "let them go on" in client.get("/admin/").content.decode()
+    assert client.post(act_url("resume-all"), {"reason": "fine again"}).status_code == 302
+    assert PauseSwitch.objects.get(pk=1).is_paused is False
+    acts = AuditEvent.objects.order_by("pk").values_list("action", "actor", "reason")
+    assert list(acts)[-2:] == [
+        ("operations.pause_all", "physics_coordinators", "something looks wrong"),
+        ("operations.resume_all", "operators", "fine again"),
+    ]
+
+
+def test_a_held_plan_is_released_and_discarded_through_its_service(screens: Screens, client: Client) -> None:
+    client.force_login(account("Operators"))
+    assert act_url("plan-release", screens.plan.pk) in client.get("/admin/").content.decode()
+    client.post(act_url("plan-discard", screens.plan.pk), {"reason": "not this week"})
+    plan = Plan.objects.get(pk=screens.plan.pk)
+    assert (plan.state, plan.decided_by, plan.decided_reason) == ("DISCARDED", "operators", "not this week")
+    answer = client.post(act_url("plan-release", screens.plan.pk), {"reason": "after all"})
+    assert answer.status_code == 409
+    assert "discarded" in answer.content.decode()
+
+
+def test_a_right_on_one_partition_is_enough_for_its_plans(screens: Screens, client: Client) -> None:
+    user = account("Auditors")
+    client.force_login(user)
+    assert (
+        act_url("plan-discard", screens.plan.pk)
+        not in client.get(f"/admin/policies/plan/{screens.plan.pk}/change/").content.decode()
+    )
+    assign_perm("policies.release_plan", user, screens.partition)
+    assert (
+        act_url("plan-discard", screens.plan.pk) in client.get(f"/admin/policies/plan/{screens.plan.pk}/change/").content.decode()
+    )
+    assert client.post(act_url("plan-discard", screens.plan.pk), {"reason": "mine to say"}).status_code == 302
+    assert Plan.objects.get(pk=screens.plan.pk).state == "DISCARDED"
+
+
+def test_sites_locks_and_failed_deletions_change_by_their_services(screens: Screens, client: Client) -> None:
+    client.force_login(account("Operators"))
+    client.post(act_url("site-pause", screens.site.pk), {"reason": "power cut"})
+    assert Site.objects.get(pk=screens.site.pk).deletion_paused_reason == "power cut"
+    client.post(act_url("site-resume", screens.site.pk), {"reason": "power is back"})
+    assert Site.objects.get(pk=screens.site.pk).deletion_paused_at is None
+    client.post(act_url("lock-release", screens.lock.pk), {"reason": "thesis is done"})
+    assert Lock.objects.get(pk=screens.lock.pk).released_at is not None
+    client.post(act_url("deletion-drop", screens.deletion.pk), {"reason": "file is locked for good"})
+    assert Deletion.objects.get(pk=screens.deletion.pk).state == "DROPPED"
+
+
+def test_what_a_service_refuses_is_said_and_nothing_changes(screens: Screens, client: Client) -> None:
+    client.force_login(account("Operators"))
+    answer = client.post(act_url("site-resume", screens.site.pk), {"reason": "why not"})
+    assert answer.status_code == 409
+    assert "is not paused" in answer.content.decode() or "are not paused" in answer.content.decode()
+
+
+def test_the_way_back_never_leaves_the_site(screens: Screens, client: Client) -> None:
+    client.force_login(account("Operators"))
+    answer = client.post(act_url("site-pause", screens.site.pk), {"reason": "x", "back": "https://evil.example/"})
+    assert answer["Location"] == "/admin/"
+
+
+def test_unknown_acts_and_objects_are_not_found(screens: Screens, client: Client) -> None:
+    client.force_login(account("Operators"))
+    for url in ("/admin/act/drop-everything/", "/admin/act/site-pause/", "/admin/act/pause-all/1/", "/admin/act/site-pause/x/"):
+        assert client.get(url).status_code == 404, url
+
+
+def test_a_read_only_role_sees_no_button(screens: Screens, client: Client) -> None:
+    client.force_login(account("Auditors"))
+    pages = [
+        "/admin/",
+        f"/admin/policies/plan/{screens.plan.pk}/change/",
+        f"/admin/policies/policyversion/{screens.version.pk}/change/",
+        f"/admin/inventory/site/{screens.site.pk}/change/",
+        f"/admin/inventory/lock/{screens.lock.pk}/change/",
+        f"/admin/operations/deletion/{screens.deletion.pk}/change/",
+    ]
+    for page in pages:
+        content = client.get(page).content.decode()
+        assert "/admin/act/" not in content, page
+        assert 'name="_save"' not in content, page
+
+
+def test_a_coordinator_cannot_edit_policies(screens: Screens, client: Client) -> None:
+    client.force_login(account("Computing coordinators"))
+    page = f"/admin/policies/policy/{screens.policy.pk}/change/"
+    assert client.post(page, {"is_enabled": "", "period": "1 00:00:00", "deletion_per_iteration": "1"}).status_code == 403
+    assert Policy.objects.get(pk=screens.policy.pk).is_enabled is True
+    assert client.get("/admin/policies/policyversion/add/").status_code == 403
+
+
+def test_a_new_version_is_saved_by_the_service_and_errors_stand_beside_the_text(screens: Screens, client: Client) -> None:
+    client.force_login(account("Operators"))
+    wrong = client.post(
+        "/admin/policies/policyversion/add/", {"policy": screens.policy.pk, "text": "Dismiss replica.sise > 1\nDismiss"}
+    )
+    assert wrong.status_code == 200
+    assert "replica.sise" in wrong.content.decode()
+    right = client.post(
+        "/admin/policies/policyversion/add/",
+        {"policy": screens.policy.pk, "text": screens.version.text + "# again\n", "comment": "second"},
+    )
+    assert right.status_code == 302, [str(message) for message in get_messages(right.wsgi_request)]
+    newest = Policy.objects.get(pk=screens.policy.pk).versions.order_by("-number").first()
+    assert newest is not None
+    assert (newest.number, newest.comment, newest.created_by) == (2, "second", "operators")
+
+
+def test_a_lock_is_made_through_the_form(screens: Screens, client: Client) -> None:
+    client.force_login(account("Group representatives"))
+    fields = {"dataset_pattern": "/Mine/*", "block_pattern": "*", "site_pattern": "*", "group_pattern": "*", "owner": "my group"}
+    answer = client.post("/admin/inventory/lock/add/", fields)
+    assert answer.status_code == 302
+    lock = Lock.objects.get(dataset_pattern="/Mine/*")
+    assert AuditEvent.objects.filter(action="inventory.lock_create", subject__contains=f"lock {lock.pk}").count() == 1
+
+
+def test_a_quota_is_set_through_its_service(screens: Screens, client: Client) -> None:
+    client.force_login(account("Operators"))
+    quota = screens.partition.quotas.get(site__name="T1_Full")
+    answer = client.post(f"/admin/policies/quota/{quota.pk}/change/", {"size_bytes": "5000000000000"})
+    assert answer.status_code == 302
+    quota.refresh_from_db()
+    assert quota.size_bytes == 5 * 10**12
+    assert AuditEvent.objects.filter(action="policies.quota_set", actor="operators").count() == 1
