@@ -21,6 +21,13 @@ class MissingColumn(LookupError):
         )
 
 
+class UnsortedSnapshot(ValueError):
+    """A frame of the snapshot is not in its promised order, or names a thing twice: ranges of rows would mix up replicas."""
+
+    def __init__(self, frame: str, order: str) -> None:
+        super().__init__(f"the snapshot's {frame} must be sorted by {order} without duplicates; nothing was evaluated")
+
+
 def expand_ranges(starts: Ints, counts: Ints) -> tuple[Ints, Ints]:
     """Return the numbers of all ranges ``start .. start + count - 1`` one after the other, and the range that each is of."""
     owner = np.repeat(np.arange(len(counts)), counts)
@@ -38,6 +45,8 @@ class InventoryArrays:
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
+        """Raises ``UnsortedSnapshot`` where the promised order is broken."""
+        _check_order(snapshot)
         self.snapshot = snapshot
         self.num_sites = snapshot.sites.height
         self.num_datasets = snapshot.datasets.height
@@ -97,6 +106,24 @@ class InventoryArrays:
         if column not in frame.columns:
             raise MissingColumn(variable)
         return frame.get_column(column)
+
+
+def _check_order(snapshot: Snapshot) -> None:
+    for name, frame in (("sites", snapshot.sites), ("groups", snapshot.groups), ("datasets", snapshot.datasets)):
+        names = frame.get_column("name")
+        if not (names[1:] > names[:-1]).all():
+            raise UnsortedSnapshot(name, "name")
+    blocks = snapshot.blocks.get_column("dataset").to_numpy()
+    names = snapshot.blocks.get_column("name")
+    if not ((blocks[1:] > blocks[:-1]) | ((blocks[1:] == blocks[:-1]) & (names[1:] > names[:-1]).to_numpy())).all():
+        raise UnsortedSnapshot("blocks", "dataset and name")
+    for name, frame, major, minor in (
+        ("replicas", snapshot.replicas, "site", "dataset"),
+        ("block replicas", snapshot.block_replicas, "replica", "block"),
+    ):
+        outer, inner = frame.get_column(major).to_numpy(), frame.get_column(minor).to_numpy()
+        if not ((outer[1:] > outer[:-1]) | ((outer[1:] == outer[:-1]) & (inner[1:] > inner[:-1]))).all():
+            raise UnsortedSnapshot(name, f"{major} and {minor}")
 
 
 def _ints(frame: pl.DataFrame, column: str) -> Ints:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from policies.evaluation.inventory_arrays import MissingColumn
+from policies.evaluation.inventory_arrays import MissingColumn, UnsortedSnapshot
 from policies.planning.outcome import Decision
 from policies.planning.planner import plan_cycle
 from tests.factories.inventories import TB, dataset, document, replica, site
@@ -174,6 +174,56 @@ def test_a_fact_that_was_not_loaded_is_an_error_and_not_a_default() -> None:
     bare = replace(planned.snapshot, datasets=planned.snapshot.datasets.drop("usage_rank"))
     with pytest.raises(MissingColumn, match=r"dataset\.usage_rank"):
         plan_cycle(planned.policy, planned.membership, bare, now=NOW)
+
+
+@pytest.mark.parametrize("frame", ["sites", "datasets", "blocks", "replicas", "block_replicas"])
+def test_snapshot_out_of_order_is_refused(frame: str) -> None:
+    both = document(
+        [site("S1"), site("S2")], [dataset(name) for name in NAMES[:2]], [replica(NAMES[0], "S1"), replica(NAMES[1], "S2")]
+    )
+    planned = plan("Dismiss\n", both)
+    turned = replace(planned.snapshot, **{frame: getattr(planned.snapshot, frame).reverse()})
+    with pytest.raises(UnsortedSnapshot, match=frame.replace("_", " ")):
+        plan_cycle(planned.policy, planned.membership, turned, now=NOW)
+
+
+class TestDocumentedExample:
+    """The policy of the documentation: a Tier-3 that holds copies of what the Tier-2 has, and one last copy."""
+
+    HEADER = (
+        "Partition MyCache\nOn site.name in [ T2_US_MIT T3_US_MIT ]\nWhen site occupancy > 0.9\nUntil site.occupancy < 0.85\n"
+    )
+    RULES = (
+        "Protect replica.last_block_created newer_than 1 day ago\n"
+        "Dismiss\n"
+        "Order decreasing dataset.usage_rank increasing replica.size\n"
+    )
+
+    def test_unpopular_copies_go_until_the_site_is_clean_and_the_last_copy_stays(self) -> None:
+        names = [f"/SingleMuon/Run2017{letter}-31Mar2018-v1/MINIAOD" for letter in "ABCDEFGHIJ"]
+        last, fresh, *rest = names
+        sites = [site("T2_US_MIT"), site("T3_US_MIT")]
+        at_tier3 = [replica(name, "T3_US_MIT", {"b1": {"last_update": NOW - 60} if name == fresh else {}}) for name in names]
+        inventory = document(
+            sites,
+            [dataset(name) for name in names],
+            [*at_tier3, *(replica(name, "T2_US_MIT") for name in names if name != last)],
+            quotas={"T2_US_MIT": 100 * TB, "T3_US_MIT": 10_500_000_000_000},
+            attrs=[{"dataset": name, "usage_rank": 100 - number} for number, name in enumerate(names)],
+            partition="MyCache",
+        )
+        planned = plan(
+            self.RULES,
+            inventory,
+            partition="MyCache",
+            partitions="MyCache: site.name in [ T2_US_MIT T3_US_MIT ]\n",
+            header=self.HEADER,
+            guardrails=["dataset.num_full_disk_copy < 2"],
+        )
+        assert [(at, name) for _, at, name in planned.deletions()] == [("T3_US_MIT", rest[0]), ("T3_US_MIT", rest[1])]
+        kept = planned.decided()
+        assert {("T3_US_MIT", last, "protect", -1, "ALL"), ("T3_US_MIT", fresh, "protect", 5, "ALL")} < kept
+        assert planned.outcome.target_sites[1].bytes_after == 8 * TB
 
 
 def test_empty_inventory_gives_an_empty_plan() -> None:
