@@ -12,3 +12,6 @@ from dynamo_site.settings.base import *  # noqa: E402, F403 - the environment ab
 
 #: Beat looks at the schedule this often, in seconds, so that a change of it in the admin is soon followed.
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+
+#: Seconds after which the work of a worker that was killed goes to another; short, so that one can watch it happen.
+DELETION_LEASE_SECONDS = 15
