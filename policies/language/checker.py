@@ -176,7 +176,7 @@ class Checker:
 
     def _stands_alone(self, raw: RawPredicate, variable: Variable) -> None:
         negation = "'not' negates a variable that is true or false; " if raw.is_negated else ""
-        message = f"{negation}'{variable.name}' is a {variable.type.value}"
+        message = f"{negation}'{variable.name}' is {_article(variable)}"
         self._report("P208", raw.name_start, raw.name_end, message, f"compare it: '{variable.name} {_example(variable)}'")
 
     def _compared_bool(self, raw: RawPredicate) -> None:
@@ -196,7 +196,7 @@ class Checker:
             help_text = "use 'in [...]' for several words"
         else:
             help_text = f"'{variable.name}' takes {' '.join(o.value for o in OPERATORS_OF[variable.type])}"
-        message = f"'{operator.value}' does not fit '{variable.name}', a {variable.type.value}"
+        message = f"'{operator.value}' does not fit '{variable.name}', {_article(variable)}"
         self._report("P202", raw.operator_start, raw.operator_end, message, help_text)
 
     def _negated_comparison(self, raw: RawPredicate) -> None:
@@ -271,6 +271,11 @@ _OPPOSITES = {
     Operator.IN: Operator.NOT_IN,
     Operator.NOT_IN: Operator.IN,
 }
+
+
+def _article(variable: Variable) -> str:
+    kind = variable.type.value
+    return f"an {kind}" if kind[0] in "ae" else f"a {kind}"
 
 
 def _example(variable: Variable) -> str:

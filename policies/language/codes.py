@@ -1,7 +1,7 @@
 """All diagnostics of the policy language: code, severity and meaning. Codes are stable, never given twice.
 
 P0 text, P1 statements and names, P2 conditions, P3 values, P4 times, P5 patterns, P6 partition definitions,
-P7 findings of the linter. ``docs/policy-language-diagnostics.md`` is made from this table.
+P7 findings of the linter, P8 expectations. ``docs/policy-language-diagnostics.md`` is made from this table.
 """
 
 from __future__ import annotations
@@ -86,6 +86,9 @@ _ERRORS = {
     "P604": "Superpartitions contain each other.",
     "P605": "A partition definition uses a fact.",
     "P606": "The list of a superpartition is not well formed.",
+    "P801": "The line is no expectation.",
+    "P802": "An expectation names no decision.",
+    "P803": "No site follows 'at' in an expectation.",
 }
 
 _WARNINGS = {

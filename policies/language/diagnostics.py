@@ -76,7 +76,7 @@ class Reporter:
         """Return "did you mean ...?" with at most three close matches, or None; always None after the first 50 errors."""
         if self._errors >= ERRORS_WITH_CLOSE_MATCHES or len(word) > QUOTED_CHARACTERS:
             return None
-        found = difflib.get_close_matches(word, list(choices), n=3, cutoff=0.65)
+        found = difflib.get_close_matches(word, list(choices), n=3, cutoff=0.77)
         return f"did you mean {alternatives(found)}?" if found else None
 
     def sorted(self) -> tuple[Diagnostic, ...]:

@@ -9,7 +9,8 @@ from policies.language.ast import EnumLiteral, NumberLiteral, Scalar, TimeLitera
 from policies.language.diagnostics import quote
 from policies.language.patterns import text_literal
 from policies.language.regular import RegexError, regex_literal
-from policies.language.time_parser import TimeError, parse_time
+from policies.language.time_parser import parse_time
+from policies.language.time_tokens import TimeError
 from policies.language.types import Unit, ValueType
 from policies.language.variables import Variable
 
@@ -154,5 +155,5 @@ def regular_expression(text: str) -> Scalar:
         return regex_literal(text)
     except RegexError as error:
         raise LiteralError(
-            error.code, f"{error} in the regular expression", error.help or _REGEX_HELP, at=(error.at, error.at + 1)
+            error.code, f"regular expression: {error}", error.help or _REGEX_HELP, at=(error.at, error.at + 1)
         ) from None

@@ -106,9 +106,7 @@ class _Reader:
             if piece.ends:
                 ends_at = start
             if size > MAX_SIZE:
-                raise RegexError(
-                    "P504", start, "the expression is too large", f"at most {MAX_SIZE} characters, repetitions written out"
-                )
+                raise RegexError("P504", start, "it is too large", f"at most {MAX_SIZE} characters, repetitions written out")
         return _Piece("".join(pieces), size, ends_at >= 0)
 
     def _atom(self, depth: int) -> _Piece:

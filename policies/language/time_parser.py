@@ -2,51 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 from policies.language import time_words as words
+from policies.language.time_tokens import MAX_LENGTH, TimeError, Token, tokens_of, unit_name
 from policies.language.times import Doubt, Moment, month_length
-
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:[+-]\s*)*[0-9]+(?:[.,][0-9]+)?)|(?P<word>[A-Za-z][A-Za-z.]*)|(?P<mark>[:/,@])|(?P<sign>[+-])|(?P<bad>\S))"
-)
-#: Longest run of digits and longest text that can be meant seriously; more is refused before any arithmetic.
-_MAX_DIGITS = 12
-_MAX_LENGTH = 200
-
-_VOCABULARY = (
-    words.MONTHS,
-    words.DAYS,
-    words.MERIDIANS,
-    words.DAY_SHIFTS,
-    words.ORDINALS,
-    words.DIRECTIONS,
-    words.ZONES,
-    words.LETTER_ZONES,
-    {"DST"},
-)
-
-
-class TimeError(ValueError):
-    """The text is no moment. ``code`` is that of the diagnostic, ``help`` what was probably meant."""
-
-    def __init__(self, code: str, message: str, help_text: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.help = help_text
-
-
-@dataclass(slots=True)
-class _Token:
-    """A number (with its sign, "" if none), a word in upper case, or a mark."""
-
-    kind: str
-    text: str
-    sign: str = ""
-    value: float = 0
-    digits: int = 0
 
 
 @lru_cache(maxsize=4096)
@@ -56,9 +16,9 @@ def parse_time(text: str) -> Moment:
     Raises:
         TimeError: *text* is no moment, or one that the policy language refuses.
     """
-    if len(text) > _MAX_LENGTH:
+    if len(text) > MAX_LENGTH:
         raise TimeError("P401", "the moment is too long", None)
-    tokens = _tokens(text)
+    tokens = tokens_of(text)
     if not tokens:
         raise TimeError("P401", "a moment is missing", "write one as '90 days ago' or '2026-03-01'")
     try:
@@ -67,40 +27,12 @@ def parse_time(text: str) -> Moment:
         raise TimeError("P401", "the moment ends too early") from None
 
 
-def _tokens(text: str) -> list[_Token]:
-    tokens: list[_Token] = []
-    for found in _TOKEN.finditer(text.rstrip()):
-        if number := found["number"]:
-            sign = next((c for c in reversed(number) if c in "+-"), "")
-            digits = number.lstrip("+- \t")
-            whole = re.split("[.,]", digits)[0]
-            if len(digits) > _MAX_DIGITS + 8 or len(whole) > _MAX_DIGITS:
-                raise TimeError("P401", f"the number '{digits[:20]}...' is too large for a moment")
-            kind = "decimal" if whole != digits else "signed" if sign else "number"
-            value = float(digits.replace(",", ".")) if kind == "decimal" else int(digits)
-            tokens.append(_Token(kind, digits, sign, -value if sign == "-" else value, len(whole)))
-        elif word := found["word"]:
-            if not _is_known(word.upper()):
-                raise _unknown_word(word)
-            tokens.append(_Token("word", word.upper()))
-        elif mark := found["mark"]:
-            tokens.append(_Token(mark, mark))
-        elif bad := found["bad"]:
-            raise TimeError("P401", f"'{bad}' has no place in it")
-    return tokens
-
-
-def _unit_name(word: str) -> str:
-    """Return the word of ``UNITS`` that *word* is, one or many; "" if it is none."""
-    return next((name for name in (word, word.removesuffix("S")) if name in words.UNITS), "")
-
-
 class _Items:
     """Reads the items of one text from left to right, each kind at most once but for relative ones."""
 
-    def __init__(self, text: str, tokens: list[_Token]) -> None:
+    def __init__(self, text: str, tokens: list[Token]) -> None:
         self.text = text
-        self.tokens = [*tokens, _Token("end", ""), _Token("end", ""), _Token("end", ""), _Token("end", "")]
+        self.tokens = [*tokens, Token("end", ""), Token("end", ""), Token("end", ""), Token("end", "")]
         self.at = 0
         self.epoch: float | None = None
         self.date: tuple[int | None, int, int] | None = None
@@ -134,16 +66,16 @@ class _Items:
             raise TimeError("P401", "'@' is followed by seconds since 1970 and nothing else", "for example '@1451606400'")
         return Moment(self.text, epoch=float(token.value))
 
-    def _peek(self, ahead: int = 0) -> _Token:
+    def _peek(self, ahead: int = 0) -> Token:
         return self.tokens[self.at + ahead]
 
-    def _next(self) -> _Token:
+    def _next(self) -> Token:
         self.at += 1
         return self.tokens[self.at - 1]
 
     def _is_unit(self, ahead: int) -> bool:
         token = self._peek(ahead)
-        return token.kind == "word" and bool(_unit_name(token.text))
+        return token.kind == "word" and bool(unit_name(token.text))
 
     def _item(self) -> None:
         token = self._peek()
@@ -180,7 +112,7 @@ class _Items:
         else:
             self._bare(number)
 
-    def _time_of_day(self, hour: _Token) -> None:
+    def _time_of_day(self, hour: Token) -> None:
         minute, second = 0, 0.0
         if self._peek().kind == ":":
             self.at += 1
@@ -220,7 +152,7 @@ class _Items:
             raise TimeError("P403", f"there is no time zone '{token.sign}{token.text}'")
         self._set_zone(offset)
 
-    def _slash_date(self, first: _Token) -> None:
+    def _slash_date(self, first: Token) -> None:
         self.at += 1
         second = self._expect("number", "a day or month")
         if self._peek().kind != "/":
@@ -233,14 +165,14 @@ class _Items:
         else:
             self._set_date(third, int(first.value), int(second.value))
 
-    def _day_month(self, day: _Token) -> None:
+    def _day_month(self, day: Token) -> None:
         month = words.MONTHS[self._next().text]
         year = None
         if self._peek().kind == "number" or (self._peek().kind == "signed" and not self._is_unit(1)):
             year = self._next()
         self._set_date(year, month, int(day.value))
 
-    def _iso_date(self, year: _Token) -> None:
+    def _iso_date(self, year: Token) -> None:
         month, day = self._next(), self._next()
         if month.sign == "+" or day.sign == "+":
             raise TimeError("P401", "a date is written with '-' between year, month and day")
@@ -252,14 +184,14 @@ class _Items:
                 raise TimeError("P401", "a time of day after 'T' has minutes", "write it as '10:00'")
             self._time_of_day(hour)
 
-    def _bare(self, number: _Token) -> None:
+    def _bare(self, number: Token) -> None:
         """A number alone: the year of a date before it, an hour, a time of today, or a date of six or eight digits."""
         value, digits = int(number.value), number.digits
         if self.date and not self.year_given and not self.is_relative and (self.clock or digits > 2):
             self.date = (_year(number), self.date[1], self.date[2])
             self.year_given = True
         elif digits in (6, 8):
-            self._set_date(_Token("number", "", "", value // 10000, digits - 4), value // 100 % 100, value % 100)
+            self._set_date(Token("number", "", "", value // 10000, digits - 4), value // 100 % 100, value % 100)
         elif digits > 4:
             raise TimeError("P402", "a bare number is an hour, a time of day or a date", _help_for_bare(number))
         else:
@@ -279,7 +211,7 @@ class _Items:
             self._set_weekday(0, words.DAYS[word])
             if self._peek().kind == ",":
                 self.at += 1
-        elif _unit_name(word):
+        elif unit_name(word):
             self.at -= 1
             self._relative(1, explicit=False)
         elif word in words.DAY_SHIFTS:
@@ -312,7 +244,7 @@ class _Items:
             raise TimeError("P401", "a unit or a day of the week is missing after 'next', 'last' and the like")
 
     def _relative(self, amount: float, *, explicit: bool) -> None:
-        unit = words.UNITS[_unit_name(self._next().text)]
+        unit = words.UNITS[unit_name(self._next().text)]
         direction = self._peek()
         factor = 1.0
         if direction.kind == "word" and direction.text in words.DIRECTIONS:
@@ -351,13 +283,13 @@ class _Items:
 
     # --- setting
 
-    def _expect(self, kind: str, what: str) -> _Token:
+    def _expect(self, kind: str, what: str) -> Token:
         token = self._next()
         if token.kind != kind:
             raise TimeError("P401", f"{what} missing in the moment")
         return token
 
-    def _set_date(self, year: _Token | None, month: int, day: int) -> None:
+    def _set_date(self, year: Token | None, month: int, day: int) -> None:
         if self.date is not None:
             raise TimeError("P401", "the moment has two dates")
         self.year_given = year is not None
@@ -393,33 +325,16 @@ class _Items:
             raise TimeError("P403", f"month {month} has no day {day}")
 
 
-def _year(token: _Token) -> int:
+def _year(token: Token) -> int:
     value = abs(int(token.value))
     if token.digits == 2:
         return value + (2000 if value < 69 else 1900)
     return value
 
 
-def _help_for_bare(number: _Token) -> str:
+def _help_for_bare(number: Token) -> str:
     if number.digits >= 9:
         return f"did you mean '@{number.text}' (seconds since 1970)?"
     if number.digits <= 3:
         return f"did you mean '{number.text} days ago'?"
     return "did you mean a date, such as '2026-03-01'?"
-
-
-def _is_known(word: str) -> bool:
-    """Tell whether *word* (upper case) means anything in a moment, wherever it stands."""
-    if any(word in table for table in _VOCABULARY) or _unit_name(word) or word == "T":
-        return True
-    return word.replace(".", "") in words.ZONES
-
-
-def _unknown_word(word: str) -> TimeError:
-    upper = word.upper()
-    if upper in words.NUMBER_WORDS:
-        return TimeError("P401", f"'{word}' is not in digits", f"write '{words.NUMBER_WORDS[upper]}'")
-    # A whole search for close matches would cost a millisecond for each wrong word of a long text.
-    unit = next((name.lower() for name in words.UNITS if len(upper) > 1 and name[:2] == upper[:2]), None)
-    shown = word if len(word) <= 20 else f"{word[:20]}..."
-    return TimeError("P401", f"'{shown}' has no meaning in it", f"did you mean '{unit}' or '{unit}s'?" if unit else None)

@@ -12,6 +12,7 @@ import pytest
 
 from policies.language.codes import CODES, Severity
 from policies.language.diagnostics import Diagnostic, render, sort_diagnostics
+from policies.language.expectations import parse_expectations
 from policies.language.linter import SiteFacts, lint_policy
 from policies.language.parser import parse_policy
 from policies.language.partitions import parse_partitions
@@ -27,6 +28,9 @@ def findings(code: str) -> tuple[Diagnostic, ...]:
     definitions = GOLDEN / f"{code}.partitions"
     if definitions.exists():
         return parse_partitions(definitions.read_bytes(), file_name=definitions.name, now=NOW)[1]
+    expectations = GOLDEN / f"{code}.expect"
+    if expectations.exists():
+        return parse_expectations(expectations.read_bytes(), file_name=expectations.name, now=NOW)[1]
     path = GOLDEN / f"{code}.policy"
     beside = "Physics" if code == "P109" else None
     result = parse_policy(path.read_bytes(), file_name=path.name, partition=beside, now=NOW)

@@ -1,0 +1,220 @@
+"""Any bytes whatsoever give diagnostics, never a traceback; formatting keeps the meaning of whatever is a policy."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policies.language.diagnostics import render
+from policies.language.formatter import format_policy
+from policies.language.linter import lint_policy
+from policies.language.parser import parse_condition, parse_policy
+from policies.language.partitions import parse_partitions
+from policies.language.scanner import OPERATORS
+from policies.language.statements import STATEMENTS
+from policies.language.variables import VARIABLES
+from tests.unit.policies.language.meaning import meaning
+
+HEAD = "Partition P\nOn site.name == *\nWhen always\nUntil never\nDismiss\n"
+WORDS = [
+    *STATEMENTS,
+    *OPERATORS,
+    *(v.name for v in VARIABLES),
+    "and",
+    "or",
+    "not",
+    "(",
+    ")",
+    "[",
+    "]",
+    "[A B]",
+    "until",
+    "from",
+    "#",
+    "@x",
+]
+WORDS += [
+    "90 days ago",
+    "2026-01-01",
+    "10 TB",
+    "90 %",
+    "1e5",
+    "/A/*/RAW",
+    "/A/B/C",
+    "VALID",
+    "always",
+    "never",
+    "increasing",
+    "none",
+    "site",
+    "name",
+]
+WORDS += [
+    "@a(owner=b, expires=2026-12-31)",
+    "AND",
+    "&&",
+    ",",
+    '"x"',
+    "\t",
+    "  ",
+    "é",
+    "漢",
+    "\u200b",
+    "(a|b)$",
+    "(?=a)",
+    "dataset.attr.x",
+    "Static",
+    "3",
+]
+
+lines = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
+texts = st.lists(lines, max_size=8).map("\n".join)
+
+
+def check_all(text: str | bytes) -> None:
+    """Run every reader on the text; what they find must be showable and consistent."""
+    result = parse_policy(text, now=1767225600.0)
+    assert (result.policy is None) == bool(result.errors)
+    places = [(d.span.line, d.span.column) for d in result.diagnostics]
+    assert places == sorted(places)
+    assert render(result.diagnostics).count("\n") >= 3 * len(result.diagnostics)
+    render(result.diagnostics).encode()
+    if result.policy is not None:
+        render(lint_policy(result.policy, now=1767225600.0))
+    parse_partitions(text)
+    parse_condition(text)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_taken(text: bytes) -> None:
+    check_all(text)
+    check_all(HEAD.encode() + b"Protect " + text)
+
+
+@given(st.text(max_size=100))
+def test_any_text_is_taken(text: str) -> None:
+    check_all(text)
+    check_all(f"{HEAD}Protect dataset.name == {text}\n")
+
+
+@settings(max_examples=300)
+@given(texts)
+def test_any_words_of_the_language_are_taken(text: str) -> None:
+    check_all(HEAD + text)
+
+
+@settings(max_examples=300)
+@given(texts)
+def test_formatting_is_idempotent_and_keeps_the_meaning(text: str) -> None:
+    formatted = format_policy(HEAD + text)
+    assert format_policy(formatted) == formatted
+    before, after = parse_policy(HEAD + text), parse_policy(formatted)
+    assert [d.code for d in before.errors] == [d.code for d in after.errors]
+    if before.policy is not None:
+        assert after.policy is not None
+        assert meaning(before.policy) == meaning(after.policy)
+
+
+conditions = st.recursive(
+    st.sampled_from(
+        [
+            "replica.incomplete",
+            "not  replica.incomplete",
+            "dataset name == /A/*",
+            "dataset.name in [ A  B ]",
+            "replica.size  > 10 TB",
+            "dataset.last_update older_than 90 days ago",
+            "dataset.name =~ /(a|b)$",
+            "blockreplica.owner == IB RelVal",
+            "dataset.attr.x >= 3",
+        ]
+    ),
+    lambda inner: (
+        st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda t: f"( {t[0]}  {t[1]} {t[2]})")
+        | inner.map(lambda c: f"not ({c} )")
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    conditions,
+    st.sampled_from(["", " until 2026-12-31", " from 2026-01-01 until 2026-02-01"]),
+    st.sampled_from(["", "@l ", "@l(owner=x)  "]),
+)
+def test_formatted_rule_means_the_same(condition: str, clause: str, label: str) -> None:
+    text = f"{HEAD}Protect {label}{condition}{clause}  # why\n\n\n# end\n"
+    before, formatted = parse_policy(text).policy, format_policy(text)
+    assert before is not None
+    after = parse_policy(formatted).policy
+    assert after is not None
+    assert meaning(before) == meaning(after)
+    assert "# why\n\n# end\n" in formatted
+    assert format_policy(formatted) == formatted
+
+
+@pytest.mark.shared_data
+def test_mutated_lines_of_real_policies_are_taken(shared_data: Path) -> None:
+    source = random.Random(20261122)
+    real = [line for path in (shared_data / "policies").glob("*.txt") for line in path.read_text().splitlines() if line.strip()]
+    mutated = [mutate(source.choice(real), source) for _ in range(3000)]
+    result = parse_policy("\n".join(mutated))
+    assert result.policy is None
+    assert len(render(result.diagnostics)) > 10_000
+    for line in mutated[:500]:
+        check_all(f"{HEAD}{line}\n")
+
+
+def mutate(line: str, source: random.Random) -> str:
+    """Change the line at one to three places: leave out, double, swap or put in characters and words."""
+    for _ in range(source.randint(1, 3)):
+        at = source.randrange(len(line) + 1)
+        end = min(len(line), at + source.randint(1, 4))
+        piece = source.choice(
+            ["", line[at:end] * 2, source.choice(WORDS), f" {source.choice(WORDS)} ", chr(source.randrange(1, 0x2FF))]
+        )
+        line = line[:at] + piece + line[end:]
+    return line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Protect dataset.name == /*/A{i}x*y?[a-c]*/*",
+        "Protect dataset.name =~ /[^/]+/A{i}.*(a|b){{3}}$",
+        "Dismiss dataset.last_update older_than {i} days ago",
+        "Protect dataset.nme == {i} and replica.sise > 3 and (",
+        "Protct dataset.name == {i}",
+        "Protect dataset.last_update older_than {i} dayz ago until x",
+        "((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((({i}",
+        "Protect (replica.incomplete or not (replica.size > {i} and dataset.name in [A* B C])) and replica.size < 3 PB",
+    ],
+)
+def test_ten_thousand_lines_are_checked_in_a_second(line: str) -> None:
+    text = HEAD + "\n".join(line.format(i=i) for i in range(2500))
+    start = time.process_time()
+    parse_policy(text)
+    assert time.process_time() - start < 0.25 * 2, "the machine of a test may be half as fast as the one that counts"
+
+
+@pytest.mark.parametrize(
+    "piece", ["(", ")", "not (", "a and ", "[", "until 1 ", "((a) or ", "\t ", "*", "dataset.name == [a*", "@a(", "\u200b", "9"]
+)
+def test_one_long_line_is_taken_in_linear_time(piece: str) -> None:
+    for start in (
+        "",
+        "Protect ",
+        "Protect dataset.name == ",
+        "Protect dataset.name =~ ",
+        "Protect dataset.last_update older_than ",
+        "Protect @x(",
+    ):
+        begin = time.process_time()
+        result = parse_policy(HEAD + start + piece * 20_000)
+        render(result.diagnostics)
+        assert time.process_time() - begin < 1.5, start
