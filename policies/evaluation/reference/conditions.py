@@ -77,7 +77,9 @@ def truth_of(expression: Expression, values: Values, clock: Clock) -> Truth:
 
 def negate(truth: Truth) -> Truth:
     """Three-valued not."""
-    return {TRUE: FALSE, FALSE: TRUE, UNKNOWN: UNKNOWN}[truth]
+    if truth is UNKNOWN:
+        return UNKNOWN
+    return FALSE if truth is TRUE else TRUE
 
 
 def any_of(truths: Iterable[Truth]) -> Truth:
@@ -93,7 +95,13 @@ def any_of(truths: Iterable[Truth]) -> Truth:
 
 def all_of(truths: Iterable[Truth]) -> Truth:
     """Three-valued and; of nothing it is true."""
-    return negate(any_of(negate(truth) for truth in truths))
+    result = TRUE
+    for truth in truths:
+        if truth is FALSE:
+            return FALSE
+        if truth is UNKNOWN:
+            result = UNKNOWN
+    return result
 
 
 def compare(predicate: Predicate, value: object, clock: Clock) -> Truth:

@@ -142,10 +142,11 @@ class Cycle:
         for part in member.blocks:
             part.decision = part.rule = None
         visible = list(member.blocks)
+        view = View(self.scope, member, visible)
         handed_over: list[BlockReplica] = []
         has_deleted = False
         for index, rule in enumerate(self.stack):
-            if not takes(rule, View(self.scope, member, visible), self.clock):
+            if not takes(rule, view, self.clock):
                 continue
             taken = visible
             if rule.is_block:
@@ -159,6 +160,7 @@ class Cycle:
             has_deleted |= self._decide(member, index, taken, is_end=False)
             hidden = {id(part) for part in taken}
             visible = [part for part in visible if id(part) not in hidden]
+            view = View(self.scope, member, visible)
             # Handed over by a DeleteBlock and still here: hidden, but part of the rest [73, 78].
             if rule.action is Action.DELETE:
                 handed_over += [part for part in taken if part in member.blocks]
