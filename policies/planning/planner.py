@@ -51,7 +51,11 @@ def plan_cycle(
 
     Raises:
         MissingColumn: the policy names a fact that the snapshot does not hold.
+        UnsortedSnapshot: the snapshot is not in the order that it promises.
+        ValueError: *deletion_per_iteration* is negative or no number; no step could delete anything.
     """
+    if not deletion_per_iteration >= 0:
+        raise ValueError(f"deletion_per_iteration must be a share of the quota from 0 on, not {deletion_per_iteration}")
     report = progress or (lambda _what, _share: None)
     report("reading", 0.0)
     rules = applied_rules(policy, guardrails)
@@ -79,7 +83,7 @@ def plan_cycle(
     num_passes, num_steps = 1, 0
     num_busy = max(1, cycle.num_sites_with_candidates())
     while cycle.has_candidates():
-        report("planning", 1.0 - cycle.num_sites_with_candidates() / num_busy)
+        report("planning", max(0.0, 1.0 - cycle.num_sites_with_candidates() / num_busy))
         num_steps += 1
         touched = step(cycle, order, num_steps)
         cycle.end_step()

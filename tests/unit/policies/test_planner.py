@@ -176,6 +176,12 @@ def test_a_fact_that_was_not_loaded_is_an_error_and_not_a_default() -> None:
         plan_cycle(planned.policy, planned.membership, bare, now=NOW)
 
 
+@pytest.mark.parametrize("limit", [-0.01, float("nan")])
+def test_step_limit_that_would_never_end_a_cycle_is_refused(limit: float) -> None:
+    with pytest.raises(ValueError, match="deletion_per_iteration"):
+        plan("Dismiss\n", full_site(), limit=limit)
+
+
 @pytest.mark.parametrize("frame", ["sites", "datasets", "blocks", "replicas", "block_replicas"])
 def test_snapshot_out_of_order_is_refused(frame: str) -> None:
     both = document(
