@@ -52,7 +52,7 @@ class Batch:
 
     def _load_datasets(self, names: set[str]) -> None:
         columns = ("pk", "name", "status", "data_type", "release", "is_open", "last_update", "attributes")
-        for some in _chunks(sorted(names)):
+        for some in _chunks(_askable(names)):
             for row in Dataset.objects.filter(name__in=some).order_by().values_list(*columns):
                 self.datasets[row[1]] = DatasetRow(*row)
 
@@ -71,7 +71,7 @@ class Batch:
         names |= {lfn for record in replicas for part in record.blockreplicas if part.files is not UNSET for lfn in part.files}
         by_pk = {row.pk: row for row in self.blocks.values()}
         columns = ("pk", "block_id", "lfn", "size_bytes", "checksum")
-        for some in _chunks(sorted(names)):
+        for some in _chunks(_askable(names)):
             for pk, block_pk, *rest in File.objects.filter(lfn__in=some).order_by().values_list(*columns):
                 self.files[rest[0]] = FileRow(pk, by_pk.get(block_pk), block_pk, *rest)
 
@@ -125,6 +125,11 @@ def _named_blocks(
             for names in facts.locked_blocks.values():
                 wanted.setdefault(facts.dataset, set()).update(names or ())
     return {name: blocks for name, blocks in wanted.items() if blocks}
+
+
+def _askable(names: Iterable[str]) -> list[str]:
+    """Return *names* in order without those that hold NUL: none can be there, and PostgreSQL refuses to look for them."""
+    return sorted(name for name in names if "\0" not in name)
 
 
 def _chunks(values: Iterable[Any]) -> Iterable[list[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 
@@ -44,6 +45,8 @@ def take_dataset(batch: Batch, record: DatasetRecord) -> None:
     release = _release(record, problems)
     if record.data_type is not UNSET and not record.data_type.isprintable():
         problems.append(Problem("data_type", shown(record.data_type), "printable characters"))
+    if record.attributes is not UNSET and "\\u0000" in json.dumps(record.attributes):
+        problems.append(Problem("attributes", "a NUL character", "text that every database can keep"))
     plans = _plan_blocks(batch, record, problems)
     if problems:
         raise BadRecord(problems)

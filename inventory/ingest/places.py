@@ -118,6 +118,8 @@ def _lfn_rules(record: SiteRecord, problems: list[Problem]) -> list[dict[str, st
     if record.lfn_rules is UNSET:
         return UNSET
     for index, rule in enumerate(record.lfn_rules):
+        if not (rule.pattern + rule.replacement).isprintable():
+            problems.append(Problem(f"lfn_rules[{index}]", shown(rule.pattern + rule.replacement), "printable characters"))
         try:
             re.compile(rule.pattern)
         except re.error as error:

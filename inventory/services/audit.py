@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from inventory.models import AuditEvent, AuditHead
@@ -47,6 +47,8 @@ def audit_record(
     Locks the head of the chain until that transaction ends: call it last, after every other row lock is taken.
     Raises ``TransactionManagementError`` outside a transaction.
     """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("an event belongs to the transaction of the act that it records: open one")
     head = _locked_head()
     now = timezone.now()
     content = dict(details or {})
