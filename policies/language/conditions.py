@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from lark import Lark, Token, Transformer, v_args
+from lark import Lark, Token, Transformer, Tree, v_args
 
 from policies.language import ast
 from policies.language.ast import Condition, Expression, Span, TimeLiteral, Window
@@ -18,32 +20,38 @@ from policies.language.times import Doubt, Moment, iso_text
 from policies.language.variables import BY_NAME
 
 _CLAUSE = re.compile(r"(?:^|(?<= ))(until|from)(?= |$)")
+#: What a value must hold to be looked at closely.
+_UNUSUAL = re.compile(r"[ ()\[]")
 _CONNECTIVE = re.compile(r"(?:^|(?<= ))(?:and|or)(?= |$)")
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How the terminals of a condition are joined: a node of the tree, its leaves the indices of the terminals."""
+
+    kind: type[ast.And] | type[ast.Or] | type[ast.Not]
+    parts: tuple[int | _Shape, ...]
+    start: int = 0
+
+
 @v_args(inline=True)
-class _Joiner(Transformer[Token, Expression]):
-    """Builds the tree bottom up; terminals carry checked terms, spans grow with them."""
+class _Joiner(Transformer[Token, "int | _Shape"]):
+    """Builds the shape bottom up; every terminal carries its index."""
 
-    def predicate(self, token: Token) -> Expression:
-        term: Expression = token.value
-        return term
+    def predicate(self, token: Token) -> int:
+        return int(token)
 
-    def group(self, left: Token, operand: Expression, right: Token) -> Expression:
+    def group(self, left: Token, operand: int | _Shape, right: Token) -> int | _Shape:
         return operand
 
-    def negation(self, mark: Token, operand: Expression) -> Expression:
-        start: Span = mark.value
-        if isinstance(operand, ast.Predicate):
-            # ``not VAR`` is a predicate of its own ("some block is not"), ``not (VAR)`` negates a condition: keep them apart.
-            operand = ast.And((operand,), operand.span)
-        return ast.Not(operand, Span(start.line, start.column, operand.span.end_column))
+    def negation(self, mark: Token, operand: int | _Shape) -> _Shape:
+        return _Shape(ast.Not, (operand,), int(mark))
 
-    def conjunction(self, *operands: Expression) -> Expression:
-        return join(ast.And, [o for o in operands if not isinstance(o, Token)])
+    def conjunction(self, *operands: int | _Shape | Token) -> _Shape:
+        return _Shape(ast.And, tuple(o for o in operands if not isinstance(o, str | Tree)))
 
-    def disjunction(self, *operands: Expression) -> Expression:
-        return join(ast.Or, [o for o in operands if not isinstance(o, Token)])
+    def disjunction(self, *operands: int | _Shape | Token) -> _Shape:
+        return _Shape(ast.Or, tuple(o for o in operands if not isinstance(o, str | Tree)))
 
 
 def join(node: type[ast.And] | type[ast.Or], operands: list[Expression]) -> Expression:
@@ -111,7 +119,7 @@ class ConditionReader:
             return terms[0]
         if is_chain:
             return join(ast.And, list(terms.values()))
-        return _parse(tokens, terms, body)
+        return _build(_shape(tuple(token.kind for token in tokens)), tokens, terms, body)
 
     # --- doubts about values
 
@@ -120,14 +128,12 @@ class ConditionReader:
         if not isinstance(predicate, ast.Predicate) or predicate.literal is None or token.predicate is None:
             return
         raw, literal = token.predicate, predicate.literal
-        span = body.span(raw.value_start, raw.value_start + len(raw.value))
-        if isinstance(literal, TimeLiteral):
-            self._time_doubts(literal, span)
-        elif isinstance(literal, ast.ListLiteral):
-            for element in literal.elements:
-                if isinstance(element, TimeLiteral):
-                    self._time_doubts(element, span)
-        elif isinstance(literal, ast.TextLiteral | ast.PatternLiteral):
+        elements = literal.elements if isinstance(literal, ast.ListLiteral) else (literal,)
+        for element in elements:
+            if isinstance(element, TimeLiteral) and isinstance(element.expression, Moment) and element.expression.doubts:
+                self._time_doubts(element, element.expression, body.span(raw.value_start, raw.value_start + len(raw.value)))
+        if isinstance(literal, ast.TextLiteral | ast.PatternLiteral) and _UNUSUAL.search(raw.value):
+            span = body.span(raw.value_start, raw.value_start + len(raw.value))
             self._text_doubts(raw.value, span, is_regex=isinstance(literal, ast.PatternLiteral) and literal.glob is None)
 
     def _text_doubts(self, value: str, span: Span, *, is_regex: bool) -> None:
@@ -145,10 +151,7 @@ class ConditionReader:
             message = "brackets are read literally: the value has no '*' or '?'"
             self.reporter.report("P505", span, message, "use '=~' for a set, or 'in [...]' for a list")
 
-    def _time_doubts(self, literal: TimeLiteral, span: Span) -> None:
-        moment = literal.expression
-        if not isinstance(moment, Moment):
-            return
+    def _time_doubts(self, literal: TimeLiteral, moment: Moment, span: Span) -> None:
         shown = f", at present {iso_text(moment.resolve(self.now))}" if self.now is not None else ""
         for doubt in moment.doubts:
             if doubt is Doubt.FUTURE:
@@ -212,12 +215,22 @@ class ConditionReader:
         return literal
 
 
-def _parse(tokens: list[RawToken], terms: dict[int, Expression], body: Fragment) -> Expression:
-    """Join the terms as the grammar says. The scanner has made sure that the terminals are in order."""
+@lru_cache(maxsize=1024)
+def _shape(kinds: tuple[str, ...]) -> int | _Shape:
+    """Return how the terminals are joined, as the grammar says. The scanner has made sure that they are in order."""
     parser = _PARSER.parse_interactive()
-    for index, token in enumerate(tokens):
-        terminal = Token(token.kind, "")
-        terminal.value = terms[index] if index in terms else body.span(token.start, token.end)
-        parser.feed_token(terminal)
-    result: Expression = parser.feed_token(Token("$END", ""))
+    for index, kind in enumerate(kinds):
+        parser.feed_token(Token(kind, str(index)))
+    result: int | _Shape = parser.feed_token(Token("$END", ""))
     return result
+
+
+def _build(shape: int | _Shape, tokens: list[RawToken], terms: dict[int, Expression], body: Fragment) -> Expression:
+    """Return the tree of the shape over the checked terms."""
+    if isinstance(shape, int):
+        return terms[shape]
+    operands = [_build(part, tokens, terms, body) for part in shape.parts]
+    if shape.kind is ast.Not:
+        place = body.span(tokens[shape.start].start, tokens[shape.start].end)
+        return ast.Not(operands[0], Span(place.line, place.column, operands[0].span.end_column))
+    return join(ast.And if shape.kind is ast.And else ast.Or, operands)

@@ -74,7 +74,9 @@ def _condition(body: Fragment, conditions: ConditionReader, reporter: Reporter) 
     place = _AT.search(body.text)
     if place is None:
         if body.text.endswith(" at"):
-            reporter.report("P803", body.span(len(body.text) - 2, len(body.text)), "no site follows 'at'", "name one, as 'at T1_*'")
+            reporter.report(
+                "P803", body.span(len(body.text) - 2, len(body.text)), "no site follows 'at'", "name one, as 'at T1_*'"
+            )
             return None
         return conditions.read(body, "replica")
     condition = conditions.read(body.cut(0, place.start()), "replica")

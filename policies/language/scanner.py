@@ -229,6 +229,9 @@ class Scanner:
         return None if self._is_misspelled(raw) else raw
 
     def _is_misspelled(self, raw: RawPredicate) -> bool:
+        # Most values are one word longer than any misspelled connective: no need to search them.
+        if len(raw.value) > 3 and " " not in raw.value:
+            return False
         found = _MISSPELLED.search(raw.value)
         if found is None:
             return False

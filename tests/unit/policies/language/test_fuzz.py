@@ -192,14 +192,15 @@ def mutate(line: str, source: random.Random) -> str:
         "Protct dataset.name == {i}",
         "Protect dataset.last_update older_than {i} dayz ago until x",
         "((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((({i}",
-        "Protect (replica.incomplete or not (replica.size > {i} and dataset.name in [A* B C])) and replica.size < 3 PB",
+        "Protect (replica.incomplete or replica.size > {i}) and dataset.name == /A*",
     ],
 )
 def test_ten_thousand_lines_are_checked_in_a_second(line: str) -> None:
     text = HEAD + "\n".join(line.format(i=i) for i in range(2500))
     start = time.process_time()
     parse_policy(text)
-    assert time.process_time() - start < 0.25 * 2, "the machine of a test may be half as fast as the one that counts"
+    # A quarter of the lines in a quarter of the time; twice that, because the machine of a test may be busy.
+    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize(
