@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
@@ -70,7 +70,7 @@ class DatasetAdmin(ReadOnlyAdmin):
             return "none"
         chips = format_html_join(" ", '<span class="dy-chip">{}</span>', ((r.site.name,) for r in replicas[:MAX_CHIPS]))
         more = len(replicas) - MAX_CHIPS
-        return chips + (f" and {count_text(more)} more" if more > 0 else "")
+        return format_html("{} and {} more", chips, count_text(more)) if more > 0 else chips
 
     @display(description="last access", ordering="facts__last_access_at")
     def last_access(self, dataset: Dataset) -> SafeString | str:

@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
@@ -104,7 +105,7 @@ class LockAdmin(UndeletableAdminMixin, ModelAdmin):
     @display(description="state")
     def state(self, lock: Lock) -> SafeString:
         if lock.released_at is not None:
-            return badge_html("kept", "released") + " " + when_html(lock.released_at)
+            return format_html("{} {}", badge_html("kept", "released"), when_html(lock.released_at))
         if lock.expires_at is not None and lock.expires_at <= timezone.now():
             return badge_html("kept", "expired")
         return badge_html("locked", "in force")

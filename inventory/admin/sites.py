@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from guardian.admin import GuardedModelAdmin
 from unfold.decorators import display
@@ -52,7 +53,7 @@ class SiteAdmin(DefinitionAdmin, GuardedModelAdmin):
     @display(description="deletions")
     def deletions(self, site: Site) -> SafeString:
         if site.deletion_paused_at is not None:
-            return badge_html("danger", "paused") + " " + when_html(site.deletion_paused_at)
+            return format_html("{} {}", badge_html("danger", "paused"), when_html(site.deletion_paused_at))
         return badge_html("fine", "may run") if site.endpoint_url else badge_html("warning", "no endpoint: nothing is deleted")
 
 

@@ -113,6 +113,9 @@ def test_names_with_markup_are_escaped_on_every_page(screens: Screens, client: C
         *(reverse(f"admin:inventory_{name}_changelist") for name in ("dataset", "datasetreplica", "blockreplica", "block")),
         reverse("admin:policies_planitem_changelist"),
         reverse("admin:operations_deletion_changelist"),
+        reverse("admin:inventory_site_changelist"),
+        reverse("admin:inventory_lock_changelist"),
+        reverse("admin:policies_policy_changelist"),
         reverse("admin:operations_deletion_change", args=[screens.deletion.pk]),
     ]
     seen = 0
@@ -121,4 +124,6 @@ def test_names_with_markup_are_escaped_on_every_page(screens: Screens, client: C
         assert "<script>alert" not in page, url
         assert "<b>x</b>" not in page, url
         seen += "&lt;script&gt;alert" in page
+        assert "&lt;span" not in page, url
+        assert "&lt;time" not in page, url
     assert seen >= 5, "the name stands on the pages at all"
