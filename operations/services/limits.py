@@ -1,4 +1,4 @@
-"""How fast and how stubbornly deletions are carried out; an installation may choose by settings of the same names."""
+"""How fast and how stubbornly deletions are carried out; an installation chooses by the settings ``DYNAMO_DELETION_...``."""
 
 from __future__ import annotations
 
@@ -37,17 +37,11 @@ class QueueLimits:
 
 
 def limits_from_settings() -> QueueLimits:
-    """Return the limits that the installation has set; what it does not set has the value above."""
-    default = QueueLimits()
+    """Return the limits that the installation has set."""
     return QueueLimits(
-        lease=timedelta(seconds=getattr(settings, "DELETION_LEASE_SECONDS", default.lease.total_seconds())),
-        batch_items=getattr(settings, "DELETION_BATCH_ITEMS", default.batch_items),
-        batch_files=getattr(settings, "DELETION_BATCH_FILES", default.batch_files),
-        batches_per_site=getattr(settings, "DELETION_BATCHES_PER_SITE", default.batches_per_site),
-        first_back_off=timedelta(seconds=getattr(settings, "DELETION_BACK_OFF_SECONDS", default.first_back_off.total_seconds())),
-        longest_back_off=timedelta(
-            seconds=getattr(settings, "DELETION_LONGEST_BACK_OFF_SECONDS", default.longest_back_off.total_seconds())
-        ),
-        attempts_before_failed=getattr(settings, "DELETION_ATTEMPTS", default.attempts_before_failed),
-        watch_interval=default.watch_interval,
+        lease=timedelta(seconds=settings.DYNAMO_DELETION_LEASE_SECONDS),
+        batches_per_site=settings.DYNAMO_DELETION_BATCHES_PER_SITE,
+        first_back_off=timedelta(seconds=settings.DYNAMO_DELETION_BACK_OFF_SECONDS),
+        longest_back_off=timedelta(seconds=settings.DYNAMO_DELETION_LONGEST_BACK_OFF_SECONDS),
+        attempts_before_failed=settings.DYNAMO_DELETION_ATTEMPTS,
     )

@@ -1,0 +1,196 @@
+"""Real worker processes on a database of their own: killed at random, or many at once. Run as a script; prints JSON.
+
+``python -m tests.concurrency.deletion_workers FOLDER crash KILLS`` or ``... FOLDER together WORKERS``; the database is the
+one that ``TEST_DATABASE_URL`` names, empty before. Workers are forked from a process that is ready, so that a kill hits
+work and not the start of an interpreter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dynamo_site.settings.test")
+django.setup()
+
+from django.conf import settings  # noqa: E402 - models exist only after setup
+from django.core.management import call_command  # noqa: E402
+from django.db import connections  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from inventory.models import BlockReplica  # noqa: E402
+from inventory.services.audit import audit_verify  # noqa: E402
+from operations.choices import DeletionState  # noqa: E402
+from operations.models import Attempt, Deletion  # noqa: E402
+from operations.services.limits import QueueLimits  # noqa: E402
+from operations.services.queue import plan_enqueue  # noqa: E402
+from operations.services.sweep import sweep  # noqa: E402
+from operations.services.worker import real_gateway, work  # noqa: E402
+from operations.storage import FileResult, Gateway  # noqa: E402
+from policies.models import Plan  # noqa: E402
+from tests.factories.operations import World  # noqa: E402
+
+#: Short leases, so that the work of the dead is soon taken up; small batches, so that there are many.
+LIMITS = QueueLimits(
+    lease=timedelta(seconds=1.5),
+    batch_items=6,
+    batches_per_site=8,
+    first_back_off=timedelta(milliseconds=20),
+    longest_back_off=timedelta(milliseconds=50),
+    watch_interval=timedelta(seconds=0.2),
+)
+OPEN = (DeletionState.QUEUED, DeletionState.ACTING)
+
+
+@dataclass
+class SlowGateway:
+    """The real storage, slow enough to be killed in the middle; notes every file it is asked for."""
+
+    real: Gateway
+    log: Path
+    pause_seconds: float
+
+    def delete(self, lfns: Sequence[str], *, should_stop: Callable[[], bool]) -> list[FileResult]:
+        results = []
+        with self.log.open("a") as log:
+            for lfn in lfns:
+                if should_stop():
+                    break
+                log.write(f"{lfn}\n")
+                log.flush()
+                time.sleep(self.pause_seconds)
+                results += self.real.delete([lfn], should_stop=lambda: False)
+                time.sleep(self.pause_seconds)
+        return results
+
+
+def fork_worker(name: str, folder: Path, pause_seconds: float) -> int:
+    """Start a worker that goes on until nothing is open; return its process id."""
+    connections.close_all()
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        rng = Random(name)
+        while Deletion.objects.filter(state__in=OPEN).exists():
+            sweep(now=timezone.now(), limits=LIMITS, rng=rng)
+            work(
+                worker=name,
+                limits=LIMITS,
+                rng=rng,
+                gateway=lambda site: SlowGateway(real_gateway(site), folder / f"asked-{name}", pause_seconds),
+            )
+            time.sleep(0.02)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        os._exit(status)  # whatever the parent had open or registered is not the child's to close
+
+
+def build(folder: Path, num_blocks: int, num_files: int) -> tuple[World, Plan, dict[str, bytes]]:
+    """Make a world of which a plan deletes every second block replica at T3_B; return what must survive, byte for byte."""
+    world = World(folder / "storage")
+    replicas = world.two_copies(num_blocks=num_blocks, num_files=num_files)
+    plan = world.plan(replicas[::2])
+    survivors = {
+        lfn: world.path("T3_B", lfn).read_bytes()
+        for replica in replicas[1::2]
+        for lfn in replica.block.files.values_list("lfn", flat=True)
+    }
+    plan_enqueue(plan.pk)
+    return world, plan, survivors
+
+
+def crash(folder: Path, num_kills: int) -> dict[str, object]:
+    """Kill workers until so many kills have hit one that was acting, then let one finish the work."""
+    world, plan, survivors = build(folder, num_blocks=240, num_files=4)
+    rng = Random(7)
+    hits = misses = 0
+    while hits < num_kills and hits + misses < 8 * num_kills:
+        names = [f"w{hits}-{misses}-{index}" for index in range(2)]
+        children = [fork_worker(name, folder, 0.01) for name in names]
+        wait_until_acting(names)
+        time.sleep(rng.uniform(0.0, 0.15))
+        for name, child in zip(names, children, strict=True):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            # Counted only if the dead worker holds a lease: it was acting, and has not recorded.
+            is_hit = Deletion.objects.filter(state=DeletionState.ACTING, worker=name).exists()
+            hits, misses = hits + is_hit, misses + (not is_hit)
+    finish(folder, num_workers=1)
+    return report(world, plan, survivors) | {"hits": hits, "misses": misses}
+
+
+def wait_until_acting(names: Sequence[str]) -> None:
+    """Return when one of the workers holds a lease, or after ten seconds (then the kill hits nothing and does not count)."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if Deletion.objects.filter(state=DeletionState.ACTING, worker__in=names).exists():
+            return
+        time.sleep(0.01)
+
+
+def together(folder: Path, num_workers: int) -> dict[str, object]:
+    """Let several workers loose on one queue; nobody is killed."""
+    world, plan, survivors = build(folder, num_blocks=4000, num_files=1)
+    finish(folder, num_workers=num_workers, pause_seconds=0.0)
+    asked = Counter(line for log in folder.glob("asked-*") for line in log.read_text().splitlines())
+    twice = [lfn for lfn, number in asked.items() if number > 1]
+    busy = sum(1 for log in folder.glob("asked-*") if log.read_text())
+    return report(world, plan, survivors) | {"asked": asked.total(), "asked_twice": twice, "workers_with_work": busy}
+
+
+def finish(folder: Path, num_workers: int, pause_seconds: float = 0.001) -> None:
+    children = [fork_worker(f"last-{index}", folder, pause_seconds) for index in range(num_workers)]
+    statuses = [os.waitpid(child, 0)[1] for child in children]
+    if any(statuses):
+        raise SystemExit(f"workers ended with {statuses}")
+    sweep(now=timezone.now(), limits=LIMITS, rng=Random(0))
+
+
+def report(world: World, plan: Plan, survivors: dict[str, bytes]) -> dict[str, object]:
+    """Return what is left, as plain facts that a test can compare."""
+    plan.refresh_from_db()
+    rows = Deletion.objects.filter(plan=plan)
+    link = audit_verify()
+    return {
+        "states": dict(Counter(rows.values_list("state", flat=True))),
+        "wrong_counts": [row.pk for row in rows if row.files_deleted + row.files_absent != row.num_files],
+        "files_counted": sum(row.files_deleted + row.files_absent for row in rows),
+        "lost_survivors": [lfn for lfn, content in survivors.items() if world.path("T3_B", lfn).read_bytes() != content],
+        "storage_equals_inventory": world.files("T3_B") == world.files_in_inventory("T3_B") == set(survivors),
+        "other_site_replicas": BlockReplica.objects.filter(site__name="T2_A").count(),
+        "unrecorded_attempts": Attempt.objects.filter(recorded_at__isnull=True).count(),
+        "plan_state": plan.state,
+        "audit_break": link.problem if link is not None else "",
+    }
+
+
+def main() -> None:
+    folder, scenario, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    call_command("migrate", verbosity=0)
+    try:
+        outcome = {"crash": crash, "together": together}[scenario](folder, number)
+    finally:
+        shutil.rmtree(settings.VAR_DIR, ignore_errors=True)
+    sys.stdout.write(json.dumps(outcome) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Workers that are killed with -9 in the middle of deletions, and workers that share a queue: real processes, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+KILLS = 25
+SETTINGS = "dynamo_site.settings.test"
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'crash.sqlite3'}"
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """Make a database of its own beside the tests' one, and drop it afterwards."""
+    parts = urlsplit(os.environ["TEST_DATABASE_URL"])
+    server = urlunsplit(parts._replace(scheme="postgresql", path="/postgres"))
+    name = f"deletion_workers_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    yield urlunsplit(parts._replace(path=f"/{name}"))
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def run(folder: Path, url: str, scenario: str, number: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.concurrency.deletion_workers", str(folder), scenario, str(number)]
+    environment = os.environ | {"TEST_DATABASE_URL": url, "DJANGO_LOG_LEVEL": "ERROR", "DJANGO_SETTINGS_MODULE": SETTINGS}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def check_killed(outcome: dict[str, Any]) -> None:
+    assert outcome["hits"] >= KILLS, outcome
+    assert outcome["unrecorded_attempts"] >= KILLS
+    assert outcome["states"] == {"DONE": 120}
+    assert (outcome["wrong_counts"], outcome["files_counted"]) == ([], 480)
+    assert outcome["lost_survivors"] == []
+    assert outcome["storage_equals_inventory"]
+    assert outcome["other_site_replicas"] == 240
+    assert (outcome["plan_state"], outcome["audit_break"]) == ("DONE", "")
+
+
+def test_workers_killed_while_acting_on_sqlite_lose_nothing_and_touch_nothing_else(tmp_path: Path, sqlite_url: str):
+    check_killed(run(tmp_path, sqlite_url, "crash", KILLS))
+
+
+@pytest.mark.postgres
+def test_workers_killed_while_acting_on_postgresql_lose_nothing_and_touch_nothing_else(tmp_path: Path, postgres_url: str):
+    check_killed(run(tmp_path, postgres_url, "crash", KILLS))
+
+
+@pytest.mark.postgres
+def test_workers_on_one_queue_never_act_on_an_item_twice(tmp_path: Path, postgres_url: str):
+    outcome = run(tmp_path, postgres_url, "together", 4)
+    assert (outcome["asked"], outcome["asked_twice"]) == (2000, [])
+    assert outcome["workers_with_work"] >= 2
+    assert outcome["states"] == {"DONE": 2000}
+    assert outcome["unrecorded_attempts"] == 0
+    assert outcome["storage_equals_inventory"]
