@@ -23,7 +23,8 @@ from policies.language.diagnostics import Diagnostic, render
 FINDINGS = 1
 WRONG_USE = 2
 
-_PLAIN_WIDTH = 160
+_PLAIN_WIDTH = 400
+_LONGEST_RULE = 160
 
 
 class PolicyCommand(BaseCommand):
@@ -119,6 +120,11 @@ def shell_actor() -> Actor:
     return Actor(getpass.getuser())
 
 
+def short(text: str) -> str:
+    """Return a rule as a table shows it: a list of thousands of names is cut."""
+    return text if len(text) <= _LONGEST_RULE else f"{text[: _LONGEST_RULE - 3]}..."
+
+
 def share_text(size_bytes: int, quota_bytes: int) -> str:
     """Return the occupancy as a person reads it."""
     if quota_bytes < 0:
@@ -137,5 +143,7 @@ def table(*columns: str, right: Sequence[str] = (), title: str | None = None) ->
     """Return a table without lines; the columns named in *right* are aligned to the right."""
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+        # Only the last column gives way on a narrow terminal.
+        is_text = column == columns[-1] and column not in right
+        made.add_column(column, justify="right" if column in right else "left", no_wrap=not is_text, overflow="fold")
     return made

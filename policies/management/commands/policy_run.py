@@ -19,6 +19,7 @@ from policies.management.terminal import (
     file_text,
     share_text,
     shell_actor,
+    short,
     step_limit,
     table,
 )
@@ -40,7 +41,7 @@ examples:
   policy_run --test-run --now 2026-01-01T00:00:00Z --decisions out.jsonl nightly.policy
   policy_run nightly.policy                                             freeze a plan, which waits for plan_release
 
-A test run decides without guardrails and freezes no plan. Without --test-run the cycle freezes a plan. A text out of a file is not
+A test run decides without guardrails and freezes no plan. Without --test-run the cycle freezes a plan. A text from a file is not
 the active version of a policy, so its plan is held: nothing is deleted before somebody releases it with plan_release.
 
 exit codes: 0 done, 1 the text has errors or the cycle failed, 2 wrong use
@@ -67,13 +68,9 @@ exit codes: 0 done, 1 the text has errors or the cycle failed, 2 wrong use
         if target is not None and not target.resolve().parent.is_dir():
             raise CommandError(f"--decisions {target}: there is no folder {target.resolve().parent}", returncode=WRONG_USE)
         now = options["now"] or timezone.now()
-        self.show_diagnostics(
-            [
-                d
-                for d in policy_check(text=text, partition_name=options["partition"], file_name=str(path), now=now)
-                if not d.is_error
-            ]
-        )
+        found = policy_check(text=text, partition_name=options["partition"], file_name=str(path), now=now)
+        if found and not any(diagnostic.is_error for diagnostic in found):
+            self.stderr.write(f"{len(found)} warnings or notes; policy_check shows them", style_func=str)
         result = cycle_run(
             text=text,
             source=str(path),
@@ -140,7 +137,7 @@ def _rules(cycle: Cycle) -> Any:
     title = f"Rules that decided something ({dead} decided nothing)"
     listed = table("line", "replicas", "bytes", "rule", right=("line", "replicas", "bytes"), title=title)
     for rule in rules[:_RULES_SHOWN]:
-        listed.add_row(_line(rule.line), f"{rule.num_replicas:,}", size_text(rule.size_bytes), rule.text)
+        listed.add_row(_line(rule.line), f"{rule.num_replicas:,}", size_text(rule.size_bytes), short(rule.text))
     if len(rules) > _RULES_SHOWN:
         listed.add_row("...", "", "", f"and {len(rules) - _RULES_SHOWN} more")
     return listed
