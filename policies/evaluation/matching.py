@@ -57,11 +57,6 @@ def negated(values: Truths) -> Truths:
     return (TRUE - values).astype(np.int8)
 
 
-def is_negated_bool(operator: Operator) -> bool:
-    """Tell whether *operator* needs its result turned round after comparing with ``positive(operator)``."""
-    return operator in _NEGATED
-
-
 def compare_column(predicate: Predicate, column: pl.Series, now: float) -> Truths:
     """Compare every element of *column* with the literal of *predicate*; null is unknown (but ``in []`` never holds).
 

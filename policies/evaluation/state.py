@@ -120,7 +120,7 @@ class CycleState:
         rows, owner = self.present_rows(replicas)
         count = len(replicas)
         num_rows = np.bincount(owner, minlength=count)
-        self.size[replicas] = _sums(arrays.row_size[rows], num_rows)
+        self.size[replicas] = sums_of_groups(arrays.row_size[rows], num_rows)
         self.num_rows[replicas] = num_rows
         num_complete = np.bincount(owner[arrays.row_complete[rows]], minlength=count)
         self.num_complete[replicas] = num_complete
@@ -164,8 +164,8 @@ def _unique_sorted(replicas: NDArray[np.integer]) -> Ints:
     return np.unique(replicas).astype(np.int64)
 
 
-def _sums(values: NDArray[np.int64], counts: Ints) -> Ints:
-    """Sum consecutive groups of *values* exactly (floats round above 2**53 bytes)."""
+def sums_of_groups(values: NDArray[np.int64], counts: Ints) -> Ints:
+    """Sum consecutive groups of *values*, ``counts[i]`` numbers in group i, exactly (floats round above 2**53 bytes)."""
     total: Ints = np.concatenate(([0], np.cumsum(values)))
     ends = np.cumsum(counts)
     sums: Ints = total[ends] - total[ends - counts]
@@ -182,8 +182,3 @@ def extreme_times(times: NDArray[np.float64], counts: Ints) -> tuple[NDArray[np.
         newest[filled] = np.maximum.reduceat(times, starts)
         oldest[filled] = np.minimum.reduceat(times, starts)
     return newest, oldest
-
-
-def sums_of_groups(values: NDArray[np.int64], counts: Ints) -> Ints:
-    """Sum consecutive groups of *values*, ``counts[i]`` numbers in group i, without rounding."""
-    return _sums(values, counts)

@@ -54,9 +54,6 @@ class View:
 
     # Values of replica and dataset variables, each for the positions *index*.
 
-    def is_full(self, index: Ints) -> Mask:
-        return self.state.full[self.replicas[index]] & ~self.hidden[index]
-
     def num_full_disk_copy(self, index: Ints) -> Ints:
         """Full replicas of the dataset at ready disk sites, the replica itself as its visible blocks make it."""
         count: Ints = self.state.full_disk[self.dataset[index]]

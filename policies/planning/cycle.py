@@ -95,8 +95,8 @@ class Cycle:
         for replica in replicas[is_candidate & self.is_ignore[final_rule]].tolist():
             self._once[replica] = int(self.num_changes[self.arrays.replica_dataset[replica]])
 
-    def delete(self, step: int, sets: BlockSets) -> list[int]:
-        """Note that all *sets* go in *step* (0 = in a pass); return the bytes of each. The state is not touched."""
+    def delete(self, step: int, sets: BlockSets) -> None:
+        """Note that all *sets* go in *step* (0 = in a pass). The state is not touched."""
         arrays = self.arrays
         self._is_deleted[sets.rows] = True
         self.rule[sets.rows] = sets.rule[sets.owner]
@@ -109,7 +109,6 @@ class Cycle:
             self.ledger.bytes_now[site] -= size
             self.ledger.num_deletions[site] += 1
             self.deletions.append(Deletion(step, replica, rule, sets.rows[first:end], size))
-        return sizes
 
     def delete_whole(self, step: int, replica: int, rule: int, rows: Ints) -> int:
         """Note that *rows*, all that *replica* has, go by *rule* in *step*; return their bytes. The state is not touched.
