@@ -10,7 +10,7 @@ RUN := .venv/bin/python
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo demo-reset test lint format bench fuzz requirements
+.PHONY: help venv venv-dev demo demo-reset test lint format bench requirements
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'

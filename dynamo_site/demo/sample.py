@@ -19,7 +19,7 @@ TIER2 = "T2_US_MIT"
 TIER3 = "T3_US_MIT"
 PARTITION = "MyCache"
 GROUPS = ("AnalysisOps", "DataOps")
-#: File at the top of a site's folder that names the site (docs/storage.md); it is not data.
+#: File at the top of a site's folder that names the site (docs/deleting.md); it is not data.
 MARKER = ".dynamo-storage"
 #: Occupancies at the start. A site's quota is what it holds, divided by this.
 OCCUPANCY = {TIER2: 0.72, TIER3: 0.95}
