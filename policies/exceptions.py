@@ -8,6 +8,7 @@
     ├── PartitionInvalidError       a definition or a quota breaks a rule of partitions
     ├── VersionImmutableError       a saved version was to be changed
     ├── VersionUntestedError        activation without a test run of that very version
+    ├── ExpectationFailedError      a policy does not decide what its tests say it must
     ├── CycleRunningError           the partition already has a cycle under way
     ├── CycleLostError              the cycle was given up for dead before it finished
     ├── CyclesFailedError           some of the automatic cycles failed, the others had their turn
@@ -58,6 +59,16 @@ class VersionImmutableError(PolicyError):
 
 class VersionUntestedError(PolicyError):
     code = "version_untested"
+
+
+class ExpectationFailedError(PolicyError):
+    """A policy does not decide what its expectations say; ``failures`` has a sentence with a counter-example for each."""
+
+    code = "expectation_failed"
+
+    def __init__(self, failures: Sequence[str]) -> None:
+        super().__init__("; ".join(failures))
+        self.failures = tuple(failures)
 
 
 class CycleRunningError(PolicyError):

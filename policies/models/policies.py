@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from simple_history.models import HistoricalRecords
@@ -21,6 +20,9 @@ class Policy(models.Model):
     is_enabled = models.BooleanField(default=True, help_text="Whether the active version is evaluated periodically.")
     period = models.DurationField(default=timedelta(hours=12), help_text="Time between the starts of two automatic cycles.")
     deletion_per_iteration = models.FloatField(default=0.01, help_text="Step limit as a part of a site's quota (language page, section 5).")
+    expectations = models.TextField(
+        blank=True, help_text="Policy tests, one a line: expect [not] protect|keep|delete|ignore CONDITION [at SITES]."
+    )
 
     history = HistoricalRecords()
 

@@ -16,6 +16,7 @@ from policies.models import Cycle, Guardrail, Policy, PolicyVersion
 from policies.permissions import ACTIVATE_POLICY, CHANGE_GUARDRAIL, CHANGE_PARTITION, CHANGE_POLICY, require
 from policies.selectors.partitions import partition_by_name
 from policies.services.cycles import parsed_policy, text_digest
+from policies.services.expectations import expectations_demand, expectations_parse, policy_test
 
 
 @transaction.atomic
@@ -58,18 +59,44 @@ def policy_version_create(*, policy_id: int, text: str, actor: Actor, comment: s
     return version
 
 
-@transaction.atomic
 def policy_version_activate(*, version_id: int, actor: Actor, reason: str = "") -> PolicyVersion:
     """Make a version the one that automatic cycles evaluate.
 
-    The right is asked again here, under the lock of the policy. Raises ``PermissionDenied`` without ``policies.activate_policy``,
-    `VersionUntestedError` unless a test run of this very version was completed, `VersionImmutableError` where its text is not the
-    one that was saved, `PolicyError` where it is active already.
+    The policy's expectations are held against what the version decides now, then the right is asked and the state looked at
+    again under the lock of the policy. Raises ``PermissionDenied`` without ``policies.activate_policy``, `VersionUntestedError`
+    unless a test run of this very version was completed, `ExpectationFailedError` with a counter-example,
+    `VersionImmutableError` where its text is not the one that was saved, `PolicyError` where it is active already.
     """
+    held = _hold_expectations(version_id, actor)
+    with transaction.atomic():
+        return _activate(version_id, actor, reason, held_expectations=held)
+
+
+def _hold_expectations(version_id: int, actor: Actor) -> str:
+    """Test the version against the expectations of its policy, and return those."""
+    version = PolicyVersion.objects.select_related("policy__partition").get(pk=version_id)
+    policy = version.policy
+    require(actor, ACTIVATE_POLICY, policy)
+    expectations = expectations_parse(policy.expectations, file_name=f"expectations of {policy}")
+    if expectations:
+        parsed = parsed_policy(version.text, str(version), partition_name=policy.partition.name)
+        results = policy_test(
+            policy=parsed,
+            expectations=expectations,
+            now=timezone.now(),
+            deletion_per_iteration=policy.deletion_per_iteration,
+        )
+        expectations_demand(results)
+    return policy.expectations
+
+
+def _activate(version_id: int, actor: Actor, reason: str, *, held_expectations: str) -> PolicyVersion:
     policy_id = PolicyVersion.objects.values_list("policy_id", flat=True).get(pk=version_id)
     policy = Policy.objects.select_for_update(of=("self",)).select_related("active_version").get(pk=policy_id)
     version = PolicyVersion.objects.select_for_update(of=("self",)).select_related("policy").get(pk=version_id)
     require(actor, ACTIVATE_POLICY, policy)
+    if policy.expectations != held_expectations:
+        raise PolicyError(f"the expectations of {policy} were changed while {version} was tested against them; try again")
     if policy.active_version_id == version.pk:
         raise PolicyError(f"{version} is active already")
     if text_digest(version.text) != version.digest:
