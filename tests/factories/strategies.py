@@ -41,7 +41,7 @@ RICH: blockreplica.num_full_disk_copy > 1 or replica.size > 2 TB or dataset.on_t
 CROWD: [RICH, N]
 """
 PARTITION_NAMES = (
-    *(*["ALL"] * 6, *["DISK"] * 3, *["AD"] * 4, *["WIDE"] * 3),
+    *(*["ALL"] * 9, *["DISK"] * 5, *["AD"] * 5, *["WIDE"] * 4),
     *("DT", "ADN", "ADN", "A", "D", "OLD", "OLD", "N", "T", "RICH", "CROWD", "CROWD"),
 )
 #: The partitions without parts that each of them unites.
@@ -135,7 +135,7 @@ def _document(integer: DrawInteger, quota_partitions: tuple[str, ...]) -> dict[s
 
 def _sites(choose: Choices, *, is_large: bool) -> list[dict[str, Any]]:
     def status() -> str:
-        return choose("ready", "ready", "ready", "waitroom", "morgue", "unknown")
+        return choose(*["ready"] * 6, "waitroom", "morgue", "unknown")
 
     found = [
         {"name": name, "storage_type": "disk", "status": status()} for name in ("S1", "S2", "S4", "S5")[: 4 if is_large else 2]
@@ -168,8 +168,10 @@ def _replica(dataset: dict[str, Any], site: str, choose: Choices) -> dict[str, A
     for block in dataset["blocks"]:
         part: dict[str, Any] = {"block": block["name"], "last_update": choose(*TIMES)}
         if not is_pure:
-            part["group"] = choose("AnalysisOps", "AnalysisOps", "DataOps", "DataOps", "DataOps", "RelVal", "local", None)
-        presence = choose(*["complete"] * 8, "nothing", "half", "a file less", "absent", "absent")
+            part["group"] = choose(
+                "AnalysisOps", "AnalysisOps", "DataOps", "DataOps", "DataOps", "RelVal", "RelVal", "local", None
+            )
+        presence = choose(*["complete"] * 14, "nothing", "half", "a file less", "absent", "absent")
         if presence != "absent":
             size = block["size"]
             holds = {"nothing": (0, 0), "half": (size // 2, 5), "a file less": (size, 9)}.get(presence, (size, 10))
@@ -345,19 +347,42 @@ def _rule(choose: Choices) -> str:
     return " ".join(word for word in (action, choose(*_LABELS), _condition(templates, choose)) if word)
 
 
+#: Lines that belong together, so that hiding, ignoring, last copies and handing over meet often enough.
+_MOTIFS: tuple[tuple[str, ...], ...] = (
+    ("DismissBlock blockreplica.owner == DataOps", "Ignore site.name == S1"),
+    ("DismissBlock blockreplica.last_update older_than 20 days ago", "Ignore dataset.num_full_disk_copy == 0"),
+    ("ProtectBlock blockreplica.last_update newer_than 60 days ago", "Dismiss dataset.num_full_disk_copy == 0"),
+    ("ProtectBlock blockreplica.owner == RelVal", "Protect dataset.num_full_disk_copy > 0", "Dismiss"),
+    ("Protect dataset.num_full_disk_copy < 2", "Dismiss"),
+    ("Protect dataset.num_full_disk_copy < 2", "Dismiss"),
+    ("Protect replica.num_full_other_copy_common_owner == 0", "Dismiss replica.size > 0"),
+    ("Protect replica.incomplete and site.storage_type == MSS",),
+    ("DeleteBlock blockreplica.owner == DataOps",),
+    ("DeleteBlock blockreplica.owner in [DataOps local]", "Protect"),
+    ("Delete site.name == S2 and dataset.num_full_disk_copy > 1",),
+)
+
+
+def _lines(choose: Choices) -> list[str]:
+    """Return a rule, or some that belong together; a bare action there stands for a rule that takes all."""
+    if choose(False, False, True):
+        return [line if " " in line else f"{line} dataset.name == *" for line in choose(*_MOTIFS)]
+    return [_rule(choose)]
+
+
 def _frame(partition: str, choose: Choices) -> tuple[list[str], list[str]]:
     """Return the lines above the rules and those below."""
-    targets = choose(*[["site.name == *"]] * 5, ["site.storage_type == DISK"], None)
-    triggers = choose(["always"], ["always"], None)
+    targets = choose(*[["site.name == *"]] * 8, ["site.storage_type == DISK"], None)
+    triggers = choose(["always"], ["always"], ["always"], None)
     stops = choose(["never"], ["never"], None)
     above = [f"Partition {partition}"]
     for word, texts in (("On", targets), ("When", triggers), ("Until", stops)):
         drawn = texts or [_filled(choose(*_SITE_CONDITIONS), choose) for _ in range(choose(1, 2))]
         above += [f"{word} {text}" for text in drawn]
-    below = [choose(*["Dismiss"] * 5, *["Protect"] * 4, "Delete", "Ignore")]
+    below = [choose(*["Dismiss"] * 7, *["Protect"] * 3, "Delete", "Ignore")]
     keys = [f"{choose('increasing', 'decreasing')} {choose(*_ORDER_VARIABLES)}" for _ in range(choose(0, 1, 2))]
     below += [f"Order {' '.join(keys)}"] if keys else []
-    below += choose([], [], [], ["Algo Static"])
+    below += choose([], [], ["Algo Static"])
     return above, below
 
 
@@ -366,7 +391,7 @@ def random_cycle(integer: DrawInteger) -> RandomCycle:
     choose = _next(integer)
     partition = choose(*PARTITION_NAMES)
     above, below = _frame(partition, choose)
-    rules = [_rule(_next(integer)) for _ in range(integer(1, 6))]
+    rules = [line for _ in range(integer(1, 5)) for line in _lines(_next(integer))]
     return RandomCycle(
         policy="\n".join([*above, *rules, *below]) + "\n",
         partition=partition,
