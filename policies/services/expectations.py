@@ -16,7 +16,7 @@ from policies.evaluation.conditions import ConditionCompiler
 from policies.evaluation.evaluator import StackEvaluator
 from policies.evaluation.inventory_arrays import InventoryArrays
 from policies.evaluation.state import CycleState
-from policies.exceptions import ExpectationFailedError, PolicyInvalidError
+from policies.exceptions import ExpectationFailedError, PolicyError, PolicyInvalidError
 from policies.language.ast import Policy as PolicyText
 from policies.language.ast import Rule, predicates
 from policies.language.expectations import Expectation, parse_expectations
@@ -32,7 +32,7 @@ from policies.services.snapshots import snapshot_take
 
 @dataclass(frozen=True, slots=True)
 class CounterExample:
-    """A replica that an expectation is about and that is decided otherwise: the word of the decision and its line (0 = default)."""
+    """A replica that is decided otherwise than an expectation says: the word of the decision and its line (0 = default)."""
 
     dataset: str
     site: str
@@ -42,7 +42,7 @@ class CounterExample:
 
 @dataclass(frozen=True, slots=True)
 class ExpectationResult:
-    """How an expectation fared: replicas that it is about, how many are decided otherwise, and the first of those by site and name."""
+    """How an expectation fared: replicas it is about, how many are decided otherwise, and the first of those by site and name."""
 
     expectation: Expectation
     num_replicas: int
@@ -52,7 +52,7 @@ class ExpectationResult:
     @property
     def is_met(self) -> bool:
         """Tell whether no replica is decided otherwise; an expectation about nothing is met."""
-        return self.num_failures == 0
+        return self.counter_example is None
 
 
 def expectations_parse(text: str, *, file_name: str) -> tuple[Expectation, ...]:
@@ -84,11 +84,12 @@ def policy_expectations_set(*, policy_id: int, text: str, actor: Actor) -> Polic
 def policy_test(
     *, policy: PolicyText, expectations: Sequence[Expectation], now: datetime, deletion_per_iteration: float = 0.01
 ) -> list[ExpectationResult]:
-    """Plan *policy* (its partition named) on a fresh snapshot, without guardrails, and hold each expectation against the decisions.
+    """Plan *policy* on a fresh snapshot, without guardrails, and hold each expectation against the decisions.
 
-    Reads only. Raises what ``partition_scope`` and the providers of facts raise.
+    Reads only. Raises ``PolicyError`` where it names no partition, and what ``partition_scope`` and the providers of facts raise.
     """
-    assert policy.partition is not None, "the policy was parsed with its partition"
+    if policy.partition is None:
+        raise PolicyError(f"{policy.file_name} names no partition: name one beside it")
     scope = partition_scope(policy.partition)
     conditions = [*scope.conditions, *(expectation.condition for expectation in expectations)]
     named = {p.variable.name for condition in conditions for p in predicates(condition.expression)}
@@ -102,15 +103,16 @@ def policy_test(
 
 def expectations_demand(results: Sequence[ExpectationResult]) -> None:
     """Raise ``ExpectationFailedError`` with a counter-example for each expectation that is not met."""
-    failed = [result for result in results if not result.is_met]
-    if failed:
-        raise ExpectationFailedError([failure_text(result) for result in failed])
+    failures = [text for text in map(failure_text, results) if text]
+    if failures:
+        raise ExpectationFailedError(failures)
 
 
 def failure_text(result: ExpectationResult) -> str:
-    """Return in one sentence what an unmet expectation found."""
+    """Return in one sentence what an unmet expectation found; empty for one that is met."""
     example = result.counter_example
-    assert example is not None, "a failed expectation has a counter-example"
+    if example is None:
+        return ""
     by = {None: "no rule", 0: "the default"}.get(example.line, f"line {example.line}")
     return (
         f"'{result.expectation.text}' fails for {result.num_failures:,} of {result.num_replicas:,} replicas; "
