@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import django
+from django.db import OperationalError
 
 from dynamo_site.demo.sample import SampleSize
 from dynamo_site.demo.supervisor import stop_with_parent
@@ -32,8 +33,8 @@ def main() -> int:
     os.environ["DJANGO_SETTINGS_MODULE"] = "dynamo_site.settings.demo"
     from dynamo_site.demo.folders import DemoError, DemoFolders  # noqa: PLC0415 - after the choice of settings
 
+    folders = DemoFolders.from_environment()
     try:
-        folders = DemoFolders.from_environment()
         if options.reset:
             return folders.reset(say=_say)
         folders.prepare()
@@ -48,6 +49,11 @@ def main() -> int:
             return show_long(folders, port=options.port, size=size, say=_say)
     except DemoError as error:
         _say(f"The demo cannot go on: {error}")
+        return 1
+    except (OperationalError, OSError) as error:
+        # Said once for every step: a disk that is full shows itself in the database, in the log or in a sample file.
+        advice = f"See that {folders.var} can be written and has room, then start again: it goes on from here."
+        _say(f"The demo cannot go on: {error}. {advice}")
         return 1
     except KeyboardInterrupt:
         _say("Stopped. The next start goes on from here.")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,13 +28,15 @@ def _embedded_secret_key() -> str:
     path = VAR_DIR / "secret_key"
     if not path.exists():
         VAR_DIR.mkdir(parents=True, exist_ok=True)
+        # Linked into place when it is whole: nobody reads a part, a full disk leaves none, and of two first starts one wins.
+        descriptor, part = tempfile.mkstemp(dir=VAR_DIR, prefix=".secret_key-")
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass  # another process of the same first start was quicker
-        else:
             with os.fdopen(descriptor, "w") as handle:
                 handle.write(secrets.token_urlsafe(50))
+            with suppress(FileExistsError):
+                os.link(part, path)
+        finally:
+            Path(part).unlink()
     return path.read_text()
 
 
