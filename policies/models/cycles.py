@@ -37,7 +37,9 @@ class Cycle(models.Model):
     kept_bytes = models.BigIntegerField(default=0)
     deleted_bytes = models.BigIntegerField(default=0, help_text="Bytes that the plan deletes.")
     ignored_bytes = models.BigIntegerField(default=0)
-    num_deleted_replicas = models.PositiveIntegerField(default=0, help_text="Dataset replicas of which the plan deletes something.")
+    num_deleted_replicas = models.PositiveIntegerField(
+        default=0, help_text="Dataset replicas of which the plan deletes something."
+    )
     num_passes = models.PositiveIntegerField(default=0)
     num_steps = models.PositiveIntegerField(default=0)
     unknown_facts = models.JSONField(default=list, blank=True, help_text="Feeds that were stale and counted as unknown.")
@@ -47,7 +49,8 @@ class Cycle(models.Model):
         indexes = [models.Index(fields=["partition", "-started_at"], name="cycle_by_partition")]
         constraints = [
             models.CheckConstraint(
-                condition=Q(state=CycleState.RUNNING, finished_at__isnull=True) | Q(~Q(state=CycleState.RUNNING), finished_at__isnull=False),
+                condition=Q(state=CycleState.RUNNING, finished_at__isnull=True)
+                | Q(~Q(state=CycleState.RUNNING), finished_at__isnull=False),
                 name="cycle_finished_when_over",
             ),
             # One cycle of a policy at a time: two would plan on what the other is about to delete.

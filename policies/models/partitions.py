@@ -7,7 +7,10 @@ from simple_history.models import HistoricalRecords
 
 
 class Partition(models.Model):
-    """A set of block replicas that is managed as one, by a condition or as the union of other partitions (language page, section 4)."""
+    """A set of block replicas that is managed as one, by a condition or as the union of other partitions.
+
+    Source: language page, section 4.
+    """
 
     name = models.CharField(max_length=64, unique=True)
     condition = models.TextField(blank=True, help_text="Replica condition; empty for a superpartition.")
@@ -16,13 +19,15 @@ class Partition(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(0), MaxValueValidator(1)],
-        help_text="Safety limit: an automatic cycle deletes at most this part of a site's quota. Empty: the general setting (0.15).",
+        help_text="Safety limit: an automatic cycle deletes at most this part of a site's quota. "
+        "Empty: the general setting (0.15).",
     )
     max_partition_fraction = models.FloatField(
         null=True,
         blank=True,
         validators=[MinValueValidator(0), MaxValueValidator(1)],
-        help_text="Safety limit: an automatic cycle deletes at most this part of the partition's bytes. Empty: the general setting (0.10).",
+        help_text="Safety limit: an automatic cycle deletes at most this part of the partition's bytes. "
+        "Empty: the general setting (0.10).",
     )
 
     history = HistoricalRecords(m2m_fields=[parts])
@@ -40,7 +45,8 @@ class Partition(models.Model):
                 name="partition_site_fraction_is_fraction",
             ),
             models.CheckConstraint(
-                condition=Q(max_partition_fraction__isnull=True) | Q(max_partition_fraction__gte=0, max_partition_fraction__lte=1),
+                condition=Q(max_partition_fraction__isnull=True)
+                | Q(max_partition_fraction__gte=0, max_partition_fraction__lte=1),
                 name="partition_fraction_is_fraction",
             ),
         ]

@@ -17,7 +17,9 @@ class Plan(models.Model):
     num_items = models.PositiveIntegerField()
     size_bytes = models.BigIntegerField()
     readings = models.JSONField(default=list, blank=True, help_text="What each safety limit and guardrail read, tripped or not.")
-    tripped = models.JSONField(default=list, blank=True, help_text="Safety limits and guardrails that hold the plan, with their readings.")
+    tripped = models.JSONField(
+        default=list, blank=True, help_text="Safety limits and guardrails that hold the plan, with their readings."
+    )
     decided_at = models.DateTimeField(null=True, blank=True, help_text="When it was released or discarded.")
     decided_by = models.CharField(max_length=150, blank=True)
     decided_reason = models.CharField(max_length=512, blank=True)
@@ -45,7 +47,9 @@ class PlanItem(models.Model):
     block_replica_key = models.BigIntegerField(help_text="Primary key of the block replica when the plan was frozen.")
     size_bytes = models.BigIntegerField()
     num_files = models.PositiveIntegerField()
-    line = models.IntegerField(null=True, blank=True, help_text="Line of the policy that decided; 0 = the default; none for a hand-over.")
+    line = models.IntegerField(
+        null=True, blank=True, help_text="Line of the policy that decided; 0 = the default; none for a hand-over."
+    )
     rule_text = models.TextField(blank=True)
     new_owner = models.CharField(max_length=64, blank=True, help_text="Group that takes over (hand over only).")
 

@@ -19,7 +19,9 @@ class Policy(models.Model):
     )
     is_enabled = models.BooleanField(default=True, help_text="Whether the active version is evaluated periodically.")
     period = models.DurationField(default=timedelta(hours=12), help_text="Time between the starts of two automatic cycles.")
-    deletion_per_iteration = models.FloatField(default=0.01, help_text="Step limit as a part of a site's quota (language page, section 5).")
+    deletion_per_iteration = models.FloatField(
+        default=0.01, help_text="Step limit as a part of a site's quota (language page, section 5)."
+    )
     expectations = models.TextField(
         blank=True, help_text="Policy tests, one a line: expect [not] protect|keep|delete|ignore CONDITION [at SITES]."
     )
@@ -29,7 +31,10 @@ class Policy(models.Model):
     class Meta:
         ordering = ["name"]
         verbose_name_plural = "policies"
-        permissions = [("activate_policy", "Can activate a version of the policy"), ("run_policy", "Can start a cycle of the policy")]
+        permissions = [
+            ("activate_policy", "Can activate a version of the policy"),
+            ("run_policy", "Can start a cycle of the policy"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(period__gt=timedelta(0)), name="policy_period_positive"),
             models.CheckConstraint(condition=Q(deletion_per_iteration__gt=0), name="policy_step_limit_positive"),
