@@ -148,6 +148,15 @@ def _sum_up(dataset_pks: Iterable[int]) -> None:
         )
 
 
+def refresh_statistics() -> None:
+    """Let PostgreSQL's planner know how large the tables are now, inside the running transaction."""
+    if connection.vendor != "postgresql":
+        return
+    tables = (model._meta.db_table for model in (Dataset, Block, File, DatasetReplica, BlockReplica, PresentFile))
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {', '.join(connection.ops.quote_name(table) for table in tables)}")
+
+
 def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
     rest = iter(values)
     while some := list(islice(rest, _KEYS_PER_QUERY)):

@@ -14,7 +14,7 @@ from inventory.ingest.batch import Batch
 from inventory.ingest.datasets import take_dataset
 from inventory.ingest.documents import DocumentReader, Item
 from inventory.ingest.facts import Facts
-from inventory.ingest.flush import flush
+from inventory.ingest.flush import flush, refresh_statistics
 from inventory.ingest.places import Places
 from inventory.ingest.records import (
     LAST_MOMENT,
@@ -34,6 +34,9 @@ from inventory.ingest.sections import Change, registered_sections, section_handl
 
 #: Rejects that are kept to be shown; all are counted.
 REJECTS_KEPT = 100
+
+#: Rows after which the planner's statistics are refreshed for the first time.
+_ANALYSE_FROM = 20_000
 
 #: Names of rejected datasets that are kept, so that what builds on them is told why.
 _REJECTED_NAMES_KEPT = 10_000
@@ -94,8 +97,14 @@ class Loader:
 
     def load(self, reader: DocumentReader) -> LoadResult:
         """Take every record of the document. Raises ``IngestError`` where the document cannot be read on."""
+        analysed = 0
         for batch in self._batches(reader):
             self._take(batch)
+            # Each time the load has doubled: no autovacuum sees rows of an open transaction, and plans for empty tables
+            # read full ones from end to end.
+            if self.result.counts.changes >= max(2 * analysed, _ANALYSE_FROM):
+                analysed = self.result.counts.changes
+                refresh_statistics()
             if self._on_progress is not None:
                 self._on_progress(Progress(self.result.num_records, reader.position, reader.length))
         if "attrs" in reader.sections:
