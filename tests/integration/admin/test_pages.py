@@ -89,8 +89,8 @@ def test_the_root_leads_to_the_front_page(client: Client) -> None:
 def test_every_model_of_the_three_apps_with_rows_has_a_page() -> None:
     registered = {model._meta.label for model in MODELS}
     assert {
-        "inventory.Site", "inventory.Group", "inventory.Dataset", "inventory.DatasetReplica", "inventory.BlockReplica", "inventory.Lock",
-        "inventory.FactFeed", "inventory.Injection", "inventory.AuditEvent", "policies.Partition", "policies.Quota",
+        "inventory.Site", "inventory.Group", "inventory.Dataset", "inventory.DatasetReplica", "inventory.BlockReplica",
+        "inventory.Lock", "inventory.FactFeed", "inventory.Injection", "inventory.AuditEvent", "policies.Partition", "policies.Quota",
         "policies.Guardrail", "policies.Policy", "policies.PolicyVersion", "policies.Cycle", "policies.Plan", "policies.PlanItem",
         "operations.Deletion", "operations.PauseSwitch",
     } <= registered  # fmt: skip
