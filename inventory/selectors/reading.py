@@ -119,5 +119,12 @@ def _sqlite_uri(connection: BaseDatabaseWrapper) -> str:
 
 
 def _libpq_conninfo(connection: BaseDatabaseWrapper) -> str:
+    """Return how to reach the very server that Django's connection reached.
+
+    Host and port come from the live connection: the driver brings a libpq of its own, which looks for sockets elsewhere.
+    """
+    connection.ensure_connection()
+    live = connection.connection.info
     parameters = {key: value for key, value in connection.get_connection_params().items() if key not in _NOT_LIBPQ}
+    parameters |= {"host": live.host, "port": live.port, "user": live.user, "dbname": live.dbname}
     return make_conninfo("", **parameters)
