@@ -90,7 +90,8 @@ def test_every_model_of_the_three_apps_with_rows_has_a_page() -> None:
     registered = {model._meta.label for model in MODELS}
     assert {
         "inventory.Site", "inventory.Group", "inventory.Dataset", "inventory.DatasetReplica", "inventory.BlockReplica",
-        "inventory.Lock", "inventory.FactFeed", "inventory.Injection", "inventory.AuditEvent", "policies.Partition", "policies.Quota",
+        "inventory.Lock", "inventory.FactFeed", "inventory.Injection", "inventory.AuditEvent", "policies.Partition",
+        "policies.Quota",
         "policies.Guardrail", "policies.Policy", "policies.PolicyVersion", "policies.Cycle", "policies.Plan", "policies.PlanItem",
         "operations.Deletion", "operations.PauseSwitch",
     } <= registered  # fmt: skip
