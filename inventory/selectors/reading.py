@@ -49,7 +49,9 @@ class AdbcReader:
 
     def frame(self, sql: str, schema: Schema) -> pl.DataFrame:
         self._cursor.execute(sql)
-        frame = pl.from_arrow(self._cursor.fetch_arrow_table(), rechunk=False)
+        # Renamed first: two columns of PostgreSQL may both be called after the same function.
+        rows = self._cursor.fetch_arrow_table().rename_columns(list(schema))
+        frame = pl.from_arrow(rows, rechunk=False)
         if not isinstance(frame, pl.DataFrame):
             raise TypeError(f"a query gave {type(frame).__name__}, not a table: {sql}")
         return _typed(frame, schema)
