@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import django_filters as filters
 
-from policies.models import Cycle, Guardrail, Partition, Plan, PlanItem, Policy, PolicyVersion, Quota
+from policies.models import Comparison, Cycle, Guardrail, Partition, Plan, PlanItem, Policy, PolicyVersion, Quota
 
 
 class PartitionFilterSet(filters.FilterSet):
@@ -76,3 +76,11 @@ class PlanItemFilterSet(filters.FilterSet):
     class Meta:
         model = PlanItem
         fields = ["plan", "site", "dataset", "action", "line"]
+
+
+class ComparisonFilterSet(filters.FilterSet):
+    partition = filters.CharFilter("partition__name")
+
+    class Meta:
+        model = Comparison
+        fields = ["partition", "state"]

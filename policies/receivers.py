@@ -8,9 +8,10 @@ from django.dispatch import receiver
 from kombu.exceptions import OperationalError
 
 from policies.exceptions import WorkerUnreachableError
+from policies.services.comparisons import comparison_fail
 from policies.services.cycles import cycle_fail
-from policies.signals import test_run_started
-from policies.tasks import carry_out_cycle
+from policies.signals import comparison_started, test_run_started
+from policies.tasks import carry_out_comparison, carry_out_cycle
 
 
 @receiver(test_run_started, dispatch_uid="policies.carry_out_test_run")
@@ -21,4 +22,15 @@ def carry_out_test_run(sender: object, *, cycle_id: int, actor_name: str, **kwar
     except (OperationalError, OSError) as gone:
         problem = f"the message broker does not answer ({gone}): start it, then run the test again"
         cycle_fail(cycle_id=cycle_id, message=problem)
+        raise WorkerUnreachableError(problem) from gone
+
+
+@receiver(comparison_started, dispatch_uid="policies.carry_out_comparison")
+def carry_out_requested_comparison(sender: object, *, comparison_id: int, **kwargs: Any) -> None:
+    """Send the comparison to a worker; if the broker is down it fails at once and says so."""
+    try:
+        carry_out_comparison.delay(comparison_id)
+    except (OperationalError, OSError) as gone:
+        problem = f"the message broker does not answer ({gone}): start it, then compare again"
+        comparison_fail(comparison_id=comparison_id, message=problem)
         raise WorkerUnreachableError(problem) from gone

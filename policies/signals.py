@@ -11,3 +11,6 @@ plan_released = Signal()
 #: Sent after the commit that recorded a test run as started; keywords ``cycle_id``, ``actor_name``. Whoever receives it has
 #: the cycle carried out by a worker.
 test_run_started = Signal()
+
+#: Sent after the commit that recorded a comparison as started; keyword ``comparison_id``. The receiver has it carried out.
+comparison_started = Signal()

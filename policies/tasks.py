@@ -6,6 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from inventory.services.audit import Actor
+from policies.services.comparisons import comparison_carry_out, comparisons_sweep
 from policies.services.cycles import cycle_carry_out, cycles_sweep
 from policies.services.due import policies_evaluate_due
 
@@ -15,9 +16,10 @@ SCHEDULE = Actor("schedule")
 
 @shared_task(name="policies.tasks.evaluate_due_policies")
 def evaluate_due_policies() -> list[int]:
-    """Give up cycles whose process has died, then run the policies that are due; return the cycles that were carried out."""
+    """Give up what has lost its process, then run the policies that are due; return the cycles that were carried out."""
     now = timezone.now()
     cycles_sweep(now=now)
+    comparisons_sweep(now=now)
     evaluations = policies_evaluate_due(now=now, actor=SCHEDULE)
     return [evaluation.cycle.pk for evaluation in evaluations if evaluation.cycle is not None]
 
@@ -26,3 +28,9 @@ def evaluate_due_policies() -> list[int]:
 def carry_out_cycle(cycle_id: int, actor_name: str) -> None:
     """Carry out a cycle that somebody has started, such as a test run from a screen or the API."""
     cycle_carry_out(cycle_id=cycle_id, actor=Actor(actor_name))
+
+
+@shared_task(name="policies.tasks.carry_out_comparison")
+def carry_out_comparison(comparison_id: int) -> None:
+    """Carry out a comparison that somebody has asked for."""
+    comparison_carry_out(comparison_id=comparison_id)

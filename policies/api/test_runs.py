@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,14 +16,26 @@ from rest_framework.views import APIView
 from inventory.services.audit import Actor
 from policies.api.check import MAX_CHARACTERS
 from policies.api.serializers import CycleSerializer
-from policies.services.test_runs import test_run_request
+from policies.models import Cycle, PolicyVersion
+from policies.services.test_runs import test_run_request, version_test_run_request
 
 
 class TestRunRequestSerializer(serializers.Serializer[Any]):
-    text = serializers.CharField(max_length=MAX_CHARACTERS, trim_whitespace=False)
+    text = serializers.CharField(max_length=MAX_CHARACTERS, required=False, trim_whitespace=False)
+    version = serializers.IntegerField(
+        required=False, help_text="Instead of a text: test-run this saved version, now, as its activation needs it."
+    )
     partition = serializers.CharField(required=False, help_text="Partition named beside the text, as a campaign has it.")
     clock = serializers.DateTimeField(required=False, help_text="What the policy's times are relative to; default: now.")
     deletion_per_iteration = serializers.FloatField(required=False, default=0.01, min_value=1e-9, max_value=1)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("text" in attrs) == ("version" in attrs):
+            raise ValidationError({"text": "Give either a text or a version."})
+        given = {"partition", "clock", "deletion_per_iteration"} & set(self.initial_data)
+        if "version" in attrs and given:
+            raise ValidationError(dict.fromkeys(sorted(given), "A version is test-run now, by what its policy says."))
+        return attrs
 
 
 class MayViewCycles(BasePermission):
@@ -43,7 +56,17 @@ class TestRunView(APIView):
         asked = TestRunRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         wanted = asked.validated_data
-        cycle = test_run_request(
+        cycle = self._version(wanted["version"], actor) if "version" in wanted else self._text(wanted, actor)
+        cycle.refresh_from_db()
+        return Response(CycleSerializer(cycle).data, status=status.HTTP_202_ACCEPTED)
+
+    def _version(self, version_id: int, actor: Actor) -> Cycle:
+        if not PolicyVersion.objects.filter(pk=version_id).exists():
+            raise NotFound(f"There is no version {version_id}.")
+        return version_test_run_request(version_id=version_id, actor=actor, now=timezone.now())
+
+    def _text(self, wanted: dict[str, Any], actor: Actor) -> Cycle:
+        return test_run_request(
             text=wanted["text"],
             source=f"API, {actor.name}",
             actor=actor,
@@ -51,5 +74,3 @@ class TestRunView(APIView):
             partition_name=wanted.get("partition"),
             deletion_per_iteration=wanted["deletion_per_iteration"],
         )
-        cycle.refresh_from_db()
-        return Response(CycleSerializer(cycle).data, status=status.HTTP_202_ACCEPTED)

@@ -1,11 +1,13 @@
 """Policies as the database keeps them: definitions, immutable versions, cycles and frozen plans."""
 
+from policies.models.comparisons import Comparison
 from policies.models.cycles import Cycle, CycleRule, CycleSite
 from policies.models.partitions import Guardrail, Partition, Quota, WaitingQuota
 from policies.models.plans import Plan, PlanItem
 from policies.models.policies import Policy, PolicyVersion
 
 __all__ = [
+    "Comparison",
     "Cycle",
     "CycleRule",
     "CycleSite",

@@ -62,7 +62,7 @@ def decisions_page(file_name: str, wanted: DecisionFilter, *, page: int = 1, per
 
     Raises ``FileNotFoundError`` when the file is not in the storage any more.
     """
-    frame = _scan(file_name).filter(*_conditions(wanted))
+    frame = scan_parquet_file(file_name).filter(*_conditions(wanted))
     sums = frame.select(pl.len().alias("total"), pl.col("bytes").sum().alias("size")).collect().row(0, named=True)
     num_pages = max(1, -(-sums["total"] // per_page))
     number = min(max(1, page), num_pages)
@@ -72,13 +72,13 @@ def decisions_page(file_name: str, wanted: DecisionFilter, *, page: int = 1, per
 
 def bytes_by_decision(file_name: str) -> dict[str, int]:
     """Return the bytes per word of decision. Raises ``FileNotFoundError`` like ``decisions_page``."""
-    sums = _scan(file_name).group_by("decision").agg(pl.col("bytes").sum()).collect()
+    sums = scan_parquet_file(file_name).group_by("decision").agg(pl.col("bytes").sum()).collect()
     return dict(sums.sort("decision").iter_rows())
 
 
 def decisions_on_replica(file_name: str, *, dataset: str, site: str) -> tuple[DecisionRow, ...]:
     """Return what was decided on one replica. Raises ``FileNotFoundError`` like ``decisions_page``."""
-    rows = _scan(file_name).filter(pl.col("dataset") == dataset, pl.col("site") == site).collect()
+    rows = scan_parquet_file(file_name).filter(pl.col("dataset") == dataset, pl.col("site") == site).collect()
     return tuple(_row(row) for row in rows.iter_rows(named=True))
 
 
@@ -92,13 +92,14 @@ def decisions_on_dataset(dataset_name: str, *, num_cycles: int = 10) -> list[tup
     for cycle in cycles:
         if not default_storage.exists(cycle.decisions_file):
             continue
-        rows = _scan(cycle.decisions_file).filter(pl.col("dataset") == dataset_name).collect()
+        rows = scan_parquet_file(cycle.decisions_file).filter(pl.col("dataset") == dataset_name).collect()
         if rows.height:
             found.append((cycle, tuple(_row(row) for row in rows.iter_rows(named=True))))
     return found
 
 
-def _scan(file_name: str) -> pl.LazyFrame:
+def scan_parquet_file(file_name: str) -> pl.LazyFrame:
+    """Return the Parquet file of the default storage. Raises ``FileNotFoundError`` when it is not there any more."""
     try:
         path = default_storage.path(file_name)
     except NotImplementedError:  # a storage without local files

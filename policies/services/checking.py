@@ -11,6 +11,7 @@ from inventory.selectors.snapshot import existing_dataset_names
 from policies.choices import CycleState
 from policies.language.ast import Policy
 from policies.language.diagnostics import Diagnostic, sort_diagnostics
+from policies.language.expectations import parse_expectations
 from policies.language.linter import SiteFacts, lint_policy
 from policies.language.parser import parse_policy
 from policies.models import Cycle, CycleRule
@@ -49,6 +50,12 @@ def policy_check(
         unmatched_lines=_unmatched_lines(policy, text),
     )
     return sort_diagnostics([*result.diagnostics, *warnings])
+
+
+def expectations_check(*, text: str, now: datetime | None = None) -> tuple[Diagnostic, ...]:
+    """Return every finding about a text of expectations, sorted by place; nothing is raised for any text."""
+    _, findings = parse_expectations(text, now=(now or timezone.now()).timestamp())
+    return findings
 
 
 def _unmatched_lines(policy: Policy, text: str) -> set[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import polars as pl
 
@@ -12,7 +13,7 @@ from policies.exceptions import PolicyError
 from policies.language.ast import Policy, predicates
 from policies.planning.decisions import decisions_frame
 from policies.planning.explain import ReplicaExplanation, UnknownReplica, explain_replica
-from policies.planning.planner import plan_cycle
+from policies.planning.planner import Progress, plan_cycle
 from policies.selectors.partitions import PartitionScope, partition_scope
 from policies.services.snapshots import TakenSnapshot, snapshot_take
 
@@ -56,31 +57,34 @@ def policy_explain(
         raise PolicyError(str(error)) from error
 
 
-def policies_compare(*, old: Policy, new: Policy, now: datetime, deletion_per_iteration: float = 0.01) -> Comparison:
+def policies_compare(
+    *, old: Policy, new: Policy, now: datetime, deletion_per_iteration: float = 0.01, progress: Progress | None = None
+) -> Comparison:
     """Return which block replicas *new* decides differently from *old*, both on one snapshot with one clock, without guardrails.
 
-    Raises `PolicyError` where they work in different partitions, and what `partition_scope` and the providers raise.
+    *progress* is told how far each of them is. Raises `PolicyError` where they work in different partitions, and what
+    `partition_scope` and the providers raise.
     """
     if old.partition != new.partition:
         raise PolicyError(f"{old.file_name} works in the partition {old.partition}, {new.file_name} in {new.partition}")
     scope = _scope(old)
     taken = _snapshot([old, new], scope, now)
-    frames = [_decisions(policy, scope, taken, now, deletion_per_iteration) for policy in (old, new)]
+    planned = partial(
+        plan_cycle,
+        membership=scope.conditions,
+        snapshot=taken.snapshot,
+        now=now.timestamp(),
+        deletion_per_iteration=deletion_per_iteration,
+        progress=progress,
+    )
+    columns = ["site", "dataset", "block", "bytes", "decision", "line"]
+    frames = [decisions_frame(planned(policy), taken.snapshot).select(columns) for policy in (old, new)]
     keys = ["site", "dataset", "block", "bytes"]
     names = [{"decision": word, "line": f"{word}_line"} for word in ("old", "new")]
     joined = frames[0].rename(names[0]).join(frames[1].rename(names[1]), on=keys, how="full", coalesce=True)
     joined = joined.with_columns(pl.col("old", "new").fill_null(OUTSIDE))
     changes = joined.filter(pl.col("old") != pl.col("new")).sort(keys)
     return Comparison(changes, *(_bytes(frame) for frame in frames))
-
-
-def _decisions(
-    policy: Policy, scope: PartitionScope, taken: TakenSnapshot, now: datetime, deletion_per_iteration: float
-) -> pl.DataFrame:
-    outcome = plan_cycle(
-        policy, scope.conditions, taken.snapshot, now=now.timestamp(), deletion_per_iteration=deletion_per_iteration
-    )
-    return decisions_frame(outcome, taken.snapshot).select("site", "dataset", "block", "bytes", "decision", "line")
 
 
 def _bytes(frame: pl.DataFrame) -> dict[str, int]:

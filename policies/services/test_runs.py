@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from inventory.services.audit import Actor
-from policies.choices import CycleKind
+from policies.choices import CycleKind, CycleState
 from policies.models import Cycle, PolicyVersion
-from policies.services.cycles import cycle_start
+from policies.permissions import RUN_POLICY, require
+from policies.services.cycles import cycle_start, text_digest
 from policies.signals import test_run_started
+
+#: How far the clock of a test run may be from when it was started for it to say what the text does today.
+_CLOCK_TOLERANCE = timedelta(hours=1)
 
 
 def test_run_request(
@@ -39,3 +43,44 @@ def test_run_request(
     )
     transaction.on_commit(lambda: test_run_started.send(sender=Cycle, cycle_id=cycle.pk, actor_name=actor.name))
     return cycle
+
+
+def version_test_run_request(*, version_id: int, actor: Actor, now: datetime) -> Cycle:
+    """Record a test run of a saved version by its policy's step limit and hand it to a worker.
+
+    Raises ``PermissionDenied`` without ``policies.run_policy`` on the policy, and what `test_run_request` raises.
+    """
+    version = PolicyVersion.objects.select_related("policy__partition").get(pk=version_id)
+    policy = version.policy
+    require(actor, RUN_POLICY, policy)
+    return test_run_request(
+        text=version.text,
+        source=str(version),
+        actor=actor,
+        now=now,
+        partition_name=policy.partition.name,
+        policy_version=version,
+        deletion_per_iteration=policy.deletion_per_iteration,
+    )
+
+
+@transaction.atomic
+def test_run_adopt(*, cycle_id: int, version: PolicyVersion) -> bool:
+    """Note that a test run made before *version* was saved was one of its very text, so that it counts as its test.
+
+    Returns False, and changes nothing, unless the run is completed, belongs to no version, and had the same text, partition,
+    step limit and the clock of the time when it was started.
+    """
+    cycle = Cycle.objects.select_for_update(of=("self",)).filter(pk=cycle_id).first()
+    if cycle is None or cycle.kind != CycleKind.TEST_RUN or cycle.state != CycleState.COMPLETED:
+        return False
+    policy = version.policy
+    is_of_now = abs(cycle.clock - cycle.started_at) <= _CLOCK_TOLERANCE
+    is_same = text_digest(cycle.text) == version.digest and cycle.partition_id == policy.partition_id
+    if cycle.policy_version_id is not None or not is_same or not is_of_now:
+        return False
+    if cycle.deletion_per_iteration != policy.deletion_per_iteration:
+        return False
+    cycle.policy_version, cycle.source = version, str(version)
+    cycle.save(update_fields=["policy_version", "source"])
+    return True

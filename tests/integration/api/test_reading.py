@@ -83,7 +83,7 @@ def test_an_unknown_parameter_is_refused_and_named(address: str, reader: User) -
     assert "Unknown query parameter" in str(answer.json()["details"]["nmae"])
 
 
-@pytest.mark.parametrize("address", [address for address, _ in ENDPOINTS])
+@pytest.mark.parametrize("address", [address for address, view in ENDPOINTS if not hasattr(view, "create")])
 def test_a_list_cannot_be_written_to(address: str, reader: User) -> None:
     reader.is_superuser = True
     reader.save()

@@ -1,0 +1,216 @@
+"""Comparisons that a worker carries out while somebody watches: two texts on one snapshot, and a text against expectations.
+
+Both texts are evaluated anew, and not the decisions of two test runs compared: those read the inventory at two moments, and
+their files do not say the size of single blocks, so that bytes could only be guessed where a replica goes in part.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.utils import timezone
+
+from inventory.services.audit import Actor
+from policies.choices import CycleState
+from policies.exceptions import CycleLostError, PolicyError
+from policies.language.ast import Policy as PolicyText
+from policies.models import Comparison, Policy, PolicyVersion
+from policies.selectors.comparisons import changed_replicas, changes_summary
+from policies.selectors.partitions import partition_by_name
+from policies.services.cycles import parsed_policy
+from policies.services.expectations import ExpectationResult, expectations_parse, failure_text, policy_test
+from policies.services.studies import policies_compare
+from policies.signals import comparison_started
+
+#: Seconds between two signs of life in the database.
+_NOTE_EVERY = 1.0
+
+
+def comparison_request(
+    *,
+    new_text: str,
+    old_text: str,
+    actor: Actor,
+    now: datetime,
+    new_source: str = "new",
+    old_source: str = "old",
+    old_version: PolicyVersion | None = None,
+    expectations: str = "",
+    partition_name: str | None = None,
+    deletion_per_iteration: float = 0.01,
+) -> Comparison:
+    """Record a comparison of two policies of one partition and hand it to a worker; an empty *old_text* compares with nothing.
+
+    Raises `PolicyInvalidError` with the findings in a text or in the expectations, `PartitionUnknownError`, `PolicyError` where
+    the partitions differ or there is nothing to compare with, and ``WorkerUnreachableError`` where no worker can be told.
+    """
+    new = parsed_policy(new_text, new_source, partition_name=partition_name)
+    tested = expectations_parse(expectations, file_name="expectations")
+    if old_text:
+        old = parsed_policy(old_text, old_source, partition_name=partition_name)
+        if old.partition != new.partition:
+            raise PolicyError(f"{old_source} works in the partition {old.partition}, {new_source} in {new.partition}")
+    elif not tested:
+        raise PolicyError(f"there is nothing to compare {new_source} with: no text and no expectations")
+    comparison = Comparison.objects.create(
+        partition=partition_by_name(new.partition or ""),
+        old_version=old_version,
+        old_text=old_text,
+        old_source=old_source if old_text else "",
+        new_text=new_text,
+        new_source=new_source,
+        expectations=expectations,
+        deletion_per_iteration=deletion_per_iteration,
+        clock=now,
+        started_by=actor.name,
+    )
+    transaction.on_commit(lambda: comparison_started.send(sender=Comparison, comparison_id=comparison.pk))
+    return comparison
+
+
+def comparison_with_active(
+    *, policy_id: int, text: str, actor: Actor, now: datetime, expectations: str | None = None
+) -> Comparison:
+    """Compare *text* with the active version of a policy, by its step limit, and hold it against its expectations (or the given).
+
+    Raises what `comparison_request` does; without an active version only the expectations count.
+    """
+    policy = Policy.objects.select_related("partition", "active_version__policy").get(pk=policy_id)
+    active = policy.active_version
+    return comparison_request(
+        new_text=text,
+        new_source=f"a new text of {policy}",
+        old_text=active.text if active is not None else "",
+        old_source=str(active) if active is not None else "",
+        old_version=active,
+        expectations=policy.expectations if expectations is None else expectations,
+        actor=actor,
+        now=now,
+        partition_name=policy.partition.name,
+        deletion_per_iteration=policy.deletion_per_iteration,
+    )
+
+
+def comparison_carry_out(*, comparison_id: int) -> Comparison:
+    """Carry out a running comparison and record what it found; one that fails leaves its error, which is raised again.
+
+    Raises `CycleLostError` where it is not running any more.
+    """
+    comparison = Comparison.objects.select_related("partition").get(pk=comparison_id)
+    if comparison.state != CycleState.RUNNING:
+        raise CycleLostError(f"{comparison} is {CycleState(comparison.state).label}: it cannot be carried out")
+    try:
+        return _carry_out(comparison)
+    except BaseException as error:
+        comparison_fail(comparison_id=comparison_id, message=str(error) or type(error).__name__)
+        raise
+
+
+def comparison_fail(*, comparison_id: int, message: str) -> bool:
+    """Note why a running comparison ended without a result; return False where it was over already."""
+    changed = Comparison.objects.filter(pk=comparison_id, state=CycleState.RUNNING).update(
+        state=CycleState.FAILED, finished_at=timezone.now(), error=message
+    )
+    return bool(changed)
+
+
+def comparisons_sweep(*, now: datetime) -> list[int]:
+    """Fail the running comparisons that gave no sign of life for longer than the limit of cycles, and return them."""
+    limit = timedelta(minutes=settings.DYNAMO_CYCLE_MAX_SILENCE_MINUTES)
+    silent = Comparison.objects.filter(state=CycleState.RUNNING, heartbeat_at__lt=now - limit).order_by("pk")
+    message = f"gave no sign of life for {limit}: its process has died; compare again"
+    return [pk for pk in silent.values_list("pk", flat=True) if comparison_fail(comparison_id=pk, message=message)]
+
+
+class _Notes:
+    """Tells the database what is being done, at most once a second, and that it is alive."""
+
+    def __init__(self, comparison_id: int) -> None:
+        self._comparison_id = comparison_id
+        self._noted = -_NOTE_EVERY
+        self._stage = ""
+
+    def __call__(self, stage: str, share: float) -> None:
+        moment = time.monotonic()
+        if stage == self._stage and moment - self._noted < _NOTE_EVERY:
+            return
+        self._stage, self._noted = stage, moment
+        Comparison.objects.filter(pk=self._comparison_id, state=CycleState.RUNNING).update(
+            stage=stage, heartbeat_at=timezone.now()
+        )
+
+
+def _carry_out(comparison: Comparison) -> Comparison:
+    notes = _Notes(comparison.pk)
+    new = _parsed(comparison, comparison.new_text, comparison.new_source)
+    results: list[dict[str, Any]] = []
+    if comparison.expectations:
+        notes("testing the expectations", 0.0)
+        results = _expectation_results(comparison, new)
+    if not comparison.old_text:
+        return _record(comparison, {}, results, "")
+    notes("reading the inventory", 0.0)
+    found = policies_compare(
+        old=_parsed(comparison, comparison.old_text, comparison.old_source),
+        new=new,
+        now=comparison.clock,
+        deletion_per_iteration=comparison.deletion_per_iteration,
+        progress=notes,
+    )
+    notes("recording", 0.0)
+    buffer = io.BytesIO()
+    changed_replicas(found.changes).write_parquet(buffer, compression="zstd", row_group_size=50_000)
+    summary = changes_summary(found.changes) | {"old_bytes": found.old_bytes, "new_bytes": found.new_bytes}
+    name = default_storage.save(f"comparisons/comparison-{comparison.pk:08d}.parquet", ContentFile(buffer.getvalue()))
+    try:
+        return _record(comparison, summary, results, name)
+    except BaseException:
+        default_storage.delete(name)
+        raise
+
+
+@transaction.atomic
+def _record(comparison: Comparison, summary: dict[str, Any], results: list[dict[str, Any]], changes_file: str) -> Comparison:
+    """Complete the comparison, unless it was given up meanwhile."""
+    locked = Comparison.objects.select_for_update(of=("self",)).get(pk=comparison.pk)
+    if locked.state != CycleState.RUNNING:
+        raise CycleLostError(f"{comparison} was given up while it was computed; its result is thrown away")
+    locked.state, locked.finished_at, locked.stage = CycleState.COMPLETED, timezone.now(), ""
+    locked.summary, locked.results, locked.changes_file = summary, results, changes_file
+    locked.save()
+    return locked
+
+
+def _expectation_results(comparison: Comparison, new: PolicyText) -> list[dict[str, Any]]:
+    results = policy_test(
+        policy=new,
+        expectations=expectations_parse(comparison.expectations, file_name="expectations"),
+        now=comparison.clock,
+        deletion_per_iteration=comparison.deletion_per_iteration,
+    )
+    return [_result(result) for result in results]
+
+
+def _result(result: ExpectationResult) -> dict[str, Any]:
+    example = result.counter_example
+    return {
+        "line": result.expectation.line,
+        "text": result.expectation.text,
+        "is_met": result.is_met,
+        "num_replicas": result.num_replicas,
+        "num_failures": result.num_failures,
+        "failure": failure_text(result),
+        "dataset": example.dataset if example is not None else "",
+        "site": example.site if example is not None else "",
+    }
+
+
+def _parsed(comparison: Comparison, text: str, source: str) -> PolicyText:
+    return parsed_policy(text, source, partition_name=comparison.partition.name)
