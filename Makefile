@@ -5,12 +5,13 @@ PORT ?= 8000
 ONCE ?=
 TESTS ?= tests
 JOBS ?= 2
+LINES ?= 1000000
 
 RUN := .venv/bin/python
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo demo-reset test lint format bench requirements
+.PHONY: help venv venv-dev demo demo-reset test lint format bench fuzz requirements
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -46,6 +47,9 @@ format: venv-dev ## Let ruff lay out the code
 
 bench: venv-dev ## Measure the engine (see docs/development.md)
 	@$(RUN) -m pytest -p no:xdist -q -s tests/benchmarks
+
+fuzz: venv-dev ## Mutate lines of real policies and read them; progress is shown. LINES=1000000
+	@$(RUN) -m tests.fuzz.policies --lines $(LINES)
 
 requirements: venv-dev ## Compile requirements*.in into pins
 	@$(RUN) -m uv pip compile --quiet --python-version 3.11 --universal --no-emit-index-url --custom-compile-command "make requirements" requirements.in -o requirements.txt

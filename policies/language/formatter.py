@@ -6,6 +6,7 @@ formatter repairs nothing.
 
 from __future__ import annotations
 
+from policies.language.ast import Operator
 from policies.language.conditions import ConditionReader, split_clause
 from policies.language.diagnostics import Reporter
 from policies.language.labels import read_label
@@ -95,6 +96,7 @@ def _format_predicate(raw: RawPredicate) -> str:
     if not raw.value:
         return name
     value = raw.value
-    if value.startswith("["):
+    # Only here is the bracket the list's own: in a pattern or a regular expression it opens a set.
+    if raw.operator in (Operator.IN, Operator.NOT_IN):
         value = f"[{value[1:-1].strip()}]"
     return f"{name} {raw.operator.value} {value}"

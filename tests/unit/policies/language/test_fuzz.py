@@ -158,6 +158,15 @@ def test_formatted_rule_means_the_same(condition: str, clause: str, label: str) 
     assert format_policy(formatted) == formatted
 
 
+@pytest.mark.parametrize("value", ["== [AB]*/RAW", "=~ [AB]/x", "!=~ [^/]+ [a b]", "== [a b]*", "== [x", "in [ A  B[12]* ]"])
+def test_formatter_leaves_brackets_of_patterns_alone(value: str) -> None:
+    text = f"{HEAD}Protect  dataset.name {value}\n"
+    before, after = parse_policy(text).policy, parse_policy(format_policy(text)).policy
+    assert before is not None
+    assert after is not None
+    assert meaning(before) == meaning(after)
+
+
 @pytest.mark.shared_data
 def test_mutated_lines_of_real_policies_are_taken(shared_data: Path) -> None:
     source = random.Random(20261122)
