@@ -232,5 +232,9 @@ def _build(shape: int | _Shape, tokens: list[RawToken], terms: dict[int, Express
     operands = [_build(part, tokens, terms, body) for part in shape.parts]
     if shape.kind is ast.Not:
         place = body.span(tokens[shape.start].start, tokens[shape.start].end)
-        return ast.Not(operands[0], Span(place.line, place.column, operands[0].span.end_column))
+        operand = operands[0]
+        if isinstance(operand, ast.Predicate):
+            # ``not VAR`` is a predicate of its own ("some block is not"), ``not (VAR)`` negates a condition: keep them apart.
+            operand = ast.And((operand,), operand.span)
+        return ast.Not(operand, Span(place.line, place.column, operand.span.end_column))
     return join(ast.And if shape.kind is ast.And else ast.Or, operands)
