@@ -171,6 +171,13 @@ def decision_badge(decision: str, new_owner: str | None = None) -> SafeString:
     return wording.badge_html(kind, f"{text} to {new_owner}" if new_owner else text)
 
 
+@register.simple_tag
+def change_badge(decision: str, line: int | None) -> SafeString:
+    """One side of a change between two texts: the decision and what made it."""
+    kind, text = DECISION_WORDS.get(decision, ("ignored", "not seen"))
+    return wording.badge_html(kind, text if line is None else f"{text}, {rule_name(line)}")
+
+
 @register.inclusion_tag("dynamo/completeness.html")
 def completeness_bar(copy: Copy) -> dict[str, Any]:
     """How much of a dataset lies at a site."""

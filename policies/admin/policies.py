@@ -8,7 +8,6 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.safestring import SafeString
 from guardian.admin import GuardedModelAdmin
 from unfold.decorators import display
@@ -19,13 +18,14 @@ from inventory.selectors.wording import badge_html, duration_text, when_html
 from inventory.services.audit import Actor
 from inventory.services.edits import definition_save
 from policies.admin.base import DefinitionAdmin, ServiceAdmin, clean_policy
+from policies.admin.editing import PolicyEditorMixin
 from policies.models import Policy, PolicyVersion
 from policies.selectors.cycles_overview import coverage_lines, latest_cycle_of_version, policy_versions
 from policies.services.policies import policy_create, policy_version_create
 
 
 @admin.register(Policy)
-class PolicyAdmin(DefinitionAdmin, GuardedModelAdmin):
+class PolicyAdmin(PolicyEditorMixin, DefinitionAdmin, GuardedModelAdmin):
     """A policy: its active text with what each line decided, and its versions."""
 
     list_display = ["name", "partition", "active", "evaluated", "changed"]
@@ -64,19 +64,13 @@ class PolicyAdmin(DefinitionAdmin, GuardedModelAdmin):
             version = policy.active_version
             cycle_id = latest_cycle_of_version(version.pk) if version else None
             context = {
-                "new_version_url": self._new_version_url(request, policy),
+                "may_edit": may(request.user, "policies.change_policy", policy),
                 "versions": policy_versions(policy.pk),
                 "version": version,
                 "coverage_cycle_id": cycle_id,
                 "lines": coverage_lines(version.text, cycle_id) if version else [],
             }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
-
-    def _new_version_url(self, request: HttpRequest, policy: Policy) -> str:
-        """Return where a new version is written, nothing for who may not."""
-        if not may(request.user, "policies.change_policy", policy) or not request.user.has_perm("policies.add_policyversion"):
-            return ""
-        return f"{reverse('admin:policies_policyversion_add')}?policy={policy.pk}"
 
     @display(description="active version")
     def active(self, policy: Policy) -> SafeString:
