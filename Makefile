@@ -2,6 +2,7 @@
 
 PYTHON ?=
 PORT ?= 8000
+PERIOD ?= 60
 ONCE ?=
 TESTS ?= tests
 JOBS ?= 2
@@ -22,8 +23,8 @@ venv: ## Create .venv with the pinned requirements
 venv-dev: ## The same with what checks and tests need
 	@bin/venv requirements.txt requirements-dev.txt
 
-demo: venv ## Start web, worker and beat on sample data; Ctrl-C stops them. ONCE=1: one cycle, then exit. PORT=8000
-	@$(RUN) -m dynamo_site.demo --stop-with-parent --port $(PORT) $(if $(filter-out 0,$(ONCE)),--once)
+demo: venv ## Start web, worker and beat on sample data; Ctrl-C stops them. ONCE=1: one cycle, then exit. PORT=8000 PERIOD=60
+	@$(RUN) -m dynamo_site.demo --stop-with-parent --port $(PORT) --period $(PERIOD) $(if $(filter-out 0,$(ONCE)),--once)
 
 demo-reset: venv ## Remove what the demo made, so that the next start is a first one
 	@$(RUN) -m dynamo_site.demo --reset

@@ -25,7 +25,11 @@ def main() -> int:
     parser.add_argument("--files-per-block", type=int, default=3, help="how many files to make per block, about (default 3)")
     parser.add_argument("--file-size", type=int, default=24_000, help="their size in bytes, about (default 24000)")
     parser.add_argument("--stop-with-parent", action="store_true", help="stop when the process that started this one ends")
+    period_help = "seconds between two evaluations of the policy; a first start notes it (default 60)"
+    parser.add_argument("--period", type=int, default=60, metavar="SECONDS", help=period_help)
     options = parser.parse_args()
+    if options.period < 1:
+        parser.error("--period: at least one second")
     if options.stop_with_parent:
         stop_with_parent()
 
@@ -45,8 +49,8 @@ def main() -> int:
 
             size = SampleSize(options.files_per_block, options.file_size)
             if options.once:
-                return show_once(folders, size=size, say=_say)
-            return show_long(folders, port=options.port, size=size, say=_say)
+                return show_once(folders, size=size, period_seconds=options.period, say=_say)
+            return show_long(folders, port=options.port, size=size, period_seconds=options.period, say=_say)
     except DemoError as error:
         _say(f"The demo cannot go on: {error}")
         return 1

@@ -53,7 +53,7 @@ class OneCycle:
         if self._cycle is None and not self._open_plan_ids():
             self._send("policies.tasks.evaluate_due_policies")
             if not self._has_said_wait and time.monotonic() - self._seen_at > 10:
-                self._say("  waiting until the policy is due (it is evaluated every minute)")
+                self._say("  waiting until the policy is due, or for the worker to start")
                 self._has_said_wait = True
         if self._open_plan_ids():
             self._send("operations.tasks.sweep")

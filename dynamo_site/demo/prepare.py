@@ -29,6 +29,7 @@ from dynamo_site.demo.sample import (
 from inventory.selectors.locks import active_locks
 from inventory.services.audit import Actor
 from inventory.services.locks import lock_create
+from operations.services.schedule import schedule_hurry
 from policies.choices import CycleKind
 from policies.selectors.partitions import partition_by_name
 from policies.services.cycles import cycle_run
@@ -40,7 +41,6 @@ POLICY_FILE = Path(__file__).with_name("MyCache.policy")
 #: The demo's only partition may be cut more than the general settings allow: it is small, and one dataset is much of it.
 MAX_SITE_FRACTION = 0.20
 MAX_PARTITION_FRACTION = 0.15
-PERIOD = timedelta(minutes=1)
 
 GUARDRAILS = (
     ("last-copies", "blockreplica.num_full_disk_copy < 2", "What has no other complete copy stays."),
@@ -50,7 +50,7 @@ GUARDRAILS = (
 Say = Callable[[str], None]
 
 
-def demo_prepare(folders: DemoFolders, *, size: SampleSize, say: Say) -> Logins:
+def demo_prepare(folders: DemoFolders, *, size: SampleSize, period_seconds: int, say: Say) -> Logins:
     """Bring database, accounts, sample data, partition and policy to where the demo begins; return the logins.
 
     Each step is noted when it is complete, and repeats what an interrupted start has left half-way.
@@ -62,7 +62,7 @@ def demo_prepare(folders: DemoFolders, *, size: SampleSize, say: Say) -> Logins:
         "sample": lambda: _sample(folders, size, say),
         "inject": lambda: _inject(folders, say),
         "rules": lambda: _rules(operator, say),
-        "policy": lambda: _policy(operator, say),
+        "policy": lambda: _policy(operator, period_seconds, say),
     }
     if all(folders.done(step) for step in steps):
         say(f"Going on from what is in {folders.var} ('make demo-reset' starts afresh).")
@@ -117,12 +117,13 @@ def _rules(operator: Actor, say: Say) -> None:
     say(f"Guardrails: last copies and locked data stay. {LAST_COPY} has its last copy at {TIER3}; {LOCKED} is locked")
 
 
-def _policy(operator: Actor, say: Say) -> None:
+def _policy(operator: Actor, period_seconds: int, say: Say) -> None:
     text = POLICY_FILE.read_text()
     if partition_by_name(PARTITION).policies.filter(active_version__isnull=False).exists():
         return  # the start before this one was interrupted after its last word to the database
     with transaction.atomic():
-        policy = policy_create(name=PARTITION, partition_name=PARTITION, actor=operator, period=PERIOD)
+        schedule_hurry(every_seconds=period_seconds)
+        policy = policy_create(name=PARTITION, partition_name=PARTITION, actor=operator, period=timedelta(seconds=period_seconds))
         version = policy_version_create(policy_id=policy.pk, text=text, actor=operator, comment="the documented example")
         test = cycle_run(
             text=text,
@@ -134,7 +135,7 @@ def _policy(operator: Actor, say: Say) -> None:
             deletion_per_iteration=policy.deletion_per_iteration,
         ).cycle
         policy_version_activate(version_id=version.pk, actor=operator, reason=f"test run: cycle {test.pk}")
-    say(f"Policy {PARTITION}: version {version.number} tested and active, evaluated every minute:\n")
+    say(f"Policy {PARTITION}: version {version.number} tested and active, evaluated every {period_seconds} s:\n")
     say("\n".join(f"    {line}" for line in text.splitlines()))
 
 

@@ -23,10 +23,10 @@ LOOK_SECONDS = 2.0
 Say = Callable[[str], None]
 
 
-def show_long(folders: DemoFolders, *, port: int, size: SampleSize, say: Say) -> int:
+def show_long(folders: DemoFolders, *, port: int, size: SampleSize, period_seconds: int, say: Say) -> int:
     """Run web, worker and beat until somebody stops them; return 0 then."""
     demand_free_port(port)
-    logins = demo_prepare(folders, size=size, say=say)
+    logins = demo_prepare(folders, size=size, period_seconds=period_seconds, say=say)
     stop = StopRequest()
     watch = Watch(say)
     specs = [web(folders, port), worker(folders), beat(folders)]
@@ -51,9 +51,9 @@ def show_long(folders: DemoFolders, *, port: int, size: SampleSize, say: Say) ->
     return 0
 
 
-def show_once(folders: DemoFolders, *, size: SampleSize, say: Say) -> int:
+def show_once(folders: DemoFolders, *, size: SampleSize, period_seconds: int, say: Say) -> int:
     """Run one cycle with its deletions through broker and worker, say what happened, and return 0."""
-    demo_prepare(folders, size=size, say=say)
+    demo_prepare(folders, size=size, period_seconds=period_seconds, say=say)
     stop = StopRequest()
     cycle = OneCycle(say)
     try:

@@ -24,6 +24,9 @@ PERIODIC_WORK = (
     PeriodicWork("work", "operations.tasks.work", 15, "Safety net: deletions go on even if a wake-up was lost."),
 )
 
+#: A message lives at least so many seconds: the worker may be starting.
+SHORTEST_EXPIRY = 15
+
 
 def schedule_ensure(*, using: str = "default") -> int:
     """Make the periodic tasks that do not exist; those that do stay as people have set them. Return how many were made.
@@ -36,18 +39,28 @@ def schedule_ensure(*, using: str = "default") -> int:
     for entry in PERIODIC_WORK:
         if PeriodicTask.objects.using(using).filter(name=entry.name).exists():
             continue
-        interval, _ = IntervalSchedule.objects.using(using).get_or_create(
-            every=entry.every_seconds, period=IntervalSchedule.SECONDS
-        )
         PeriodicTask.objects.using(using).create(
             name=entry.name,
             task=entry.task,
-            interval=interval,
+            interval=_interval(entry.every_seconds, using),
             expire_seconds=entry.every_seconds,
             description=entry.description,
         )
         made += 1
     return made
+
+
+def schedule_hurry(*, every_seconds: int) -> int:
+    """Have the tasks of ``PERIODIC_WORK`` run at least every so many seconds, for one who watches. Return how many change."""
+    changed = 0
+    interval = _interval(every_seconds, "default")
+    for task in PeriodicTask.objects.filter(name__in=[entry.name for entry in PERIODIC_WORK]).select_related("interval"):
+        if task.interval is not None and task.interval.schedule.run_every.total_seconds() > every_seconds:
+            task.interval = interval
+            task.expire_seconds = max(every_seconds, SHORTEST_EXPIRY)
+            task.save()  # not update(): beat is told of the change by the signal
+            changed += 1
+    return changed
 
 
 def _interval(seconds: int, using: str) -> IntervalSchedule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from dynamo_site.demo.sample import MARKER, SampleSize, sample_datasets
 ROOT = Path(__file__).resolve().parents[2]
 #: The tests' own settings stand in the environment; a demo must start as from a user's shell.
 _TESTS_OWN = {"DYNAMO_VAR_DIR", "DATABASE_URL", "CELERY_BROKER_URL", "DJANGO_SECRET_KEY", "DJANGO_SETTINGS_MODULE"}
+#: Seconds between two evaluations of a policy in these demos.
+PERIOD = "3"
 _OUTER_MAKE = {"MAKEFLAGS", "MAKELEVEL"}
 
 
@@ -71,12 +74,18 @@ class DemoTree:
             check=False,
         )
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start(self, *command: str, **variables: str) -> subprocess.Popen[str]:
         """Start a command as a terminal would: in a process group of its own, with its output in ``out.txt``."""
+        environment = clean_environment() | variables
         with (self.root / "out.txt").open("w") as out:
             return subprocess.Popen(
-                command, cwd=self.root, env=clean_environment(), stdout=out, stderr=subprocess.STDOUT, text=True, process_group=0
+                command, cwd=self.root, env=environment, stdout=out, stderr=subprocess.STDOUT, text=True, process_group=0
             )
+
+    def clear(self) -> None:
+        """Bring the clone back to where it was before its first demo."""
+        shutil.rmtree(self.var, ignore_errors=True)
+        (self.root / "out.txt").unlink(missing_ok=True)
 
     def output(self) -> str:
         return (self.root / "out.txt").read_text()
@@ -158,8 +167,15 @@ def end(process: subprocess.Popen[str], tree: DemoTree) -> None:
     if process.poll() is None:
         process.kill()
         process.wait(10)
+    end_all(tree)
+
+
+def end_all(tree: DemoTree) -> None:
+    """Kill every process of *tree* and wait until none is left."""
     for pid, _command in tree.processes():
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: tree.processes() == [], seconds=30, what="the end of all processes of the demo")
 
 
 def _processes_of(root: Path) -> Iterator[tuple[int, str]]:
@@ -176,4 +192,13 @@ def _processes_of(root: Path) -> Iterator[tuple[int, str]]:
 
 
 def command_of(*arguments: str) -> Sequence[str]:
-    return (".venv/bin/python", "-m", "dynamo_site.demo", *arguments)
+    """Return the command of a demo on any free port whose beat does everything every few seconds."""
+    return (".venv/bin/python", "-m", "dynamo_site.demo", "--port", str(free_port()), "--period", PERIOD, *arguments)
+
+
+def is_done(tree: DemoTree) -> bool:
+    """Tell whether a plan of the demo has been carried out to its end."""
+    try:
+        return tree.rows("SELECT count(*) FROM policies_plan WHERE state = 'DONE'")[0][0] > 0
+    except sqlite3.OperationalError:
+        return False

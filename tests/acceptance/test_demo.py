@@ -1,4 +1,4 @@
-"""The demo as a user runs it, in a fresh clone: one cycle, the long form, crashes, and what is wrong with the machine."""
+"""The demo as a user runs it, in a fresh clone: one cycle, the long form, and crashes."""
 
 from __future__ import annotations
 
@@ -6,27 +6,20 @@ import json
 import os
 import re
 import signal
-import socket
-import sqlite3
 import subprocess
-import time
-from collections.abc import Iterator
 from functools import partial
 from http.client import HTTPConnection
-from pathlib import Path
-
-import pytest
 
 from dynamo_site.demo.sample import LAST_COPY, LOCKED, SampleSize, sample_datasets
 from inventory.selectors.wording import size_text
 from tests.acceptance.demo_tree import (
+    PERIOD,
     DemoTree,
-    clone,
     command_of,
-    end,
     free_port,
     interrupt,
     inventory_files,
+    is_done,
     made_files,
     planned_files,
     tier3_occupancy,
@@ -38,23 +31,9 @@ SIZE = SampleSize()
 MANY = SampleSize(files_per_block=250, file_size_bytes=40)
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> DemoTree:
-    return clone(tmp_path / "dynamo")
-
-
-@pytest.fixture
-def started(tree: DemoTree) -> Iterator[list[subprocess.Popen[str]]]:
-    """Collect the demos that a test starts; whatever of them is left at its end is ended."""
-    processes: list[subprocess.Popen[str]] = []
-    yield processes
-    for process in processes:
-        end(process, tree)
-
-
 def test_one_cycle_deletes_its_plan_and_the_next_one_nothing(tree: DemoTree) -> None:
     made = made_files(SIZE)
-    first = tree.make("demo", "ONCE=1")
+    first = tree.make("demo", "ONCE=1", f"PERIOD={PERIOD}")
     assert first.returncode == 0, first.stdout
 
     gone = planned_files(tree, SIZE)
@@ -78,7 +57,7 @@ def test_one_cycle_deletes_its_plan_and_the_next_one_nothing(tree: DemoTree) -> 
     assert re.search(rf"{LOCKED} .*guardrail locked", first.stdout)
 
     kept = tree.files()
-    second = tree.make("demo", "ONCE=1")
+    second = tree.make("demo", "ONCE=1", f"PERIOD={PERIOD}")
     assert second.returncode == 0, second.stdout
     assert "Deleted: nothing." in second.stdout
     assert tree.files() == kept
@@ -89,7 +68,7 @@ def test_long_form_does_the_same_by_itself_and_ctrl_c_leaves_no_process(
     tree: DemoTree, started: list[subprocess.Popen[str]]
 ) -> None:
     port = free_port()
-    process = tree.start("make", "demo", f"PORT={port}")
+    process = tree.start("make", "demo", f"PORT={port}", f"PERIOD={PERIOD}")
     started.append(process)
     wait_until(lambda: "Dynamo runs at" in tree.output(), seconds=90, what="the welcome")
     token = re.search(r"Authorization: Token (\w+)", tree.output())
@@ -115,7 +94,7 @@ def test_long_form_does_the_same_by_itself_and_ctrl_c_leaves_no_process(
 
 
 def test_processes_end_when_the_supervisor_is_killed(tree: DemoTree, started: list[subprocess.Popen[str]]) -> None:
-    process = tree.start(*command_of("--port", str(free_port())))
+    process = tree.start(*command_of())
     started.append(process)
     wait_until(lambda: "Dynamo runs at" in tree.output(), seconds=90, what="the welcome")
     wait_until(lambda: len(tree.processes()) >= 5, seconds=30, what="web with its worker, worker and beat")
@@ -127,13 +106,14 @@ def test_processes_end_when_the_supervisor_is_killed(tree: DemoTree, started: li
 def test_worker_killed_in_the_middle_of_deletions_loses_and_repeats_nothing(
     tree: DemoTree, started: list[subprocess.Popen[str]]
 ) -> None:
-    process = tree.start(*command_of("--port", str(free_port()), "--files-per-block", "250", "--file-size", "40"))
+    size = ("--files-per-block", str(MANY.files_per_block), "--file-size", str(MANY.file_size_bytes))
+    process = tree.start(*command_of(*size), DYNAMO_DELETION_LEASE_SECONDS="5")
     started.append(process)
     wait_until(lambda: "Dynamo runs at" in tree.output(), seconds=150, what="the welcome")
     kills = 0
     while kills < 3:
-        wait_until(lambda: _acting(tree) != set() or _is_done(tree), seconds=180, what="a deletion that is acted on")
-        assert not _is_done(tree), f"all was deleted after {kills} kills: make more files"
+        wait_until(lambda: _acting(tree) != set() or is_done(tree), seconds=180, what="a deletion that is acted on")
+        assert not is_done(tree), f"all was deleted after {kills} kills: make more files"
         before = _acting(tree)
         worker = _worker_of_lease(tree)
         if worker is None:
@@ -143,7 +123,7 @@ def test_worker_killed_in_the_middle_of_deletions_loses_and_repeats_nothing(
         if before & _acting(tree):
             kills += 1
             wait_until(partial(_was_killed, tree, kills), seconds=20, what="the restart")
-    wait_until(lambda: _is_done(tree), seconds=300, what="the end of the plan")
+    wait_until(lambda: is_done(tree), seconds=300, what="the end of the plan")
 
     made, gone = made_files(MANY), planned_files(tree, MANY)
     wait_until(lambda: len(tree.files()) == len(made) - len(gone), seconds=10, what="the last file")
@@ -157,124 +137,6 @@ def test_worker_killed_in_the_middle_of_deletions_loses_and_repeats_nothing(
     assert died >= kills
     interrupt(process)
     assert tree.processes() == []
-
-
-@pytest.mark.parametrize("what", ["missing", "replaced by a file"])
-def test_storage_that_is_not_there_stops_the_start_and_nothing_is_lost(tree: DemoTree, what: str) -> None:
-    assert tree.make("demo", "ONCE=1").returncode == 0
-    before = tree.files()
-    away = tree.root / "away"
-    tree.tier3.rename(away)
-    if what == "replaced by a file":
-        tree.tier3.write_text("not a folder")
-    refused = tree.make("demo", "ONCE=1")
-    assert refused.returncode != 0
-    assert f"the storage of T3_US_MIT is missing: {tree.tier3} is no folder" in refused.stdout
-    assert "Traceback" not in refused.stdout
-    if what == "replaced by a file":
-        tree.tier3.unlink()
-    away.rename(tree.tier3)
-    again = tree.make("demo", "ONCE=1")
-    assert again.returncode == 0, again.stdout
-    assert tree.files() == before
-
-
-def test_storage_that_refuses_deletions_keeps_the_inventory_and_goes_on_when_it_is_mended(
-    tree: DemoTree, started: list[subprocess.Popen[str]]
-) -> None:
-    process = tree.start(*command_of("--port", str(free_port())))
-    started.append(process)
-    wait_until(lambda: "Dynamo runs at" in tree.output(), seconds=90, what="the welcome")
-    away = tree.root / "away"
-    tree.tier3.rename(away)
-    tree.tier3.mkdir()  # a mount that is missing: the folder is there, and empty
-    made = made_files(SIZE)
-    wait_until(
-        lambda: tree.rows("SELECT count(*) FROM operations_deletion WHERE num_attempts > 0")[0][0] > 0,
-        seconds=120,
-        what="an attempt",
-    )
-    time.sleep(3)
-    assert tree.rows("SELECT count(*) FROM operations_deletion WHERE state = 'DONE'") == [(0,)]
-    assert inventory_files(tree) == set(made)
-    tree.tier3.rmdir()
-    away.rename(tree.tier3)
-    wait_until(lambda: tier3_occupancy(tree) < 0.85, seconds=180, what="the deletions to go on")
-    wait_until(lambda: _is_done(tree), seconds=120, what="the end of the plan")
-    gone = planned_files(tree, SIZE)
-    assert tree.files() == {name: content for name, content in made.items() if name not in gone}
-    assert inventory_files(tree) == set(made) - gone
-    interrupt(process)
-
-
-def test_broker_folder_that_cannot_be_used_is_named(tree: DemoTree) -> None:
-    (tree.var / "broker").mkdir(parents=True)
-    (tree.var / "broker" / "queue").write_text("in the way")
-    refused = tree.make("demo", "ONCE=1")
-    assert refused.returncode != 0
-    assert f"{tree.var}/broker/queue cannot be written" in refused.stdout
-    assert "Traceback" not in refused.stdout
-    assert not tree.storage.exists()
-    (tree.var / "broker" / "queue").unlink()
-    assert tree.make("demo", "ONCE=1").returncode == 0
-
-
-def test_full_disk_is_named_and_the_start_goes_on_when_there_is_room(tree: DemoTree) -> None:
-    tree.var.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(tree.var)], check=False, capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip("needs the right to mount a small file system")
-    try:
-        refused = tree.make("demo", "ONCE=1")
-        assert refused.returncode != 0
-        assert "No space left on device" in refused.stdout or "disk is full" in refused.stdout, refused.stdout
-        assert "Traceback" not in refused.stdout, refused.stdout
-        subprocess.run(["mount", "-o", "remount,size=200m", str(tree.var)], check=True)
-        again = tree.make("demo", "ONCE=1")
-        assert again.returncode == 0, again.stdout
-        made = made_files(SIZE)
-        assert tree.files() == {name: content for name, content in made.items() if name not in planned_files(tree, SIZE)}
-    finally:
-        subprocess.run(["umount", str(tree.var)], check=True)
-
-
-def test_port_in_use_is_named_with_what_to_do(tree: DemoTree) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        refused = tree.make("demo", f"PORT={port}")
-    assert refused.returncode != 0
-    assert f"port {port} cannot be used" in refused.stdout
-    assert f"make demo PORT={port + 1}" in refused.stdout
-
-
-def test_reset_starts_afresh(tree: DemoTree) -> None:
-    assert tree.make("demo", "ONCE=1").returncode == 0
-    assert tree.files() != made_files(SIZE)
-    assert tree.make("demo-reset").returncode == 0
-    assert list(tree.var.iterdir()) == []
-
-
-def test_interrupted_install_leaves_no_process_and_is_begun_again(tmp_path: Path) -> None:
-    tree = clone(tmp_path / "dynamo")
-    (tree.root / ".venv").unlink()
-    process = tree.start("make", "venv")
-    try:
-        wait_until(lambda: tree.pid_of("pip install") is not None, seconds=60, what="pip")
-        time.sleep(1)
-        assert interrupt(process) != 0
-        wait_until(lambda: tree.processes() == [], seconds=5, what="the end of the install")
-    finally:
-        end(process, tree)
-    assert (tree.root / ".venv/.installing").exists()
-    assert not list((tree.root / ".venv").glob(".installed-*"))
-    again = tree.start("make", "venv")
-    try:
-        wait_until(lambda: "Creating .venv" in tree.output(), seconds=30, what="a new environment")
-    finally:
-        interrupt(again)
-        end(again, tree)
 
 
 def _get(port: int, path: str, **headers: str) -> tuple[int, str]:
@@ -300,10 +162,3 @@ def _worker_of_lease(tree: DemoTree) -> int | None:
     workers = tree.rows("SELECT worker FROM operations_deletion WHERE state = 'ACTING'")
     alive = {pid for pid, _command in tree.processes()}
     return next((pid for (name,) in workers if (pid := int(name.split(":")[1])) in alive), None)
-
-
-def _is_done(tree: DemoTree) -> bool:
-    try:
-        return tree.rows("SELECT count(*) FROM policies_plan WHERE state = 'DONE'")[0][0] > 0
-    except sqlite3.OperationalError:
-        return False
