@@ -1,0 +1,81 @@
+"""How long a cycle takes from the database to its plan, beside what the machine needs to read the same rows and drop them."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+
+from policies.language.parser import parse_policy
+from policies.planning.planner import plan_cycle
+from policies.selectors.partitions import partition_scope
+from policies.services.snapshots import snapshot_take
+from tests.benchmarks.stored import store_snapshot
+from tests.benchmarks.synthetic import make_snapshot
+from tests.benchmarks.test_engine_speed import MIXED, campaign, say
+from tests.factories.policies import define
+from tests.factories.snapshots import NOW
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+
+#: The columns of a cycle, as one join: the floor of any way to read them.
+FLOOR = """\
+COPY (SELECT br.id, br.dataset_replica_id, br.site_id, br.group_id, br.size_bytes, br.num_files, br.last_update,
+             b.dataset_id, b.name, b.size_bytes, b.num_files
+      FROM inventory_blockreplica br JOIN inventory_block b ON b.id = br.block_id) TO STDOUT
+"""
+
+
+@pytest.fixture
+def num_stored(num_datasets: int) -> Iterator[int]:
+    """Store a synthetic inventory and return its number of block replicas."""
+    snapshot = make_snapshot(num_datasets)
+    store_snapshot(snapshot, define("P", "site.name == *"))
+    yield snapshot.block_replicas.height
+
+
+def shortest(call: Callable[[], object], *, times: int = 3) -> float:
+    """Return the shortest of several runs in wall time: two programs share the work, so CPU time of one says too little."""
+    taken = []
+    for _ in range(times):
+        start = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
+def read_and_drop() -> None:
+    with connection.cursor() as cursor, cursor.copy(FLOOR) as copy:
+        for _ in copy:
+            pass
+
+
+def cycle(text: str) -> int:
+    """Read, evaluate and plan; return the number of deletions."""
+    policy = parse_policy(text, partition="P").policy
+    assert policy is not None
+    scope = partition_scope("P")
+    now = datetime.fromtimestamp(NOW, tz=UTC)
+    named = {variable.name for variable in policy.variables()}
+    taken = snapshot_take(quotas=scope.quotas, variables=named, now=now)
+    return len(plan_cycle(policy, scope.conditions, taken.snapshot, now=NOW).deletions)
+
+
+def test_a_cycle_takes_at_most_four_times_the_floor(num_stored: int, is_full: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cycle(MIXED) > 0
+    floor_s = shortest(read_and_drop)
+    mixed_s = shortest(lambda: cycle(MIXED))
+    few_s, many_s = shortest(lambda: cycle(campaign(10))), shortest(lambda: cycle(campaign(3_900)))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    say(
+        capsys,
+        f"{num_stored} block replicas on PostgreSQL: COPY to nowhere {floor_s:.2f} s; mixed rules from database to plan "
+        f"{mixed_s:.2f} s, ratio {mixed_s / floor_s:.1f}; 43 rules {few_s:.2f} s, 3,933 rules {many_s:.2f} s, ratio {many_s / few_s:.2f}; "
+        f"peak memory of the process {peak:.0f} MB (the stored inventory was made in it)",
+    )
+    assert mixed_s <= 4 * floor_s or not is_full
+    assert many_s <= 1.5 * few_s or not is_full
