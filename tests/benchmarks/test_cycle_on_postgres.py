@@ -73,9 +73,10 @@ def test_a_cycle_takes_at_most_four_times_the_floor(num_stored: int, is_full: bo
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     say(
         capsys,
-        f"{num_stored} block replicas on PostgreSQL: COPY to nowhere {floor_s:.2f} s; mixed rules from database to plan "
-        f"{mixed_s:.2f} s, ratio {mixed_s / floor_s:.1f}; 43 rules {few_s:.2f} s, 3,933 rules {many_s:.2f} s, ratio {many_s / few_s:.2f}; "
-        f"peak memory of the process {peak:.0f} MB (the stored inventory was made in it)",
+        f"{num_stored} block replicas on PostgreSQL: COPY to nowhere {floor_s:.2f} s\n"
+        f"  mixed rules, from database to plan: {mixed_s:.2f} s, {mixed_s / floor_s:.1f} times that\n"
+        f"  43 rules {few_s:.2f} s, 3,933 rules {many_s:.2f} s, ratio {many_s / few_s:.2f}\n"
+        f"  peak memory of the process, which also made the inventory: {peak:.0f} MB",
     )
     assert mixed_s <= 4 * floor_s or not is_full
     assert many_s <= 1.5 * few_s or not is_full
