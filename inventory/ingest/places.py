@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from django.db.models import TextChoices
 from msgspec import UNSET, UnsetType
 
@@ -12,6 +10,7 @@ from inventory.ingest.names import name_problem
 from inventory.ingest.records import GroupRecord, SiteRecord
 from inventory.ingest.rejects import BadRecord, Problem, closest, shown
 from inventory.ingest.rows import Counts
+from inventory.lfn_rules import pattern_problem
 from inventory.models import Group, Site
 
 _FIELDS = ("host", "storage_type", "status", "endpoint_url", "lfn_rules")
@@ -120,8 +119,7 @@ def _lfn_rules(record: SiteRecord, problems: list[Problem]) -> list[dict[str, st
     for index, rule in enumerate(record.lfn_rules):
         if not (rule.pattern + rule.replacement).isprintable():
             problems.append(Problem(f"lfn_rules[{index}]", shown(rule.pattern + rule.replacement), "printable characters"))
-        try:
-            re.compile(rule.pattern)
-        except re.error as error:
-            problems.append(Problem(f"lfn_rules[{index}].pattern", shown(rule.pattern), "a regular expression", str(error)))
+        if not rule.pattern or (problem := pattern_problem(rule.pattern)):
+            why = problem if rule.pattern else "the pattern is empty"
+            problems.append(Problem(f"lfn_rules[{index}].pattern", shown(rule.pattern), "a regular expression", why))
     return [{"pattern": rule.pattern, "replacement": rule.replacement} for rule in record.lfn_rules]

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MinLengthValidator
 from django.db import models
 from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
 from inventory.choices import OwnershipLevel, SiteStatus, StorageType
+from inventory.lfn_rules import lfn_rule_problems
 
 
 class Site(models.Model):
@@ -46,6 +48,12 @@ class Site(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse LFN rules that no worker could use."""
+        super().clean()
+        if problems := lfn_rule_problems(self.lfn_rules):
+            raise ValidationError({"lfn_rules": problems})
 
     @property
     def is_paused(self) -> bool:

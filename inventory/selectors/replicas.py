@@ -10,7 +10,11 @@ from itertools import islice
 
 from django.db.models import Count, F, Q
 
+from inventory.choices import SiteStatus
 from inventory.models import BlockReplica, File, PresentFile
+
+#: Sites whose copies count as copies that remain.
+LIVING_STATUSES = (SiteStatus.READY, SiteStatus.WAITROOM)
 
 #: Keys per query, below SQLite's limit of 32,766 parameters.
 KEYS_PER_QUERY = 5000
@@ -88,13 +92,17 @@ def files_of_block_replicas(keys: Sequence[int]) -> dict[int, tuple[FileRow, ...
 
 
 def other_complete_copies(keys: Sequence[int]) -> dict[int, int]:
-    """Return, for each block replica, how many complete replicas its block has at other sites, in the whole inventory."""
+    """Return, for each block replica, how many complete replicas its block has at other sites, in the whole inventory.
+
+    What lies at a site in the morgue, or of which nobody knows how it is, is no copy that can be counted on.
+    """
     found: dict[int, int] = {}
     for some in in_chunks(keys):
         is_other_complete = (
             ~Q(block__replicas__pk=F("pk"))
             & Q(block__replicas__size_bytes=F("block__size_bytes"))
             & Q(block__replicas__num_files=F("block__num_files"))
+            & Q(block__replicas__site__status__in=LIVING_STATUSES)
         )
         counted = BlockReplica.objects.filter(pk__in=some).annotate(others=Count("block__replicas", filter=is_other_complete))
         found.update(counted.order_by("pk").values_list("pk", "others"))

@@ -48,6 +48,18 @@ def site_pattern_fits(pattern: str) -> bool:
     )
 
 
+def _rules(stored: object) -> tuple[LfnRule, ...]:
+    """Return the rules as stored; what is none becomes a rule without a pattern, which makes every deletion there refused."""
+    if not isinstance(stored, list):
+        return (LfnRule("", ""),)
+    return tuple(
+        LfnRule(rule["pattern"], rule["replacement"])
+        if isinstance(rule, dict) and isinstance(rule.get("pattern"), str) and isinstance(rule.get("replacement"), str)
+        else LfnRule("", "")
+        for rule in stored
+    )
+
+
 def _storage(site: Site) -> SiteStorage:
     return SiteStorage(
         key=site.pk,
@@ -55,7 +67,7 @@ def _storage(site: Site) -> SiteStorage:
         status=site.status,
         storage_type=site.storage_type,
         endpoint_url=site.endpoint_url,
-        lfn_rules=tuple(LfnRule(rule["pattern"], rule["replacement"]) for rule in site.lfn_rules),
+        lfn_rules=_rules(site.lfn_rules),
         is_paused=site.is_paused,
         paused_at=site.deletion_paused_at,
         paused_reason=site.deletion_paused_reason,

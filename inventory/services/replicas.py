@@ -38,6 +38,20 @@ def block_replicas_remove(*, keys: Sequence[int]) -> int:
     return removed
 
 
+def block_replicas_lock(*, keys: Sequence[int]) -> None:
+    """Let nobody change these block replicas before the end of the caller's transaction; keys that are gone do not count.
+
+    Locks their dataset replicas first, as `block_replicas_remove` does. Raises ``TransactionManagementError`` without a
+    transaction.
+    """
+    _demand_transaction()
+    for some in in_chunks(sorted(set(keys))):
+        rows = BlockReplica.objects.filter(pk__in=some)
+        parents = DatasetReplica.objects.select_for_update().filter(pk__in=rows.order_by().values("dataset_replica_id"))
+        list(parents.order_by("pk").values_list("pk", flat=True))
+        list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
+
+
 def block_replicas_hand_over(*, keys: Sequence[int], group_name: str) -> int:
     """Make the group the owner of these block replicas; return how many had another owner before.
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import Error as DatabaseError
 
-from inventory.selectors.sites import site_storage
+from inventory.selectors.sites import SiteStorage, site_storage
 from operations.choices import DeletionState, FileOutcome
 from operations.constants import MAX_FILES_PER_CALL
 from operations.models import Deletion
@@ -91,6 +91,11 @@ def _delete(gateway: Gateway, call: Sequence[_Named], watch: _Watch) -> Iterator
             yield named, FileResult(named[1], FileOutcome.UNKNOWN, "the storage did not answer for this file")
 
 
+def _place(site: SiteStorage) -> tuple[object, ...]:
+    """Return where the files of a site are and whether they may go: a claim holds for this alone."""
+    return site.status, site.endpoint_url, site.lfn_rules
+
+
 class _Watch:
     """Tells whether to go on, and keeps the lease alive while it looks."""
 
@@ -124,6 +129,8 @@ class _Watch:
             site = site_storage([self.site_name]).get(self.site_name)
             if site is None or site.is_paused:
                 self.reason = f"deletions at {self.site_name} are paused"
+            elif _place(site) != _place(self._claim.site):
+                self.reason = f"status, endpoint or LFN rules of {self.site_name} were changed"
             elif self._lease_until - now < self._limits.lease / 2:
                 self._extend(now)
         return bool(self.reason)

@@ -87,9 +87,12 @@ def _claim_at(site: SiteStorage, *, worker: str, now: datetime, limits: QueueLim
     """Take a batch at one site; what drops out makes room for more, until the batch has something or nothing waits."""
     while True:
         with transaction.atomic():
-            _take_turn()
-            if not _has_room(site.name, now=now, limits=limits):
+            take_turn()
+            # Afresh: its storage may have moved since the round began, and what is gone from the old place is not gone.
+            fresh = site_storage([site.name]).get(site.name)
+            if fresh is None or not _has_room(fresh, now=now, limits=limits):
                 return None
+            site = fresh
             rows = _waiting(site.name, now=now, limits=limits)
             if not rows:
                 return None
@@ -104,21 +107,20 @@ def _claim_at(site: SiteStorage, *, worker: str, now: datetime, limits: QueueLim
             return taken
 
 
-def _take_turn() -> None:
-    """Wait until no other claim decides. SQLite lets one transaction write at a time anyway."""
+def take_turn() -> None:
+    """Wait until no other claim decides, and keep them waiting until the transaction ends. SQLite has one writer anyway."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIM_ADVISORY_LOCK])
 
 
-def _has_room(site_name: str, *, now: datetime, limits: QueueLimits) -> bool:
-    """Tell whether another batch may act at the site now. The site is looked at afresh, under the lock of the claims."""
-    site = site_storage([site_name]).get(site_name)
-    if site is None or site.is_paused or site.status != SiteStatus.READY:
+def _has_room(site: SiteStorage, *, now: datetime, limits: QueueLimits) -> bool:
+    """Tell whether another batch may act at the site now; asked under the lock of the claims."""
+    if site.is_paused or site.status != SiteStatus.READY:
         return False
-    if SiteHealth.objects.filter(site_name=site_name, back_off_until__gt=now).exists():
+    if SiteHealth.objects.filter(site_name=site.name, back_off_until__gt=now).exists():
         return False
-    acting = Deletion.objects.filter(state=DeletionState.ACTING, site_name=site_name)
+    acting = Deletion.objects.filter(state=DeletionState.ACTING, site_name=site.name)
     return acting.order_by().values("lease_token").distinct().count() < limits.batches_per_site
 
 

@@ -178,6 +178,8 @@ def _problems(items: Sequence[PlannedItem], known: dict[int, BlockReplicaRow], o
         row = known.get(item.block_replica_key)
         if row is None or (row.site, row.dataset, row.block) != (item.site_name, item.dataset_name, item.block_name):
             problems[item.id] = "not in the inventory any more"
+        elif item.owner and item.owner != (row.group or NOBODY):
+            problems[item.id] = f"owner changed from {item.owner} to {row.group or NOBODY} since the plan"
         elif item.action == PlanAction.DELETE and item.block_replica_key in held:
             problems[item.id] = held[item.block_replica_key]
     return problems
@@ -201,7 +203,7 @@ def _row(item: PlannedItem, known: dict[int, BlockReplicaRow], problem: str, at:
         site_name=item.site_name,
         dataset_name=item.dataset_name,
         block_name=item.block_name,
-        group_name=(found.group if found is not None else None) or NOBODY,
+        group_name=item.owner or (found.group if found is not None else None) or NOBODY,
         size_bytes=item.size_bytes,
         num_files=item.num_files,
         state=DeletionState.DROPPED if problem else DeletionState.QUEUED,

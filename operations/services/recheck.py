@@ -15,12 +15,14 @@ from django.db.models import Exists, OuterRef, Q
 
 from inventory.selectors.locks import locked_rows
 from inventory.selectors.replicas import (
+    LIVING_STATUSES,
     BlockReplicaRow,
     FileRow,
     block_replicas_by_key,
     files_of_block_replicas,
     other_complete_copies,
 )
+from inventory.selectors.sites import site_storage
 from operations.choices import DeletionState
 from operations.constants import NOBODY
 from operations.models import Attempt, Deletion
@@ -133,7 +135,11 @@ def _doomed_copies(rows: Sequence[Deletion]) -> Counter[int]:
     ).exclude(state=DeletionState.DONE)
     candidates = going.order_by("pk").values_list("block_replica_key", flat=True)
     counts: Counter[int] = Counter()
-    for replica in block_replicas_by_key(list(dict.fromkeys(candidates))).values():
+    replicas = block_replicas_by_key(list(dict.fromkeys(candidates))).values()
+    sites = site_storage({replica.site for replica in replicas})
+    for replica in replicas:
+        if sites[replica.site].status not in LIVING_STATUSES:
+            continue  # was not counted as a copy either
         for row in wanted.get((replica.dataset, replica.block), ()):
             if replica.is_complete and replica.key != row.block_replica_key:
                 counts[row.pk] += 1

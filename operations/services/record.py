@@ -13,7 +13,7 @@ from django.db import transaction
 
 from inventory.selectors.replicas import BlockReplicaRow, block_replicas_by_key
 from inventory.services.audit import Actor, audit_record
-from inventory.services.replicas import block_replicas_remove
+from inventory.services.replicas import block_replicas_lock, block_replicas_remove
 from operations.choices import DeletionState, FileOutcome
 from operations.models import Attempt, Deletion, DeletionFile
 from operations.services.act import Acted
@@ -48,6 +48,8 @@ def record(acted: Acted, *, now: datetime, limits: QueueLimits, rng: Random) -> 
             .filter(pk__in=items, lease_token=claim.token, state=DeletionState.ACTING)
             .order_by("pk")
         )
+        # Locked before they are compared: what grows in between must not be removed as it was planned.
+        block_replicas_lock(keys=[row.block_replica_key for row in rows])
         known = block_replicas_by_key([row.block_replica_key for row in rows])
         verdicts = {row.pk: _verdict(row, items[row.pk], acted, known.get(row.block_replica_key), limits=limits) for row in rows}
         done = [row.block_replica_key for row in rows if verdicts[row.pk].state == DeletionState.DONE]

@@ -52,6 +52,12 @@ class PlanItem(models.Model):
     )
     rule_text = models.TextField(blank=True)
     new_owner = models.CharField(max_length=64, blank=True, help_text="Group that takes over (hand over only).")
+    owner = models.CharField(
+        max_length=64,
+        blank=True,
+        help_text='Owner that the cycle saw, "None" for nobody; another owner makes the item drop out. '
+        "Empty in plans that were frozen before it was kept.",
+    )
 
     class Meta:
         ordering = ["plan_id", "sequence"]

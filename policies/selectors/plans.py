@@ -24,6 +24,7 @@ _DIGEST_FIELDS = (
     "num_files",
     "line",
     "new_owner",
+    "owner",
 )
 
 
@@ -31,7 +32,8 @@ _DIGEST_FIELDS = (
 class PlannedItem:
     """One block replica that a plan deletes or hands over, as it was when the plan was frozen.
 
-    ``line``: of the policy, 0 = the default, None for a hand-over; ``new_owner`` is empty unless it is one.
+    ``line``: of the policy, 0 = the default, None for a hand-over; ``new_owner`` is empty unless it is one. ``owner``: what
+    the cycle saw, "None" for nobody, empty in plans that were frozen before it was kept.
     """
 
     id: int
@@ -47,6 +49,7 @@ class PlannedItem:
     line: int | None
     rule_text: str
     new_owner: str
+    owner: str
 
     @property
     def is_deletion(self) -> bool:
@@ -92,10 +95,15 @@ def plan_digest_matches(plan_id: int) -> bool:
 
 
 def items_digest(rows: Iterable[tuple[Any, ...]]) -> tuple[int, str]:
-    """Return number and SHA-256 of items in order, one JSON array per line with the fields that may never change."""
+    """Return number and SHA-256 of items in order, one JSON array per line with the fields that may never change.
+
+    Each row has the fields of `digest_row`, the owner last.
+    """
     digest = hashlib.sha256()
     count = 0
-    for row in rows:
+    for *fields, owner in rows:
+        # Plans that were frozen before the owner was kept have none, and their digest was made without it.
+        row = [*fields, owner] if owner else fields
         digest.update(json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n")
         count += 1
     return count, digest.hexdigest()

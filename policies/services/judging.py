@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
+from django.db import connection
 
 from policies.choices import CycleKind
 from policies.evaluation.columns import Snapshot
 from policies.evaluation.inventory_arrays import InventoryArrays
 from policies.evaluation.membership import Membership
-from policies.models import Cycle
+from policies.models import Cycle, Policy
 from policies.planning.outcome import Outcome
 from policies.selectors.partitions import GuardrailScope, PartitionScope
 from policies.services.guarding import judge_guardrails
@@ -54,10 +55,18 @@ def judge_plan(
 
 
 def judge_origin(cycle: Cycle) -> Reading:
-    """Judge where the text came from: by itself only the active version of a policy deletes."""
+    """Judge where the text came from: by itself only the active version of a policy deletes, and only while it is enabled.
+
+    Reads the policy afresh and, inside a transaction, keeps it from being changed until the plan is frozen: a version that was
+    replaced while its cycle ran is not active any more.
+    """
     version = cycle.policy_version
-    is_active = version is not None and version.policy.active_version_id == version.pk
+    policies = Policy.objects.select_for_update() if connection.in_atomic_block else Policy.objects.all()
+    policy = policies.filter(pk=version.policy_id).first() if version is not None else None
+    is_active = version is not None and policy is not None and policy.active_version_id == version.pk
     text = f"the text is {version}, which is active" if is_active else "the text is not the active version of a policy"
+    if is_active and policy is not None and not policy.is_enabled and cycle.kind == CycleKind.AUTOMATIC:
+        is_active, text = False, f"the policy {policy} was switched off while the cycle ran"
     if not is_active:
         text += f"; a cycle {CycleKind(cycle.kind).label} of it waits for somebody to release its plan"
     return Reading("origin", cycle.source, None, None, not is_active, text)

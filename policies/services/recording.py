@@ -154,7 +154,7 @@ def _reown_rows(outcome: Outcome, snapshot: Snapshot) -> Iterator[dict[str, obje
 def _named(rows: np.ndarray[tuple[int], np.dtype[np.int64]], snapshot: Snapshot) -> Iterator[dict[str, object]]:
     if snapshot.block_replica_keys is None:
         raise ValueError("the snapshot has no keys of block replicas: only what was read from the database can be planned")
-    chosen = snapshot.block_replicas.select("replica", "block", "size", "num_files")[rows]
+    chosen = snapshot.block_replicas.select("replica", "block", "group", "size", "num_files")[rows]
     replicas = snapshot.replicas[chosen.get_column("replica")]
     frame = pl.DataFrame(
         {
@@ -164,6 +164,7 @@ def _named(rows: np.ndarray[tuple[int], np.dtype[np.int64]], snapshot: Snapshot)
             "block_replica_key": snapshot.block_replica_keys.gather(rows),
             "size_bytes": chosen.get_column("size"),
             "num_files": chosen.get_column("num_files"),
+            "owner": _owner_names(snapshot).gather(chosen.get_column("group").cast(pl.Int64) + 1),
         }
     )
     return frame.iter_rows(named=True)

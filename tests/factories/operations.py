@@ -136,6 +136,7 @@ class World:
                 line=0 if action == PlanAction.DELETE else None,
                 rule_text="Dismiss",
                 new_owner=owner,
+                owner=replica.group.name if replica.group is not None else "None",
             )
             for sequence, (replica, action, owner) in enumerate(wanted)
         ]

@@ -169,7 +169,7 @@ def test_copy_that_a_dead_worker_may_have_damaged_does_not_count_as_the_one_that
     plan_enqueue(world.plan([world.replica(block, site) for site in sites]).pk, now=NOW)
     take()
     Deletion.objects.filter(state="ACTING").update(state="QUEUED", lease_token=None, lease_until=None)
-    Site.objects.filter(name="T2_A").update(status="MORGUE")
+    Site.objects.filter(name="T2_A").update(status="WAITROOM")
     assert take() is None
     assert Deletion.objects.get(site_name="T3_B").reason == "last copy anywhere: the others are being deleted"
 
