@@ -13,6 +13,8 @@ from policies.language.source import Source
 
 #: Close matches cost about a millisecond each, so they are looked for while the errors are few.
 ERRORS_WITH_CLOSE_MATCHES = 50
+#: More of one line tell nothing more: ten million parentheses in one line must not make ten million findings.
+ERRORS_OF_A_LINE = 20
 #: A longer line is shown as a window around the caret.
 SHOWN_CHARACTERS = 240
 #: What a message quotes of a token; the line below it shows the rest.
@@ -57,6 +59,7 @@ class Reporter:
         self.source = source
         self._found: list[Diagnostic] = []
         self._errors = 0
+        self._errors_of_line: dict[int, int] = {}
 
     @property
     def error_count(self) -> int:
@@ -65,10 +68,16 @@ class Reporter:
     def report(
         self, code: str, span: Span, message: str, help_text: str | None = None, *, severity: Severity | None = None
     ) -> None:
-        """Add a finding; its severity is that of the code's registry entry unless one is given."""
+        """Add a finding; its severity is that of the code's registry entry unless one is given.
+
+        Of a line with more than ``ERRORS_OF_A_LINE`` errors the first ones are kept; the others are counted alone.
+        """
         severity = severity or CODES[code].severity
         if severity is Severity.ERROR:
             self._errors += 1
+            of_line = self._errors_of_line[span.line] = self._errors_of_line.get(span.line, 0) + 1
+            if of_line > ERRORS_OF_A_LINE:
+                return
         source_line = self.source.line(span.line)
         self._found.append(Diagnostic(code, severity, message, span, self.source.file_name, source_line, help_text))
 

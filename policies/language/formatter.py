@@ -11,7 +11,7 @@ from policies.language.conditions import ConditionReader, split_clause
 from policies.language.diagnostics import Reporter
 from policies.language.labels import read_label
 from policies.language.scanner import RawPredicate, Scanner
-from policies.language.source import Fragment, Source, fold, read_source, split_comment, suspect_characters
+from policies.language.source import Fragment, fold, read_source, split_comment, suspect_characters
 from policies.language.statements import ACTIONS, SITE_STATEMENTS
 
 
@@ -21,30 +21,32 @@ def format_policy(text: str) -> str:
     Formatting twice changes nothing more, and the formatted text parses to the same policy but for line numbers.
     """
     source = read_source(text, "<policy>")
+    # One for all lines: it looks for close matches while errors are few, and here nobody reads them.
+    reporter = Reporter(source)
     formatted: list[str] = []
     for number, line in enumerate(source.lines, start=1):
         if not line.strip(" \t"):
             if formatted and formatted[-1]:
                 formatted.append("")
             continue
-        formatted.append(_format_line(line, number, source))
+        formatted.append(_format_line(line, number, reporter))
     while formatted and not formatted[-1]:
         formatted.pop()
     return "".join(f"{line}\n" for line in formatted)
 
 
-def _format_line(line: str, number: int, source: Source) -> str:
+def _format_line(line: str, number: int, reporter: Reporter) -> str:
     if suspect_characters(line) is not None:
         return line
     comment = split_comment(line)[1].rstrip(" \t")
     fragment = fold(line, number)
     if not fragment.text:
         return comment
-    content = _format_statement(fragment, source)
+    content = _format_statement(fragment, reporter)
     return f"{content}  {comment}" if comment else content
 
 
-def _format_statement(line: Fragment, source: Source) -> str:
+def _format_statement(line: Fragment, reporter: Reporter) -> str:
     word, _, _ = line.text.partition(" ")
     if word == "Order":
         return _format_order(line)
@@ -53,12 +55,12 @@ def _format_statement(line: Fragment, source: Source) -> str:
         return line.text
     label = ""
     if word in ACTIONS and rest.text.startswith("@"):
-        after = read_label(rest, Reporter(source))[1]
+        after = read_label(rest, reporter)[1]
         if after is None or not after.text:
             return line.text
         label = f"{rest.text[: len(rest.text) - len(after.text)].rstrip()} "
         rest = after
-    condition = _format_condition(rest, source, is_site=word in SITE_STATEMENTS)
+    condition = _format_condition(rest, reporter, is_site=word in SITE_STATEMENTS)
     return f"{word} {label}{condition}"
 
 
@@ -73,9 +75,8 @@ def _format_order(line: Fragment) -> str:
     return " ".join(words)
 
 
-def _format_condition(condition: Fragment, source: Source, *, is_site: bool) -> str:
+def _format_condition(condition: Fragment, reporter: Reporter, *, is_site: bool) -> str:
     """Return the condition from its terminals; one with an error as it is."""
-    reporter = Reporter(source)
     if ConditionReader(reporter).read(condition, "site" if is_site else "replica") is None:
         return condition.text
     body, clause = split_clause(condition)

@@ -23,6 +23,7 @@ from policies.language.ast import (
     TextLiteral,
 )
 from policies.language.diagnostics import Diagnostic, Reporter, quote
+from policies.language.matching import meets
 from policies.language.reasoning import Atom, contradicts, disjuncts
 from policies.language.shadowing import ShadowFinder, find_contradiction
 from policies.language.source import Source
@@ -84,7 +85,7 @@ class _Linter:
         """Warn about site conditions and the default."""
         policy = self.policy
         for condition in (*policy.targets, *policy.triggers, *policy.stops):
-            self._contradictions(condition, per_block=True)
+            self._contradictions(disjuncts(condition.expression) or (), per_block=True)
         if policy.default.action is Action.DELETE:
             message = "the default decision deletes whatever no rule names, at any target site, triggered or not"
             self.reporter.report(
@@ -113,21 +114,25 @@ class _Linter:
         for rule in self.policy.rules:
             if rule.condition is None:
                 continue
-            self._contradictions(rule.condition, per_block=rule.is_block)
+            branches = disjuncts(rule.condition.expression)
+            is_contradictory = self._contradictions(branches or (), per_block=rule.is_block)
             if not rule.is_block:
                 self._some_block(rule.condition, rule)
-            shadow = finder.add(rule)
+            shadow = finder.add(rule, None if is_contradictory else branches)
             if shadow is not None:
                 message = f"this rule can never match: line {shadow.line} takes all that it would"
                 self.reporter.report("P701", rule.condition.span, message, f"line {shadow.line} reads: {shadow.text[:120]}")
             elif rule.line in unmatched_lines:
                 self.reporter.report("P711", self._first_word(rule), "this rule matched nothing in the last cycle")
 
-    def _contradictions(self, condition: Condition, *, per_block: bool) -> None:
-        for conjunction in _conjunctions(condition.expression):
+    def _contradictions(self, branches: Iterable[list[Atom]], *, per_block: bool) -> bool:
+        """Warn about each branch (an and of atoms) that contradicts itself; return whether one does."""
+        is_contradictory = False
+        for conjunction in branches:
             found = find_contradiction(conjunction, per_block=per_block)
             if found is None:
                 continue
+            is_contradictory = True
             first, second = found
             if second is None:
                 message = f"no value of '{first.key[0]}' meets this, so the condition never holds"
@@ -135,6 +140,7 @@ class _Linter:
             else:
                 message = f"this contradicts the condition on '{first.key[0]}' in column {first.predicate.span.column}"
                 self.reporter.report("P702", second.predicate.span, message, "use 'or', or two lines, if either is meant")
+        return is_contradictory
 
     def _some_block(self, condition: Condition, rule: Rule) -> None:
         help_text = f"'{rule.action.value}Block' asks each block alone" if rule.action is not Action.IGNORE else None
@@ -202,11 +208,6 @@ def _signed(expression: Expression, is_negated: bool = False) -> Iterator[tuple[
                 yield from _signed(operand, is_negated)
 
 
-def _conjunctions(expression: Expression) -> Iterator[list[Atom]]:
-    """Yield the atoms of every branch of an or of ands; nothing for other nesting."""
-    yield from disjuncts(expression) or ()
-
-
 def _never_follows(trigger: Condition, stop: Condition) -> bool:
     """Tell whether *stop* can never hold at a site that met *trigger*, however much of it goes.
 
@@ -255,7 +256,7 @@ def _predicate_may_hold(predicate: Predicate, site: SiteFacts) -> bool:
 def _equals(element: ast.Scalar, value: str) -> bool:
     match element:
         case ast.PatternLiteral():
-            return element.matches(value)
+            return meets(element, value) is not False
         case TextLiteral(value=text) | ast.EnumLiteral(value=text):
             return text == value
         case _:

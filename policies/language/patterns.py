@@ -17,6 +17,7 @@ _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$#&~-]")
 #: A set that no character belongs to.
 EMPTY_SET = r"[^\s\S]"
 _LITERALS = re.compile(r"[^*?\[]+")
+_BEHIND_SETS = re.compile(r"[^*?]+")
 
 
 def escape(text: str) -> str:
@@ -44,7 +45,7 @@ def glob_regex(glob: str) -> str:
     # An unclosed bracket is literal, and so are all that follow it: looked for once, so the time stays linear.
     last_close = glob.rfind("]")
     while position < end:
-        literal = _LITERALS.match(glob, position)
+        literal = (_LITERALS if last_close > position else _BEHIND_SETS).match(glob, position)
         if literal is not None:
             pieces.append(escape(literal[0]))
             position = literal.end()

@@ -23,6 +23,7 @@ from policies.language.ast import (
     TimeLiteral,
 )
 from policies.language.globs import are_disjoint, includes
+from policies.language.matching import meets
 from policies.language.times import Moment
 from policies.language.types import ValueType
 
@@ -139,7 +140,7 @@ def _value_implies(value: Scalar, second: Atom) -> bool:
             pattern = second.values[0]
             if not isinstance(value, TextLiteral) or not isinstance(pattern, PatternLiteral):
                 return False
-            return pattern.matches(value.value) is (second.operator is Operator.MATCH)
+            return meets(pattern, value.value) is (second.operator is Operator.MATCH)
         case _:
             bounds = _bounds(value)
             limit = _bounds(second.values[0])
@@ -152,7 +153,7 @@ def _covers(other: Scalar, value: Scalar) -> bool:
     """Tell whether ``== other`` takes all that ``== value`` takes."""
     if isinstance(value, TextLiteral | PatternLiteral) and isinstance(other, TextLiteral | PatternLiteral):
         if isinstance(value, TextLiteral):
-            return value.value == other.value if isinstance(other, TextLiteral) else other.matches(value.value)
+            return value.value == other.value if isinstance(other, TextLiteral) else meets(other, value.value) is True
         return isinstance(other, PatternLiteral) and includes(other.text, value.text) is True
     return _same(other, value)
 
@@ -161,9 +162,9 @@ def _excludes(other: Scalar, value: Scalar) -> bool:
     """Tell whether ``== other`` and ``== value`` have nothing in common."""
     if isinstance(value, TextLiteral | PatternLiteral) and isinstance(other, TextLiteral | PatternLiteral):
         if isinstance(value, TextLiteral):
-            return value.value != other.value if isinstance(other, TextLiteral) else not other.matches(value.value)
+            return value.value != other.value if isinstance(other, TextLiteral) else meets(other, value.value) is False
         if isinstance(other, TextLiteral):
-            return not value.matches(other.value)
+            return meets(value, other.value) is False
         return are_disjoint(other.text, value.text) is True
     if isinstance(value, EnumLiteral) and isinstance(other, EnumLiteral):
         return value.value != other.value

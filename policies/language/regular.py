@@ -201,7 +201,7 @@ class _Reader:
 
     def _group(self, depth: int) -> _Piece:
         start = self.at - 1
-        for prefix, (code, what) in _PREFIXES.items():
+        for prefix, (code, what) in _PREFIXES.items() if self._here() == "?" else ():
             if self.text.startswith(prefix, self.at):
                 why = "matching must be linear in time" if code == "P502" else "the matching engines do not agree on it"
                 raise RegexError(code, start, f"{what} is refused: {why}", _group_help(prefix))

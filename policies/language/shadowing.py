@@ -12,7 +12,7 @@ hold, so that a shadow found is one:
 - hidden blocks: a value that depends on which blocks are left (``replica.size`` and the like) is compared only if no
   ``...Block`` rule stands between.
 
-Not attempted: conditions with other nesting, and more work than ``MAX_COMPARISONS``.
+Not attempted: conditions with other nesting, values of more than ``MAX_LENGTH`` characters, and more work than ``MAX_WORK``.
 """
 
 from __future__ import annotations
@@ -22,13 +22,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from policies.language import globs
-from policies.language.ast import PatternLiteral, Rule, TextLiteral
-from policies.language.reasoning import Atom, contradicts, disjuncts, implies, is_impossible
+from policies.language.ast import Operator, PatternLiteral, Rule, TextLiteral
+from policies.language.reasoning import Atom, contradicts, implies, is_impossible
 from policies.language.types import Action, Level, ValueType
 
-#: Work for one policy: a look at a pattern costs a quarter, comparing two whole rules ``COVER_COST``. Measured: a second.
-MAX_COMPARISONS = 1_000_000
-COVER_COST = 20
+#: Work for one policy, in units of about a microsecond, so that no text takes a second: trying a pattern on a text (one
+#: with sets or '?'), comparing two values, comparing two whole rules, running a regular expression.
+MAX_WORK = 500_000
+PATTERN_COST = 4
+SET_COST = 20
+VALUE_COST = 2
+COVER_COST = 15
+REGEX_COST = 200
+#: Patterns are looked up by a piece of so many characters.
+GRAM = 6
 #: Values that depend on which blocks of the replica are not yet taken.
 _HIDING_DEPENDENT = frozenset(
     {
@@ -42,6 +49,10 @@ _HIDING_DEPENDENT = frozenset(
         "dataset.on_tape",
     }
 )
+#: Where contradictions are looked for in one and.
+MAX_PREDICATES = 40
+MAX_PAIRS = 2000
+_REGULAR = (Operator.MATCH, Operator.NOT_MATCH)
 _CAUTIOUS = (Action.PROTECT, Action.IGNORE)
 
 
@@ -56,11 +67,12 @@ class _Branch:
 
 @dataclass(frozen=True, slots=True)
 class _Wildcard:
-    """A branch that is looked for by a shell pattern; ``chunk`` is the longest literal that every match holds."""
+    """A branch that is looked for by a shell pattern; ``chunk`` is a literal that every match holds, ``cost`` that of a try."""
 
     pattern: PatternLiteral
     chunk: str
     branch: _Branch
+    cost: int
 
 
 Key = tuple[str, str | None]
@@ -71,15 +83,18 @@ class ShadowFinder:
 
     def __init__(self) -> None:
         self._exact: dict[tuple[Key, str], list[_Branch]] = defaultdict(list)
-        self._wildcards: dict[Key, list[_Wildcard]] = defaultdict(list)
+        self._wildcards: dict[tuple[Key, str], list[_Wildcard]] = defaultdict(list)
         self._others: dict[Key, list[_Branch]] = defaultdict(list)
+        self._sizes: dict[Key, set[int]] = defaultdict(set)
         self._block_rules = 0
-        self._comparisons = 0
+        self._work = 0
 
-    def add(self, rule: Rule) -> Rule | None:
-        """Return the earlier rule that shadows *rule* (of several the last needed), None if none does or it is not known."""
-        branches = disjuncts(rule.condition.expression) if rule.condition is not None else None
-        if branches is None or any(_is_empty(atoms, rule) for atoms in branches):
+    def add(self, rule: Rule, branches: list[list[Atom]] | None) -> Rule | None:
+        """Return the earlier rule that shadows *rule* (of several the last needed), None if none does or it is not known.
+
+        *branches* are the ands of its condition (``disjuncts``); None if it has other nesting or contradicts itself.
+        """
+        if branches is None or _has_long_values(branches):
             self._block_rules += rule.is_block
             return None
         found: list[Rule] = []
@@ -99,9 +114,9 @@ class ShadowFinder:
 
     def _shadow(self, rule: Rule, atoms: list[Atom]) -> Rule | None:
         for candidate in self._candidates(atoms):
-            if self._comparisons >= MAX_COMPARISONS:
+            self._work += _cover_cost(candidate.atoms, atoms)
+            if self._work >= MAX_WORK:
                 return None
-            self._comparisons += COVER_COST
             if self._covers(candidate, rule, atoms):
                 return candidate.rule
         return None
@@ -116,14 +131,15 @@ class ShadowFinder:
             yield from self._others.get(atom.key, ())
 
     def _matching(self, key: Key, sample: str) -> Iterator[_Branch]:
-        wildcards = self._wildcards.get(key, [])
-        counted = 0
-        for index, wildcard in enumerate(wildcards):
-            if wildcard.chunk in sample and wildcard.pattern.matches(sample):
-                self._comparisons += (index - counted) // 4
-                counted = index
-                yield wildcard.branch
-        self._comparisons += (len(wildcards) - counted) // 4
+        grams = {sample[at : at + size] for size in self._sizes.get(key, ()) for at in range(len(sample) - size + 1)}
+        self._work += len(grams) // 8
+        for gram in grams:
+            for wildcard in self._wildcards.get((key, gram), ()):
+                self._work += wildcard.cost
+                if self._work >= MAX_WORK:
+                    return
+                if wildcard.chunk in sample and globs.glob_matches(wildcard.pattern.text, sample):
+                    yield wildcard.branch
 
     def _covers(self, earlier: _Branch, rule: Rule, atoms: list[Atom]) -> bool:
         if earlier.rule.action not in _CAUTIOUS and rule.action in _CAUTIOUS and any(_may_be_unknown(a) for a in earlier.atoms):
@@ -156,7 +172,17 @@ class ShadowFinder:
                 if isinstance(value, TextLiteral):
                     self._exact[atom.key, value.value].append(branch)
                 elif isinstance(value, PatternLiteral):
-                    self._wildcards[atom.key].append(_Wildcard(value, globs.longest_literal(value.text), branch))
+                    self._remember_wildcard(atom.key, value, branch)
+
+    def _remember_wildcard(self, key: Key, pattern: PatternLiteral, branch: _Branch) -> None:
+        """Keep a pattern under the piece of its longest literal that the fewest other patterns are kept under."""
+        chunk = globs.longest_literal(pattern.text)
+        size = min(GRAM, len(chunk))
+        grams = (chunk[at : at + size] for at in range(len(chunk) - size + 1))
+        cost = SET_COST if "?" in pattern.text or "[" in pattern.text else PATTERN_COST
+        rarest = min(grams, key=lambda gram: len(self._wildcards.get((key, gram), ())))
+        self._wildcards[key, rarest].append(_Wildcard(pattern, chunk, branch, cost))
+        self._sizes[key].add(size)
 
 
 def _rank(atom: Atom) -> int:
@@ -185,23 +211,40 @@ def _may_be_unknown(atom: Atom) -> bool:
     return variable.fact is not None or variable.type is ValueType.ATTRIBUTE or variable.name == "dataset.release"
 
 
-def _is_empty(atoms: list[Atom], rule: Rule) -> bool:
-    return find_contradiction(atoms, per_block=rule.is_block) is not None
+def _has_long_values(branches: list[list[Atom]]) -> bool:
+    return any(len(v.text) > globs.MAX_LENGTH for atoms in branches for atom in atoms for v in atom.values)
+
+
+def _cover_cost(earlier: tuple[Atom, ...], atoms: list[Atom]) -> int:
+    """Return what comparing the two ands costs at most, in units of ``MAX_WORK``."""
+    cost = COVER_COST
+    for theirs in earlier:
+        for mine in atoms:
+            if mine.key == theirs.key:
+                each = REGEX_COST if theirs.operator in _REGULAR else VALUE_COST
+                cost += each * len(mine.values) * len(theirs.values)
+    return cost
 
 
 def find_contradiction(atoms: list[Atom], *, per_block: bool) -> tuple[Atom, Atom | None] | None:
     """Return two predicates of an and that no value meets (or one alone), None if none are found.
 
     Block variables have several values in a dataset-level rule, so two predicates on them contradict each other only
-    if *per_block*. Looked for among the first 40 predicates.
+    if *per_block*. Looked for among the first 40 predicates, and in lists with at most ``MAX_PAIRS`` pairs of values.
     """
-    considered = atoms[:40]
-    for index, atom in enumerate(considered):
+    by_key: dict[Key, list[Atom]] = {}
+    for atom in atoms[:MAX_PREDICATES]:
         if is_impossible(atom):
             return atom, None
-        if atom.predicate.variable.level is Level.BLOCK_REPLICA and not per_block:
-            continue
-        for other in considered[index + 1 :]:
-            if contradicts(atom, other):
-                return atom, other
+        if per_block or atom.predicate.variable.level is not Level.BLOCK_REPLICA:
+            by_key.setdefault(atom.key, []).append(atom)
+    pairs = 0
+    for same in by_key.values():
+        for index, atom in enumerate(same):
+            for other in same[index + 1 :]:
+                pairs += len(atom.values) * len(other.values)
+                if pairs > MAX_PAIRS:
+                    return None
+                if contradicts(atom, other):
+                    return atom, other
     return None

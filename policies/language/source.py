@@ -75,13 +75,16 @@ class Source:
 
 
 def read_source(text: str | bytes, file_name: str) -> Source:
-    """Decode *text* (UTF-8, a byte order mark is skipped) and split it at line feeds; undecodable bytes become surrogates."""
+    """Decode *text* (UTF-8, a byte order mark is skipped) and split it at line feeds; undecodable bytes become surrogates.
+
+    Carriage returns before a line feed belong to the line end.
+    """
     decoded = text.decode("utf-8", errors="surrogateescape") if isinstance(text, bytes) else text
     decoded = decoded.removeprefix("\ufeff")
     lines = decoded.split("\n")
     if lines and not lines[-1]:
         lines.pop()
-    return Source(file_name, tuple(line[:-1] if line.endswith("\r") else line for line in lines))
+    return Source(file_name, tuple(line.rstrip("\r") if line.endswith("\r") else line for line in lines))
 
 
 def split_comment(line: str) -> tuple[str, str]:
