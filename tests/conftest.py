@@ -36,7 +36,20 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
 }
 
 
+#: Fixtures that give a test the database.
+DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "live_server", "admin_client"}
+
+
+def uses_database(item: pytest.Item) -> bool:
+    """Tell whether a test can turn out otherwise on another database server."""
+    return item.get_closest_marker("django_db") is not None or bool(DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())))
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if uses_database(item):
+            item.add_marker("database")
     unmet = {marker: why for marker, (is_met, why) in NEEDS.items() if not is_met()}
     required = set(os.environ.get("DYNAMO_TEST_REQUIRE", "").split())
     if failed := sorted(required & set(unmet)):

@@ -61,7 +61,7 @@ class DemoTree:
     def tier3(self) -> Path:
         return self.storage / "T3_US_MIT"
 
-    def make(self, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
+    def make(self, *arguments: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
         """Run make to its end, with both outputs in ``stdout``."""
         return subprocess.run(
             ["make", *arguments],
@@ -175,7 +175,7 @@ def end_all(tree: DemoTree) -> None:
     for pid, _command in tree.processes():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: tree.processes() == [], seconds=30, what="the end of all processes of the demo")
+    wait_until(lambda: tree.processes() == [], seconds=60, what="the end of all processes of the demo")
 
 
 def _processes_of(root: Path) -> Iterator[tuple[int, str]]:
