@@ -6,5 +6,9 @@ class OperationsConfig(AppConfig):
     verbose_name = "Deletions"
 
     def ready(self) -> None:
-        """Connect the receivers."""
-        from operations import receivers  # noqa: F401, PLC0415 - models exist only now
+        """Connect the receivers, and tell new locks what is being deleted."""
+        from inventory.services.under_way import register_look  # noqa: PLC0415 - models exist only now
+        from operations import receivers  # noqa: F401, PLC0415
+        from operations.services.under_way import look_under_way  # noqa: PLC0415
+
+        register_look(look_under_way)

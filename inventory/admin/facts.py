@@ -32,8 +32,9 @@ class FactFeedAdmin(EditableAdmin):
     def freshness(self, feed: FactFeed) -> SafeString:
         if feed.measured_at is None:
             return badge_html("unknown", "never came: unknown")
-        if feed.measured_at < timezone.now() - feed.max_age:
-            return badge_html("warning", "stale: unknown")
+        if abs(timezone.now() - feed.measured_at) > feed.max_age:
+            stale = feed.measured_at < timezone.now()
+            return badge_html("warning", "stale: unknown" if stale else "from the future: unknown")
         return badge_html("fine", "fresh")
 
     @display(description="measured", ordering="measured_at")

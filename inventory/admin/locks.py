@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -17,9 +18,16 @@ from unfold.decorators import display
 
 from inventory.models import Lock
 from inventory.permissions import UndeletableAdminMixin
-from inventory.selectors.wording import badge_html, when_html
+from inventory.selectors.wording import badge_html, plural, when_html
 from inventory.services.audit import Actor
 from inventory.services.locks import lock_create
+from inventory.services.under_way import UnderWay
+
+
+def _too_late_text(late: Sequence[UnderWay]) -> str:
+    shown = ", ".join(str(one) for one in late[:5])
+    more = f" and {len(late) - 5} more" if len(late) > 5 else ""
+    return f"Too late for {plural(len(late), 'block replica')}, which a worker is deleting at this moment: {shown}{more}."
 
 
 class InForceFilter(admin.SimpleListFilter):
@@ -90,6 +98,7 @@ class LockAdmin(UndeletableAdminMixin, ModelAdmin):
             expires_at=obj.expires_at,
             actor=Actor.of(request.user),
             now=timezone.now(),
+            tell_too_late=lambda late: messages.warning(request, _too_late_text(late)),
         )
         # The admin goes on with the row that it was given: it is the one that the service saved.
         obj.__dict__.update(lock.__dict__)

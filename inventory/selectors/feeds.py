@@ -19,10 +19,10 @@ class StaleFeed:
 
 
 def stale_feeds(now: datetime) -> list[StaleFeed]:
-    """Return the feeds whose last measurement is older than they allow; a feed that never came is not used and not shown."""
+    """Return the feeds whose last measurement is older than they allow, or as far in the future; what never came is not shown."""
     feeds = FactFeed.objects.filter(measured_at__isnull=False).order_by("name")
     return [
         StaleFeed(feed.pk, feed.get_name_display(), feed.measured_at, feed.max_age)
         for feed in feeds
-        if feed.measured_at is not None and feed.measured_at < now - feed.max_age
+        if feed.measured_at is not None and abs(now - feed.measured_at) > feed.max_age
     ]

@@ -68,8 +68,11 @@ class FeedState:
     max_age_seconds: float
 
     def is_fresh(self, now: datetime) -> bool:
-        """Tell whether the feed may be believed at the cycle's clock *now*."""
-        return self.measured_at is not None and (now - self.measured_at).total_seconds() <= self.max_age_seconds
+        """Tell whether the feed may be believed at the cycle's clock *now*.
+
+        One from the future is measured by the same yardstick: a wrong date must not keep a feed fresh for ever.
+        """
+        return self.measured_at is not None and abs((now - self.measured_at).total_seconds()) <= self.max_age_seconds
 
 
 def read_inventory(reader: Reader, *, with_attributes: bool = False) -> InventoryColumns:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import IO
 
 from django.db import DatabaseError, connection, transaction
@@ -18,7 +19,11 @@ from inventory.ingest.loader import Loader, LoadResult, Progress, known_sections
 from inventory.ingest.rejects import Problem, Reject
 from inventory.ingest.sections import Change, SectionHandler, register_section
 from inventory.models import Injection
+from inventory.selectors.locks import locks_in_force
 from inventory.services.audit import Actor, audit_record
+from inventory.services.under_way import too_late_for
+
+logger = logging.getLogger(__name__)
 
 __all__ = [
     "Change",
@@ -37,11 +42,24 @@ BATCH_SIZE = 20_000
 #: Rejects that are kept with the injection.
 _REJECTS_KEPT = 100
 
+#: Source of locks that documents bring.
+INJECTED_LOCKS = "inject"
+
+#: Block replicas named in the audit event of an injection whose locks come too late for them.
+_LATE_SHOWN = 100
+
 #: How often progress is written where somebody else can see it (s).
 _PROGRESS_EVERY = 2.0
 
 # Injections take turns on PostgreSQL: of two at once the later one compares with what the earlier one left.
 _TURN = 0x64796E616D6F  # "dynamo"
+# First of two keys, the second is the injection's.
+_LIFE = 0x64796E61  # "dyna"
+
+#: From its row to its transaction an injection takes moments; a row that is older and holds no transaction is of a dead one.
+_TIME_TO_BEGIN = timedelta(minutes=1)
+_DIED = "its process has died; nothing of the document was kept: inject it again"
+_SWEEPER = Actor(name="sweeper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +153,8 @@ def _load(
     """Load in one transaction; return the result and whether it was kept (never without an injection: a dry run)."""
     opened = open_document(source, known_sections=known_sections(), max_record_bytes=max_record_bytes)
     with opened as reader, transaction.atomic():
+        if injection is not None:
+            _show_life(injection.pk)
         _take_turn()
         loader = Loader(source=source, now=now, batch_size=batch_size, bad_records=bad_records, on_progress=on_progress)
         result = loader.load(reader)
@@ -144,13 +164,69 @@ def _load(
         if bad_records is not None:
             bad_records.flush()
         _finish(injection, result, InjectionState.COMPLETED, "")
+        details = {"injection": injection.pk, "counts": result.counts.as_json(), "rejects": result.num_rejects}
         audit_record(
             actor=actor,
             action="inventory.inject",
             subject=_tail(source),
-            details={"injection": injection.pk, "counts": result.counts.as_json(), "rejects": result.num_rejects},
+            details=details | _late_details(result, now),
         )
     return result, True
+
+
+def injections_sweep(*, now: datetime) -> list[int]:
+    """Fail the running injections whose process has died, and return them: the database has taken back what they had done.
+
+    A running injection is in a transaction from its first second to its end. On PostgreSQL it holds a lock of its own there,
+    which goes with its connection; on SQLite it is the one writer, so that whoever may write knows that there is none.
+    """
+    died: list[int] = []
+    silent = Injection.objects.filter(state=InjectionState.RUNNING, started_at__lt=now - _TIME_TO_BEGIN).order_by("pk")
+    for pk in list(silent.values_list("pk", flat=True)):
+        with transaction.atomic():
+            if not _is_dead(pk):
+                continue
+            changed = Injection.objects.filter(pk=pk, state=InjectionState.RUNNING).update(
+                state=InjectionState.FAILED, finished_at=now, error=_DIED
+            )
+            if changed:
+                audit_record(actor=_SWEEPER, action="inventory.injection_died", subject=f"injection {pk}", reason=_DIED)
+                died.append(pk)
+    for pk in died:
+        logger.error("injection %s: %s", pk, _DIED, extra={"injection": pk})
+    return died
+
+
+def _is_dead(injection_id: int) -> bool:
+    if connection.vendor != "postgresql":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [_LIFE, _life_key(injection_id)])
+        (is_free,) = cursor.fetchone()
+    return bool(is_free)
+
+
+def _show_life(injection_id: int) -> None:
+    """Hold the injection's own lock until its transaction ends, however it ends."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LIFE, _life_key(injection_id)])
+
+
+def _life_key(injection_id: int) -> int:
+    """Return the key within PostgreSQL's 32 bits; two running injections never lie so far apart that they share one."""
+    return injection_id & 0x7FFFFFFF
+
+
+def _late_details(result: LoadResult, now: datetime) -> dict[str, object]:
+    """Return what injected locks come too late for: it is being deleted, and nobody sits at a screen to be told."""
+    if not result.counts.as_json().get("locks", {}).get("created"):
+        return {}
+    injected = locks_in_force(now).filter(source=INJECTED_LOCKS).order_by("pk").values_list("pk", flat=True)
+    late = too_late_for(list(injected), now=now)
+    if late:
+        logger.warning("injected locks come too late for %s block replicas that are being deleted", len(late))
+    return {"too_late": len(late), "too_late_for": [str(one) for one in late[:_LATE_SHOWN]]} if late else {}
 
 
 def _take_turn() -> None:

@@ -1,4 +1,4 @@
-"""What the sweeper sets right: leases of dead workers, plans whose wake-up was lost, plans that are over."""
+"""What the sweeper sets right: leases of dead workers, plans whose wake-up was lost, plans that are over, dead injections."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from inventory.services.audit import Actor, audit_record
+from inventory.services.injections import injections_sweep
 from operations.choices import DeletionState
 from operations.exceptions import PlanAlteredError
 from operations.models import Attempt, Deletion, QueuedPlan
@@ -46,6 +47,7 @@ def sweep(*, now: datetime, limits: QueueLimits, rng: Random) -> Swept:
     num_leases = leases_take_back(now=now, limits=limits, rng=rng)
     enqueued = _enqueue_missed(now)
     over = _finish_plans(now)
+    injections_sweep(now=now)
     return Swept(num_leases, enqueued, over)
 
 

@@ -8,17 +8,21 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 from threading import get_ident
 
+from django.conf import settings
 from django.utils import timezone
 
-from inventory.selectors.sites import SiteStorage
+from inventory.selectors.sites import SiteStorage, site_storage
+from operations.selectors.pausing import pause_file
 from operations.services.act import Clock, act
 from operations.services.claim import claim, sites_with_queue
 from operations.services.limits import QueueLimits, limits_from_settings
 from operations.services.record import record
-from operations.storage import Gateway, gateway_for
+from operations.storage import Gateway, RefusingGateway, gateway_for
+from operations.storage.roots import local_root, overlapping_site, root_problem
 
 GatewayFactory = Callable[[SiteStorage], Gateway]
 
@@ -34,8 +38,31 @@ class WorkSummary:
 
 
 def real_gateway(site: SiteStorage) -> Gateway:
-    """Return the way to the real storage of a site."""
+    """Return the way to the real storage of a site; where its folder is not its own alone, one that refuses every file."""
+    problem = _why_not_its_own(site)
+    if problem:
+        return RefusingGateway(problem)
     return gateway_for(site_name=site.name, endpoint_url=site.endpoint_url, lfn_rules=site.lfn_rules)
+
+
+def _why_not_its_own(site: SiteStorage) -> str:
+    root = local_root(site.endpoint_url)
+    if root is None:
+        return ""
+    database = settings.DATABASES["default"]
+    own = [settings.BASE_DIR, settings.VAR_DIR, Path(settings.MEDIA_ROOT), pause_file()]
+    if database["ENGINE"] == "django.db.backends.sqlite3" and Path(str(database["NAME"])).is_absolute():
+        own.append(Path(str(database["NAME"])))
+    problem = root_problem(root, own=own, forbidden=[Path(settings.MEDIA_ROOT)])
+    if problem:
+        return f"the endpoint of {site.name} cannot be a site's storage: {problem}"
+    other = overlapping_site(site.name, site.endpoint_url, {s.name: s.endpoint_url for s in site_storage().values()})
+    if other:
+        return (
+            f"the folders of {site.name} and {other} overlap: a deletion at one could take the other's copy; "
+            f"give each site a folder that is its own"
+        )
+    return ""
 
 
 def worker_name() -> str:

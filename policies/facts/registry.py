@@ -101,7 +101,8 @@ def _checked(provider: Provider, name: str, values: pl.Series, inventory: Invent
     if len(values) != expected or values.dtype != dtype or values.null_count():
         found = f"{len(values)} values of type {values.dtype}, {values.null_count()} of them empty"
         raise ProviderFailedError(provider.feed, ValueError(f"{name}: expected {expected} values of type {dtype}, found {found}"))
-    return values
+    # Not a number is no measurement; compared or sorted as one it would say something of the dataset.
+    return values.fill_nan(None) if dtype == pl.Float64 else values
 
 
 def _why_unknown(state: FeedState | None, request: FactRequest) -> str | None:
@@ -111,6 +112,8 @@ def _why_unknown(state: FeedState | None, request: FactRequest) -> str | None:
         return None
     hours = state.max_age_seconds / 3600
     measured, now = f"{state.measured_at:%Y-%m-%dT%H:%M:%SZ}", f"{request.now:%Y-%m-%dT%H:%M:%SZ}"
+    if state.measured_at > request.now:
+        return f"it says that it was measured at {measured}, more than {hours:g} hours after {now}: is a clock wrong?"
     return f"it was measured at {measured}, more than {hours:g} hours before {now}"
 
 

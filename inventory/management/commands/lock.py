@@ -13,6 +13,10 @@ from inventory.exceptions import InventoryError
 from inventory.selectors.sites import site_pattern_fits
 from inventory.services.audit import Actor
 from inventory.services.locks import lock_create
+from inventory.services.under_way import UnderWay
+
+#: Lines of what the lock comes too late for.
+_LATE_SHOWN = 20
 
 
 class Command(BaseCommand):
@@ -38,6 +42,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
         dataset, _, block = options["item"].partition("#")
+        too_late: list[UnderWay] = []
         try:
             lock = lock_create(
                 dataset_pattern=dataset,
@@ -49,12 +54,19 @@ class Command(BaseCommand):
                 expires_at=_expiry(now, options["days"], options["until"]),
                 actor=Actor(getpass.getuser()),
                 now=now,
+                tell_too_late=too_late.extend,
             )
         except InventoryError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"lock {lock.pk}: {lock}, owner {lock.owner}, {_until(lock.expires_at)}")
         if not site_pattern_fits(options["site"]):
             self.stdout.write(f"note: no site fits {options['site']!r}, so the lock holds everywhere")
+        if too_late:
+            self.stdout.write(f"warning: too late for {len(too_late)} block replicas, which are being deleted at this moment:")
+            for one in too_late[:_LATE_SHOWN]:
+                self.stdout.write(f"  {one}")
+            if len(too_late) > _LATE_SHOWN:
+                self.stdout.write(f"  and {len(too_late) - _LATE_SHOWN} more, in the audit trail")
 
 
 def _expiry(now: datetime, days: int | None, until: str | None) -> datetime | None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from io import StringIO
+from pathlib import Path
 
 import pytest
+from django.conf import settings
+from django.core.management import call_command
 
 from inventory.choices import SiteStatus
-from inventory.models import BlockReplica, Group, Site
+from inventory.models import AuditEvent, BlockReplica, Group, Injection, Site
 from inventory.selectors.sites import site_storage
 from inventory.services.audit import Actor
+from inventory.services.injections import injections_sweep
+from inventory.services.locks import lock_create, lock_extend
+from inventory.services.under_way import UnderWay
 from operations.choices import DeletionState
 from operations.exceptions import PlanAlteredError
 from operations.models import Deletion, QueuedPlan
@@ -17,6 +25,7 @@ from operations.services.act import act
 from operations.services.claim import claim
 from operations.services.queue import plan_enqueue
 from operations.services.record import record
+from operations.services.sweep import sweep
 from operations.services.worker import real_gateway, work
 from policies.choices import PlanState
 from policies.models import PlanItem
@@ -195,3 +204,112 @@ def test_enqueued_plan_that_was_altered_afterwards_is_not_taken_up(world: World)
         plan_enqueue(plan.pk, now=NOW + timedelta(seconds=1))
     assert not Deletion.objects.exists()
     assert QueuedPlan.objects.get().refused_reason
+
+
+def test_a_lock_on_what_is_being_deleted_says_that_it_comes_too_late_and_holds_the_rest(world: World, clock: Clock):
+    replicas = world.two_copies(num_blocks=2)
+    plan_enqueue(world.plan(replicas).pk, now=NOW)
+    taken = claim(worker="w", now=NOW, limits=replace(EAGER, batch_items=1))
+    assert taken is not None
+    late: list[UnderWay] = []
+    lock = lock_create(dataset_pattern="/A/*", actor=ACTOR, now=NOW, tell_too_late=late.extend)
+    assert [str(one) for one in late] == ["/A/B-1/RAW#b00000 at T3_B"]
+    details = AuditEvent.objects.get(action="inventory.lock_create").details
+    assert (details["too_late"], details["too_late_for"]) == (1, ["/A/B-1/RAW#b00000 at T3_B"])
+    run_all(clock)
+    assert dict(Deletion.objects.values_list("block_name", "state")) == {"b00000": "ACTING", "b00001": "DROPPED"}
+    lock_extend(lock_id=lock.pk, expires_at=None, actor=ACTOR, now=NOW, tell_too_late=(again := []).extend)
+    assert again == late
+
+
+def test_a_lock_elsewhere_is_not_too_late(world: World):
+    plan_enqueue(world.plan(world.two_copies()).pk, now=NOW)
+    claim(worker="w", now=NOW, limits=EAGER)
+    late: list[UnderWay] = []
+    lock_create(dataset_pattern="/B/*", actor=ACTOR, now=NOW, tell_too_late=late.extend)
+    lock_create(dataset_pattern="/A/*", site_pattern="T2_A", actor=ACTOR, now=NOW, tell_too_late=late.extend)
+    assert late == []
+    lock_create(dataset_pattern="/A/*", site_pattern="T2_NOWHERE", actor=ACTOR, now=NOW, tell_too_late=late.extend)
+    assert len(late) == 1
+
+
+def test_the_lock_command_says_what_it_comes_too_late_for(world: World):
+    plan_enqueue(world.plan(world.two_copies()).pk, now=NOW)
+    claim(worker="w", now=NOW, limits=EAGER)
+    said = StringIO()
+    call_command("lock", "/A/B-1/RAW", stdout=said)
+    assert "warning: too late for 1 block replicas" in said.getvalue()
+    assert "/A/B-1/RAW#b00000 at T3_B" in said.getvalue()
+
+
+def swept_injection(**kwargs) -> Injection:
+    injection = Injection.objects.create(source="a.json", started_by="test")
+    Injection.objects.filter(pk=injection.pk).update(**kwargs)
+    injection.refresh_from_db()
+    return injection
+
+
+def test_an_injection_that_has_only_begun_is_not_given_up():
+    swept_injection(started_at=NOW)
+    assert injections_sweep(now=NOW + timedelta(seconds=30)) == []
+    assert Injection.objects.get().state == "RUNNING"
+
+
+def test_the_sweeper_gives_up_the_injection_of_a_dead_process_and_leaves_others_alone():
+    dead = swept_injection(started_at=NOW)
+    done = swept_injection(started_at=NOW, state="COMPLETED", finished_at=NOW)
+    sweep(now=NOW + timedelta(minutes=2), limits=EAGER, rng=seeded())
+    dead.refresh_from_db()
+    done.refresh_from_db()
+    assert (dead.state, done.state) == ("FAILED", "COMPLETED")
+    assert "inject it again" in dead.error
+    assert AuditEvent.objects.filter(action="inventory.injection_died", subject=f"injection {dead.pk}").count() == 1
+    assert injections_sweep(now=NOW + timedelta(minutes=3)) == []
+
+
+def refused_endpoint(world: World, clock: Clock, endpoint: str) -> str:
+    replicas = world.two_copies()
+    plan_enqueue(world.plan(replicas).pk, now=NOW)
+    Site.objects.filter(name="T3_B").update(endpoint_url=endpoint)
+    for _ in range(EAGER.attempts_before_failed):
+        run_all(clock)
+        clock.advance(hours=2)
+    row = Deletion.objects.get()
+    assert row.state == DeletionState.FAILED, row.reason
+    assert BlockReplica.objects.filter(pk=replicas[0].pk).exists()
+    return row.reason
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["file:///etc", "file:///usr/share", "file:///proc/self", "file:///", "file:///etc/../etc", "file:///./"]
+)
+def test_the_folders_of_the_system_are_no_storage(world: World, clock: Clock, endpoint: str):
+    assert refused_endpoint(world, clock, endpoint).startswith("refused")
+
+
+@pytest.mark.parametrize("what", ["VAR_DIR", "MEDIA_ROOT", "BASE_DIR"])
+def test_dynamos_own_folders_are_no_storage(world: World, clock: Clock, what: str):
+    assert "Dynamo's own" in refused_endpoint(world, clock, Path(getattr(settings, what)).as_uri())
+
+
+def test_a_link_to_a_folder_of_the_system_is_no_storage(world: World, clock: Clock):
+    link = world.folder / "innocent"
+    link.symlink_to("/etc")
+    assert "/etc belongs to the system" in refused_endpoint(world, clock, link.as_uri())
+
+
+@pytest.mark.parametrize("inner", ["", "/store/A", "/../T3_LINK"])
+def test_sites_whose_folders_overlap_delete_nothing(world: World, clock: Clock, inner: str):
+    world.site("T3_OTHER", endpoint_url=world.root("T3_B").as_uri() + inner)
+    (world.folder / "T3_LINK").symlink_to(world.root("T3_B"))
+    replicas = world.two_copies()
+    if inner == "/../T3_LINK":
+        Site.objects.filter(name="T3_OTHER").update(endpoint_url=(world.folder / "T3_LINK").as_uri())
+    plan_enqueue(world.plan(replicas).pk, now=NOW)
+    for _ in range(EAGER.attempts_before_failed):
+        run_all(clock)
+        clock.advance(hours=2)
+    row = Deletion.objects.get()
+    assert (row.state, row.files_deleted) == (DeletionState.FAILED, 0)
+    assert "the folders of T3_B and T3_OTHER overlap" in row.reason
+    assert len(world.files("T3_B")) == 3

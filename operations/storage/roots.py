@@ -1,0 +1,60 @@
+"""Folders in which nothing may ever be deleted as a site's storage: the system's, Dynamo's own, and another site's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+_SYSTEM_FOLDERS = tuple(
+    Path(name) for name in ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
+)
+
+
+def root_problem(root: Path, *, own: Sequence[Path], forbidden: Sequence[Path]) -> str:
+    """Return why *root* must not be a site's storage, empty if it may. Links are followed: what counts is where it leads.
+
+    ``own``: files and folders of Dynamo, which the root must not contain; ``forbidden``: folders in which it must not lie.
+    """
+    real = root.resolve()
+    for system in _SYSTEM_FOLDERS:
+        if _contains(system.resolve(), real) or _contains(system, real):
+            return f"{real} belongs to the system ({system})"
+    for path in own:
+        if _contains(real, path.resolve()):
+            return f"{real} holds Dynamo's own {path}"
+    for path in forbidden:
+        if _contains(path.resolve(), real):
+            return f"{real} lies in Dynamo's own {path}"
+    return ""
+
+
+def overlapping_site(site_name: str, endpoint_url: str, others: Mapping[str, str]) -> str:
+    """Return another site whose folder holds this one's, lies in it or is the same, empty if there is none.
+
+    *others*: endpoints by site. A deletion at one of two such sites could take the only copy at the other.
+    """
+    root = local_root(endpoint_url)
+    if root is None:
+        return ""
+    for name, url in sorted(others.items()):
+        other = local_root(url) if name != site_name else None
+        if other is not None and (_contains(root, other) or _contains(other, root)):
+            return name
+    return ""
+
+
+def local_root(endpoint_url: str) -> Path | None:
+    """Return the folder that an endpoint names, links followed; None where it names none."""
+    try:
+        parts = urlsplit(endpoint_url)
+    except ValueError:
+        return None
+    path = unquote(parts.path)
+    if parts.scheme != "file" or not path.startswith("/") or "\0" in path:
+        return None
+    return Path(path).resolve()
+
+
+def _contains(folder: Path, path: Path) -> bool:
+    return folder == path or folder in path.parents
