@@ -85,6 +85,7 @@ def test_a_text_is_written_tested_saved_and_activated(
 
     # A wrong line is underlined under the token, and listed.
     new_line(page, 6)
+    expect(text.locator(".cm-gutterElement", has=page.locator(".dy-cm-hit")).nth(1)).to_contain_text("26 replicas")
     page.keyboard.type("Protect dataset.nmae == /Data00*/*/*")
     page.keyboard.press("Escape")
     expect(text.locator(".cm-lintRange-error")).to_have_text("dataset.nmae")

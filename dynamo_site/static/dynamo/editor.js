@@ -59,22 +59,28 @@
       return box;
     }
   }
+  // What is typed in front of a rule pushes its counts along with it.
+  Hit.prototype.startSide = Hit.prototype.endSide = 1;
   const setHits = CM.StateEffect.define();
   const deadLine = CM.Decoration.line({ class: "dy-cm-deadline" });
+  function deadLines(markers, doc) {
+    const starts = new Set();
+    for (const place = markers.iter(); place.value; place.next()) {
+      if (place.value.hit.is_dead) starts.add(doc.lineAt(place.from).from);
+    }
+    return CM.Decoration.set(Array.from(starts, (start) => deadLine.range(start)), true);
+  }
   const hitField = CM.StateField.define({
     create: () => ({ markers: CM.RangeSet.empty, lines: CM.Decoration.none }),
     update(value, transaction) {
-      let { markers, lines } = value;
-      markers = markers.map(transaction.changes);
-      lines = lines.map(transaction.changes);
+      const doc = transaction.state.doc;
+      let markers = value.markers.map(transaction.changes);
       for (const effect of transaction.effects) {
         if (!effect.is(setHits)) continue;
-        const doc = transaction.state.doc;
         const hits = effect.value.filter((hit) => hit.line <= doc.lines);
         markers = CM.RangeSet.of(hits.map((hit) => new Hit(hit).range(doc.line(hit.line).from)), true);
-        lines = CM.Decoration.set(hits.filter((h) => h.is_dead).map((h) => deadLine.range(doc.line(h.line).from)), true);
       }
-      return { markers, lines };
+      return markers === value.markers ? value : { markers, lines: deadLines(markers, doc) };
     },
     provide: (field) => CM.EditorView.decorations.from(field, (value) => value.lines),
   });
