@@ -100,7 +100,7 @@ def test_processes_end_when_the_supervisor_is_killed(tree: DemoTree, started: li
     wait_until(lambda: len(tree.processes()) >= 5, seconds=60, what="web with its worker, worker and beat")
     process.kill()
     process.wait(10)
-    wait_until(lambda: tree.processes() == [], seconds=60, what="the end of web, worker and beat")
+    wait_until(lambda: tree.processes() == [], seconds=20, what="the end of web, worker and beat")
 
 
 def test_worker_killed_in_the_middle_of_deletions_loses_and_repeats_nothing(

@@ -133,7 +133,7 @@ def test_interrupted_install_leaves_no_process_and_is_begun_again(tmp_path: Path
         wait_until(lambda: tree.pid_of("pip install") is not None, seconds=60, what="pip")
         time.sleep(1)
         assert interrupt(process) != 0
-        wait_until(lambda: tree.processes() == [], seconds=60, what="the end of the install")
+        wait_until(lambda: tree.processes() == [], seconds=15, what="the end of the install")
     finally:
         end(process, tree)
     assert (tree.root / ".venv/.installing").exists()
