@@ -7,7 +7,7 @@ from inventory.choices import DatasetStatus
 
 
 class Dataset(models.Model):
-    """A named set of files that physicists use as one; ``size_bytes``, ``num_files`` and ``num_blocks`` are sums over its blocks."""
+    """A named set of files that physicists use as one; ``size_bytes``, ``num_files`` and ``num_blocks`` are sums over blocks."""
 
     name = models.CharField(max_length=512, unique=True)
     status = models.CharField(max_length=16, choices=DatasetStatus, default=DatasetStatus.UNKNOWN)
@@ -35,7 +35,7 @@ class Dataset(models.Model):
 
 
 class Block(models.Model):
-    """A part of a dataset that is moved and deleted as a whole; ``size_bytes`` and ``num_files`` are what makes a replica of it complete."""
+    """A part of a dataset that is moved and deleted as a whole; a replica with its ``size_bytes`` and ``num_files`` is complete."""
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="blocks")
     name = models.CharField(max_length=128)

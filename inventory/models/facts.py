@@ -33,7 +33,7 @@ class FactFeed(models.Model):
 
 
 class DatasetFacts(models.Model):
-    """Facts of one dataset, as the feeds gave them; null = the feed did not name it, which a fresh feed means as 0, never or no."""
+    """Facts of one dataset, as the feeds gave them; null = the feed did not name it: with a fresh feed 0, never or no."""
 
     dataset = models.OneToOneField(Dataset, on_delete=models.CASCADE, primary_key=True, related_name="facts")
     num_accesses = models.FloatField(null=True, blank=True)
