@@ -25,7 +25,7 @@ from policies.language.ast import (
 from policies.language.diagnostics import Diagnostic, Reporter, quote
 from policies.language.matching import meets
 from policies.language.reasoning import Atom, contradicts, disjuncts
-from policies.language.shadowing import ShadowFinder, find_contradiction
+from policies.language.shadowing import CAUTIOUS, ShadowFinder, find_contradiction
 from policies.language.source import Source
 from policies.language.types import Action, Level
 
@@ -115,7 +115,9 @@ class _Linter:
             if rule.condition is None:
                 continue
             branches = disjuncts(rule.condition.expression)
-            is_contradictory = self._contradictions(branches or (), per_block=rule.is_block)
+            is_contradictory = self._contradictions(
+                branches or (), per_block=rule.is_block, unknown_holds=rule.action in CAUTIOUS
+            )
             if not rule.is_block:
                 self._some_block(rule.condition, rule)
             shadow = finder.add(rule, None if is_contradictory else branches)
@@ -125,11 +127,11 @@ class _Linter:
             elif rule.line in unmatched_lines:
                 self.reporter.report("P711", self._first_word(rule), "this rule matched nothing in the last cycle")
 
-    def _contradictions(self, branches: Iterable[list[Atom]], *, per_block: bool) -> bool:
+    def _contradictions(self, branches: Iterable[list[Atom]], *, per_block: bool, unknown_holds: bool = False) -> bool:
         """Warn about each branch (an and of atoms) that contradicts itself; return whether one does."""
         is_contradictory = False
         for conjunction in branches:
-            found = find_contradiction(conjunction, per_block=per_block)
+            found = find_contradiction(conjunction, per_block=per_block, unknown_holds=unknown_holds)
             if found is None:
                 continue
             is_contradictory = True

@@ -53,7 +53,8 @@ _HIDING_DEPENDENT = frozenset(
 MAX_PREDICATES = 40
 MAX_PAIRS = 2000
 _REGULAR = (Operator.MATCH, Operator.NOT_MATCH)
-_CAUTIOUS = (Action.PROTECT, Action.IGNORE)
+#: Their rules match where a condition is unknown.
+CAUTIOUS = (Action.PROTECT, Action.IGNORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class ShadowFinder:
                     yield wildcard.branch
 
     def _covers(self, earlier: _Branch, rule: Rule, atoms: list[Atom]) -> bool:
-        if earlier.rule.action not in _CAUTIOUS and rule.action in _CAUTIOUS and any(_may_be_unknown(a) for a in earlier.atoms):
+        if earlier.rule.action not in CAUTIOUS and rule.action in CAUTIOUS and any(_may_be_unknown(a) for a in earlier.atoms):
             return False
         block_atoms = sum(atom.predicate.variable.level is Level.BLOCK_REPLICA for atom in earlier.atoms)
         if earlier.rule.is_block and not rule.is_block and block_atoms > 1:
@@ -226,17 +227,19 @@ def _cover_cost(earlier: tuple[Atom, ...], atoms: list[Atom]) -> int:
     return cost
 
 
-def find_contradiction(atoms: list[Atom], *, per_block: bool) -> tuple[Atom, Atom | None] | None:
+def find_contradiction(atoms: list[Atom], *, per_block: bool, unknown_holds: bool = False) -> tuple[Atom, Atom | None] | None:
     """Return two predicates of an and that no value meets (or one alone), None if none are found.
 
     Block variables have several values in a dataset-level rule, so two predicates on them contradict each other only
-    if *per_block*. Looked for among the first 40 predicates, and in lists with at most ``MAX_PAIRS`` pairs of values.
+    if *per_block*. What may be unknown contradicts nothing if *unknown_holds* (Protect and
+    Ignore rules). Looked for among the first 40 predicates, and in lists with at most ``MAX_PAIRS`` pairs of values.
     """
     by_key: dict[Key, list[Atom]] = {}
     for atom in atoms[:MAX_PREDICATES]:
         if is_impossible(atom):
             return atom, None
-        if per_block or atom.predicate.variable.level is not Level.BLOCK_REPLICA:
+        has_one_value = per_block or atom.predicate.variable.level is not Level.BLOCK_REPLICA
+        if has_one_value and not (unknown_holds and _may_be_unknown(atom)):
             by_key.setdefault(atom.key, []).append(atom)
     pairs = 0
     for same in by_key.values():

@@ -104,6 +104,13 @@ def test_contradiction_is_found(rule: str) -> None:
     assert [code for _, code in lint(rule)] == ["P702"]
 
 
+@pytest.mark.parametrize("action", ["Protect", "Ignore", "ProtectBlock"])
+def test_contradiction_on_a_fact_that_may_be_unknown_is_none_where_unknown_counts_as_true(action: str) -> None:
+    condition = "dataset.usage_rank > 4 and dataset.usage_rank < 3"
+    assert lint(f"{action} {condition}") == []
+    assert lint(f"Dismiss {condition}", f"Delete {condition}") == [(1, "P702"), (2, "P702")]
+
+
 def test_different_blocks_may_meet_two_predicates_of_a_dataset_level_rule() -> None:
     assert lint("Protect blockreplica.owner == A and blockreplica.owner == B") == []
 
