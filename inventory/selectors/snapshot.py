@@ -67,12 +67,16 @@ class FeedState:
     measured_at: datetime | None
     max_age_seconds: float
 
-    def is_fresh(self, now: datetime) -> bool:
-        """Tell whether the feed may be believed at the cycle's clock *now*.
+    def is_fresh(self, now: datetime, *, read_at: datetime) -> bool:
+        """Tell whether the feed may be believed at the cycle's clock *now*; *read_at* is when the inventory was read.
 
-        One from the future is measured by the same yardstick: a wrong date must not keep a feed fresh for ever.
+        A clock that is set back (a test run at a past moment) makes no feed stale that has come since. One measured after
+        *read_at* is held against the same yardstick: a wrong date must not keep a feed fresh for ever.
         """
-        return self.measured_at is not None and abs((now - self.measured_at).total_seconds()) <= self.max_age_seconds
+        if self.measured_at is None:
+            return False
+        age = now - self.measured_at if self.measured_at <= now else self.measured_at - max(now, read_at)
+        return age.total_seconds() <= self.max_age_seconds
 
 
 def read_inventory(reader: Reader, *, with_attributes: bool = False) -> InventoryColumns:

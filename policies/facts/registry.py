@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -108,12 +109,13 @@ def _checked(provider: Provider, name: str, values: pl.Series, inventory: Invent
 def _why_unknown(state: FeedState | None, request: FactRequest) -> str | None:
     if state is None or state.measured_at is None:
         return "it was never loaded"
-    if state.is_fresh(request.now):
+    read_at = datetime.fromtimestamp(request.inventory.taken_at, tz=UTC)
+    if state.is_fresh(request.now, read_at=read_at):
         return None
     hours = state.max_age_seconds / 3600
     measured, now = f"{state.measured_at:%Y-%m-%dT%H:%M:%SZ}", f"{request.now:%Y-%m-%dT%H:%M:%SZ}"
     if state.measured_at > request.now:
-        return f"it says that it was measured at {measured}, more than {hours:g} hours after {now}: is a clock wrong?"
+        return f"it says that it was measured at {measured}, more than {hours:g} hours from now: is a clock wrong?"
     return f"it was measured at {measured}, more than {hours:g} hours before {now}"
 
 

@@ -207,6 +207,17 @@ def test_a_feed_exactly_as_old_as_it_may_be_is_fresh() -> None:
     assert run(CycleKind.TEST_RUN).cycle.unknown_facts == []
 
 
+def test_a_clock_that_is_set_back_makes_no_feed_stale_that_has_come_since() -> None:
+    FactFeed.objects.filter(name=FactFeedName.POPULARITY).update(measured_at=timezone.now())
+    assert run(CycleKind.TEST_RUN).cycle.unknown_facts == []
+
+
+def test_a_feed_from_the_future_is_unknown() -> None:
+    FactFeed.objects.filter(name=FactFeedName.POPULARITY).update(measured_at=timezone.now() + timedelta(hours=49))
+    (feed,) = run(CycleKind.TEST_RUN).cycle.unknown_facts
+    assert "is a clock wrong?" in feed["reason"]
+
+
 def test_a_failing_provider_fails_the_cycle_by_name_and_leaves_nothing(active: PolicyVersion) -> None:
     def broken(_request: Any) -> Any:
         raise ConnectionError("no route to the popularity service")
