@@ -71,7 +71,7 @@ def _plan_question(plan: Any) -> str:
 
 def _pause_all(_: None, actor: Actor, reason: str) -> str:
     pause_all(actor=actor, reason=reason)
-    return "All deletions are paused: workers stop within a minute."
+    return "All deletions are paused: no worker begins another file."
 
 
 def _resume_all(_: None, actor: Actor, reason: str) -> str:
@@ -145,7 +145,8 @@ ACTS: dict[str, Act] = {
         permission="operations.pause_all",
         question=lambda _: "Pause all deletions at all sites?",
         consequence=lambda _: (
-            "Every worker stops within a minute; cycles go on planning. To let deletions go on takes another right."
+            "Every worker stops before its next file, within about a second; cycles go on planning. "
+            "To let deletions go on takes another right."
         ),
         perform=_pause_all,
         is_dangerous=True,

@@ -7,6 +7,9 @@ from django.views.generic import RedirectView
 from dynamo_site.views.acts import act_view
 from dynamo_site.views.history import history_view
 
+handler404 = "dynamo_site.views.refused.not_found"
+handler500 = "dynamo_site.views.refused.server_error"
+
 urlpatterns = [
     path("api/", include("dynamo_site.api.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),

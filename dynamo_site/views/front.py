@@ -13,6 +13,7 @@ from dynamo_site.panels import PartitionPanel, partition_panels
 from inventory.selectors.feeds import stale_feeds
 from inventory.selectors.sites import site_storage
 from inventory.selectors.wording import duration_text, plural, size_text, when_text
+from operations.selectors.pausing import pause_file, pause_state
 from operations.selectors.progress import deletions_under_way
 from policies.selectors.cycles_overview import failed_cycles, held_plans, recent_cycles
 from policies.selectors.occupancy import partition_occupancies
@@ -20,14 +21,14 @@ from policies.selectors.occupancy import partition_occupancies
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something to look at: one sentence and one link, or acts by name on a key."""
+    """Something to look at: one sentence and one link, or acts by name on a key (none for acts on everything)."""
 
     kind: str
     text: str
     link: str = ""
     link_text: str = ""
     acts: tuple[str, ...] = ()
-    key: int = 0
+    key: int | str = ""
 
 
 def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 def _notices(request: HttpRequest, panels: list[PartitionPanel]) -> list[Notice]:
     user = request.user
-    notices: list[Notice] = []
+    notices = _pause_notices()
     if user.has_perm("policies.view_plan"):
         notices += _plan_notices()
     if user.has_perm("policies.view_cycle"):
@@ -63,6 +64,18 @@ def _notices(request: HttpRequest, panels: list[PartitionPanel]) -> list[Notice]
     if user.has_perm("inventory.view_factfeed"):
         notices += _feed_notices()
     return sorted(notices, key=lambda notice: notice.kind != "danger")
+
+
+def _pause_notices() -> list[Notice]:
+    """Everybody sees that nothing is deleted, as in the corner of every page."""
+    pause = pause_state()
+    if pause.is_switched:
+        since, reason = when_text(pause.changed_at), pause.reason or "no reason given"
+        text = f"All deletions are paused since {since} by {pause.changed_by}: {reason}"
+        return [Notice("danger", text, acts=("resume-all",))]
+    if pause.is_file_present:
+        return [Notice("danger", f"Deletions on this host are stopped by the file {pause_file()}: remove it to let them go on")]
+    return []
 
 
 def _plan_notices() -> list[Notice]:

@@ -10,6 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from dynamo_site.roles import ROLES
+from inventory.services.audit import Actor
+from operations.services.pausing import pause_all
 from tests.factories.screens import NASTY, Screens, account
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -80,6 +82,25 @@ def test_anonymous_visitors_are_sent_to_the_login(screens: Screens, client: Clie
         answer = client.get(url)
         assert answer.status_code == 302, url
         assert answer["Location"].startswith("/admin/login/"), url
+
+
+def test_the_front_page_names_who_paused_all_deletions_and_why(db: None, client: Client) -> None:
+    client.force_login(account("Operators"))
+    pause_all(actor=Actor("night shift"), reason="the catalogue is being moved")
+    page = client.get(reverse("admin:index")).content.decode()
+    assert "All deletions are paused since" in page
+    assert "by night shift: the catalogue is being moved" in page
+    assert "Nothing needs attention" not in page
+    assert page.count(f'href="{reverse("dynamo_act_all", args=["resume-all"])}"') == 2, "in the corner and beside the sentence"
+
+
+def test_a_refused_page_says_so_and_leads_back(db: None, client: Client) -> None:
+    client.force_login(account("Auditors"))
+    answer = client.get(reverse("dynamo_act_all", args=["pause-all"]))
+    page = answer.content.decode()
+    assert answer.status_code == 403
+    assert "not allowed" in page
+    assert f'href="{reverse("admin:index")}"' in page
 
 
 def test_the_root_leads_to_the_front_page(client: Client) -> None:

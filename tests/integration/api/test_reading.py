@@ -130,6 +130,13 @@ def test_a_missing_object_answers_in_the_one_error_shape(reader: User) -> None:
     assert answer.json()["code"] == "not_found"
 
 
+def test_an_address_that_leads_nowhere_answers_in_the_one_error_shape(client: Client) -> None:
+    for address in ("/api/nope/", "/api/v1/inventory/nope/", "/api/v1/"):
+        answer = client.get(address)
+        assert answer.status_code == 404
+        assert answer.json() == {"code": "not_found", "message": f"There is nothing at {address}: see /api/docs/.", "details": {}}
+
+
 def test_an_expired_token_is_refused(reader: User) -> None:
     instance, token = AuthToken.objects.create(reader)
     instance.expiry = datetime(2020, 1, 1, tzinfo=UTC)
