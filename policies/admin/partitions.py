@@ -46,7 +46,7 @@ class PartitionAdmin(DefinitionAdmin, GuardedModelAdmin):
     form = PartitionForm
     list_display = ["name", "what", "site_limit", "partition_limit"]
     search_fields = ["name", "condition"]
-    filter_horizontal = ["parts"]
+    autocomplete_fields = ["parts"]
     fields = ["name", "condition", "parts", ("max_site_fraction", "max_partition_fraction")]
     change_form_outer_before_template = "dynamo/partition_panels.html"
 

@@ -32,7 +32,7 @@ class PolicyAdmin(PolicyEditorMixin, DefinitionAdmin, GuardedModelAdmin):
     list_filter = ["is_enabled", "partition"]
     list_select_related = ["partition", "active_version"]
     search_fields = ["name", "partition__name"]
-    fields = [("name", "partition"), ("is_enabled", "period", "deletion_per_iteration")]
+    fields = [("name", "partition"), "is_enabled", ("period", "deletion_per_iteration")]
     change_form_outer_before_template = "dynamo/policy_panels.html"
 
     def get_fields(self, request: HttpRequest, obj: Policy | None = None) -> list[Any]:
