@@ -13,7 +13,10 @@ from inventory.services.audit import audit_verify
 class Command(BaseCommand):
     """``audit_verify``."""
 
-    help = "Recompute the chain of digests of the audit trail; exit code 1 if an event was changed, removed, inserted or moved."
+    help = (
+        "Recompute the chain of digests of the audit trail. Example: manage.py audit_verify. "
+        "Exit codes: 0 whole, 1 an event was changed, removed, inserted or moved, 2 wrong arguments."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         broken = audit_verify()

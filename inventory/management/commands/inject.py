@@ -113,14 +113,16 @@ class Command(BaseCommand):
             self.stderr.write(str(reject))
         if report.num_rejects > len(report.rejects):
             self.stderr.write(f"... {report.num_rejects:,} records were rejected in all")
-        table = Table(title=f"{report.source}: {_verdict(report, skip_bad)}", title_justify="left")
+        self.stdout.write(f"{report.source}: {_verdict(report, skip_bad)}")
+        table = Table()
         table.add_column("table")
         for column in _COLUMNS:
             table.add_column(column, justify="right")
         for name, counts in report.counts.items():
             table.add_row(name, *(f"{counts.get(column, 0):,}" for column in _COLUMNS))
-        console = Console(file=self.stdout._out, width=None if sys.stdout.isatty() else 110, highlight=False)
-        console.print(table)
+        if report.counts:
+            console = Console(file=self.stdout._out, width=None if sys.stdout.isatty() else 110, highlight=False)
+            console.print(table)
         if report.feed_measured_at is not None:
             self.stdout.write(f"facts: a complete feed of {report.feed_measured_at:%Y-%m-%d %H:%M:%S} UTC")
         if report.older_feeds:

@@ -17,7 +17,10 @@ from inventory.selectors.locks import locks_in_force
 class Command(BaseCommand):
     """``locks``."""
 
-    help = "List the locks in force, newest first; --all shows expired and released ones, too. Example: locks --owner asmith"
+    help = (
+        "List the locks in force, newest first; --all shows expired and released ones, too. Example: locks --owner asmith. "
+        "Exit codes: 0 listed, 2 wrong arguments."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--all", action="store_true", help="expired and released ones, too")

@@ -17,11 +17,14 @@ from inventory.services.locks import lock_release
 class Command(BaseCommand):
     """``unlock ID...``."""
 
-    help = "Release locks by their numbers, all or none of them; the command locks shows the numbers. Example: unlock 12 13"
+    help = (
+        "Release locks by their numbers, all or none of them; the command locks shows the numbers. "
+        "Example: unlock 12 13 --reason 'the thesis is finished'. Exit codes: 0 released, 1 refused, 2 wrong arguments."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("ids", nargs="+", type=int, metavar="ID")
-        parser.add_argument("--reason", default="")
+        parser.add_argument("--reason", default="", help="kept in the audit trail")
 
     def handle(self, *args: Any, **options: Any) -> None:
         actor, now = Actor(getpass.getuser()), timezone.now()

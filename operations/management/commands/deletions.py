@@ -75,7 +75,7 @@ class Command(BaseCommand):
         pause = pause_state()
         if pause.is_paused:
             who = (
-                f"since {pause.changed_at} by {pause.changed_by}: {pause.reason}"
+                f"since {pause.changed_at:%Y-%m-%d %H:%M:%S} UTC by {pause.changed_by}: {pause.reason}"
                 if pause.is_switched
                 else "by a file on this host"
             )
