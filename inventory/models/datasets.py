@@ -35,7 +35,7 @@ class Dataset(models.Model):
 
 
 class Block(models.Model):
-    """A part of a dataset that is moved and deleted as a whole; a replica with its ``size_bytes`` and ``num_files`` is complete."""
+    """A part of a dataset that is moved and deleted as a whole; a replica that has its ``size_bytes`` and files is complete."""
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="blocks")
     name = models.CharField(max_length=128)
