@@ -226,7 +226,8 @@ def longest_literal(glob: str) -> str:
             pieces[-1].append(character)
         elif pieces[-1]:
             pieces.append([])
-    return "".join(max(pieces, key=len))
+    longest = max(pieces, key=len)
+    return "".join(longest)
 
 
 def witness(glob: str) -> str:
