@@ -21,6 +21,8 @@ from dynamo_site.demo.sample import MARKER, SampleSize, sample_datasets
 ROOT = Path(__file__).resolve().parents[2]
 #: The tests' own settings stand in the environment; a demo must start as from a user's shell.
 _TESTS_OWN = {"DYNAMO_VAR_DIR", "DATABASE_URL", "CELERY_BROKER_URL", "DJANGO_SECRET_KEY", "DJANGO_SETTINGS_MODULE"}
+#: A shell has commands in its background ignore Ctrl-C, and what they start inherits that: also this test run, and its demos.
+HEARS_INTERRUPTS = ("env", "--default-signal=INT")
 #: Seconds between two evaluations of a policy in these demos.
 PERIOD = "3"
 _OUTER_MAKE = {"MAKEFLAGS", "MAKELEVEL"}
@@ -79,7 +81,13 @@ class DemoTree:
         environment = clean_environment() | variables
         with (self.root / "out.txt").open("w") as out:
             return subprocess.Popen(
-                command, cwd=self.root, env=environment, stdout=out, stderr=subprocess.STDOUT, text=True, process_group=0
+                (*HEARS_INTERRUPTS, *command),
+                cwd=self.root,
+                env=environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                text=True,
+                process_group=0,
             )
 
     def clear(self) -> None:
