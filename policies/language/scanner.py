@@ -18,6 +18,7 @@ OPERATORS = {operator.value: operator for operator in Operator if operator is no
 MAX_DEPTH = 50
 
 _CONNECTIVE = re.compile(r" (and|or)(?= |$)")
+_CLOSING = re.compile(r"\)+")
 _WORD = re.compile(r"[^ ()]+")
 _OPERATOR_WORD = re.compile(r"[^ )]+")
 _MISSPELLED = re.compile(r"(?:^|(?<= ))(?:AND|And|OR|Or|&&|\|\||&)(?= |$)")
@@ -323,8 +324,11 @@ class Scanner:
                 self.open.pop()
                 self._push("RPAR", 1)
             else:
-                self._fail("P210", self.at, self.at + 1, "')' without '('", "leave it out")
-                self.at += 1
+                # One finding for a run of them: each alone says nothing more.
+                end = _CLOSING.match(self.text, self.at)
+                stop = end.end() if end else self.at + 1
+                self._fail("P210", self.at, stop, "')' without '('", "leave it out")
+                self.at = stop
             self._skip_blank()
         if self.at >= len(self.text):
             return False

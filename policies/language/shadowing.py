@@ -84,7 +84,7 @@ class ShadowFinder:
 
     def __init__(self) -> None:
         self._exact: dict[tuple[Key, str], list[_Branch]] = defaultdict(list)
-        self._wildcards: dict[tuple[Key, str], list[_Wildcard]] = defaultdict(list)
+        self._wildcards: dict[Key, dict[str, list[_Wildcard]]] = defaultdict(lambda: defaultdict(list))
         self._others: dict[Key, list[_Branch]] = defaultdict(list)
         self._sizes: dict[Key, set[int]] = defaultdict(set)
         self._block_rules = 0
@@ -132,10 +132,12 @@ class ShadowFinder:
             yield from self._others.get(atom.key, ())
 
     def _matching(self, key: Key, sample: str) -> Iterator[_Branch]:
-        grams = {sample[at : at + size] for size in self._sizes.get(key, ()) for at in range(len(sample) - size + 1)}
-        self._work += len(grams) // 8
-        for gram in grams:
-            for wildcard in self._wildcards.get((key, gram), ()):
+        wildcards = self._wildcards[key]
+        pieces = {sample[at : at + size] for size in self._sizes[key] for at in range(len(sample) - size + 1)}
+        self._work += len(pieces) // 8
+        # Sorted, because the order of a set of texts changes from run to run, and the findings must not.
+        for piece in sorted(pieces & wildcards.keys()):
+            for wildcard in wildcards[piece]:
                 self._work += wildcard.cost
                 if self._work >= MAX_WORK:
                     return
@@ -181,8 +183,9 @@ class ShadowFinder:
         size = min(GRAM, len(chunk))
         grams = (chunk[at : at + size] for at in range(len(chunk) - size + 1))
         cost = SET_COST if "?" in pattern.text or "[" in pattern.text else PATTERN_COST
-        rarest = min(grams, key=lambda gram: len(self._wildcards.get((key, gram), ())))
-        self._wildcards[key, rarest].append(_Wildcard(pattern, chunk, branch, cost))
+        wildcards = self._wildcards[key]
+        rarest = min(grams, key=lambda gram: len(wildcards.get(gram, ())))
+        wildcards[rarest].append(_Wildcard(pattern, chunk, branch, cost))
         self._sizes[key].add(size)
 
 

@@ -231,8 +231,8 @@ def mutate(line: str, source: random.Random) -> str:
 def test_heavy_lines_cost_little_more_than_plain_ones_and_ten_times_as_many_ten_times_as_much(line: str) -> None:
     plain = check_seconds("Protect dataset.name == /A{i}/B/C", 2500)
     small, large = check_seconds(line, 250), check_seconds(line, 2500)
-    # Times of one run, because machines differ; the slack is for a busy one and for clocks that tick in milliseconds.
-    assert large < 12 * small + 0.05
+    # Times of one run, because machines differ. Ten times is linear, a hundred is quadratic; between lies a busy machine.
+    assert large < 30 * small + 0.05
     assert large < 12 * plain
 
 
@@ -286,5 +286,5 @@ def processor_seconds(text: str) -> float:
 def test_one_long_line_is_taken_in_linear_time_with_few_findings(start: str, piece: str) -> None:
     texts = [HEAD + start + piece * count for count in (2_000, 20_000)]
     small, large = (min(processor_seconds(text) for _ in range(2)) for text in texts)
-    assert large < 15 * small + 0.1
+    assert large < 30 * small + 0.1
     assert len(render(parse_policy(texts[1]).diagnostics)) < 20_000
