@@ -22,7 +22,10 @@ _BLOCKS_SHOWN = 20
 class Command(PolicyCommand):
     """``policy_explain FILE --dataset NAME --site NAME``."""
 
-    help = "Explain why a policy would keep or delete one replica: every rule with the values it saw, then what the planner did."
+    help = (
+        "Explain why a policy would keep or delete one replica: every rule with the values it saw, then what the planner did. "
+        "By the text alone: guardrails are not applied, as in a test run."
+    )
     epilog = """\
 example:
   policy_explain nightly.policy --dataset /SingleMuon/Run2017F-31Mar2018-v1/MINIAOD --site T2_US_MIT

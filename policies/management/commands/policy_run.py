@@ -34,7 +34,7 @@ _RULES_SHOWN = 40
 class Command(PolicyCommand):
     """``policy_run FILE``."""
 
-    help = "Run one cycle of a policy text; with --test-run only tell what it would decide."
+    help = "Run one cycle of a policy text; with --test-run only tell what the text would decide, guardrails not applied."
     epilog = """\
 examples:
   policy_run --test-run nightly.policy                                  what would it decide now?
