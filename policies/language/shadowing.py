@@ -34,6 +34,7 @@ SET_COST = 20
 VALUE_COST = 2
 COVER_COST = 15
 REGEX_COST = 200
+AUTOMATON_COST = 1000
 #: Patterns are looked up by a piece of so many characters.
 GRAM = 6
 #: Values that depend on which blocks of the replica are not yet taken.
@@ -125,8 +126,9 @@ class ShadowFinder:
     def _candidates(self, atoms: list[Atom]) -> Iterator[_Branch]:
         """Yield the earlier branches that could be implied, each at the predicate that it is kept under."""
         for atom in atoms:
-            sample = _sample(atom)
+            sample = _sample(atom) if self._work < MAX_WORK else None
             if sample is not None:
+                self._work += len(sample)
                 yield from self._exact.get((atom.key, sample), ())
                 yield from self._matching(atom.key, sample)
             yield from self._others.get(atom.key, ())
@@ -174,7 +176,8 @@ class ShadowFinder:
             for value in atom.values:
                 if isinstance(value, TextLiteral):
                     self._exact[atom.key, value.value].append(branch)
-                elif isinstance(value, PatternLiteral):
+                elif isinstance(value, PatternLiteral) and self._work < MAX_WORK:
+                    self._work += len(value.text)
                     self._remember_wildcard(atom.key, value, branch)
 
     def _remember_wildcard(self, key: Key, pattern: PatternLiteral, branch: _Branch) -> None:
@@ -219,13 +222,21 @@ def _has_long_values(branches: list[list[Atom]]) -> bool:
     return any(len(v.text) > globs.MAX_LENGTH for atoms in branches for atom in atoms for v in atom.values)
 
 
+def _has_sets(atom: Atom) -> bool:
+    return any(isinstance(value, PatternLiteral) and ("[" in value.text or "?" in value.text) for value in atom.values)
+
+
 def _cover_cost(earlier: tuple[Atom, ...], atoms: list[Atom]) -> int:
     """Return what comparing the two ands costs at most, in units of ``MAX_WORK``."""
     cost = COVER_COST
     for theirs in earlier:
         for mine in atoms:
             if mine.key == theirs.key:
-                each = REGEX_COST if theirs.operator in _REGULAR else VALUE_COST
+                each = VALUE_COST
+                if theirs.operator in _REGULAR:
+                    each = REGEX_COST
+                elif _has_sets(theirs) or _has_sets(mine):
+                    each = AUTOMATON_COST
                 cost += each * len(mine.values) * len(theirs.values)
     return cost
 
@@ -248,6 +259,8 @@ def find_contradiction(atoms: list[Atom], *, per_block: bool, unknown_holds: boo
     for same in by_key.values():
         for index, atom in enumerate(same):
             for other in same[index + 1 :]:
+                if atom.type is ValueType.TEXT and not (atom.is_positive or other.is_positive):
+                    continue  # there are always texts that both leave over
                 pairs += len(atom.values) * len(other.values)
                 if pairs > MAX_PAIRS:
                     return None
