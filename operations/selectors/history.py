@@ -111,8 +111,3 @@ def deletion_story(deletion_id: int, *, max_files: int = 1000) -> DeletionStory 
         files=tuple(FileOutcomeRow(*file) for file in files.values_list(*_FILE_FIELDS)[:max_files]),
         num_files_not_plain=files.count(),
     )
-
-
-def deletions_of_dataset(dataset_name: str, *, limit: int = 1000) -> list[DeletionRow]:
-    """Return what was ever to be deleted of a dataset, newest first."""
-    return deletion_rows(dataset_name=dataset_name, limit=limit)

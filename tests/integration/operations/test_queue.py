@@ -13,7 +13,7 @@ from inventory.services.audit import Actor
 from operations.choices import DeletionState
 from operations.exceptions import PlanAlteredError
 from operations.models import Attempt, Deletion, QueuedPlan
-from operations.selectors.history import deletion_story, deletions_of_dataset
+from operations.selectors.history import deletion_rows, deletion_story
 from operations.selectors.progress import deletions_under_way
 from operations.services import queue
 from operations.services.claim import claim
@@ -259,7 +259,7 @@ def test_story_of_a_deletion_and_history_of_a_dataset(world: World, clock: Clock
     plan_enqueue(world.plan(world.two_copies(num_blocks=2)).pk, now=NOW)
     world.path("T3_B", "/store/A/B-1/RAW/b00001/f0001.root").unlink()
     work(worker="w", clock=clock, limits=EAGER, rng=seeded())
-    newest, oldest = deletions_of_dataset("/A/B-1/RAW")
+    newest, oldest = deletion_rows(dataset_name="/A/B-1/RAW")
     assert (newest.block_name, oldest.block_name, newest.rule_text) == ("b00001", "b00000", "Dismiss")
     story = deletion_story(newest.id)
     assert [(attempt.number, attempt.outcome) for attempt in story.attempts] == [(1, "ABSENT")]
