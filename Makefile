@@ -21,7 +21,7 @@ venv: ## Create .venv with the pinned requirements
 	@bin/venv requirements.txt
 
 venv-dev: ## The same with what checks and tests need
-	@bin/venv requirements.txt requirements-dev.txt
+	@bin/venv requirements.txt requirements-storage.txt requirements-dev.txt
 
 demo: venv ## Start web, worker and beat on sample data; Ctrl-C stops them. ONCE=1: one cycle, then exit. PORT=8000 PERIOD=60
 	@$(RUN) -m dynamo_site.demo --stop-with-parent --port $(PORT) --period $(PERIOD) $(if $(filter-out 0,$(ONCE)),--once)
@@ -54,4 +54,5 @@ fuzz: venv-dev ## Mutate lines of real policies and read them; progress is shown
 
 requirements: venv-dev ## Compile requirements*.in into pins
 	@$(RUN) -m uv pip compile --quiet --python-version 3.11 --universal --no-emit-index-url --custom-compile-command "make requirements" requirements.in -o requirements.txt
-	@$(RUN) -m uv pip compile --quiet --python-version 3.11 --universal --no-emit-index-url --custom-compile-command "make requirements" requirements-dev.in -c requirements.txt -o requirements-dev.txt
+	@$(RUN) -m uv pip compile --quiet --python-version 3.11 --universal --no-emit-index-url --custom-compile-command "make requirements" requirements-storage.in -c requirements.txt -o requirements-storage.txt
+	@$(RUN) -m uv pip compile --quiet --python-version 3.11 --universal --no-emit-index-url --custom-compile-command "make requirements" requirements-dev.in -c requirements-storage.txt -o requirements-dev.txt

@@ -50,14 +50,19 @@ def test_every_setting_is_documented_and_every_documented_one_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "requirements"), [("## To run", "requirements.in"), ("## To check and test", "requirements-dev.in")]
+    ("heading", "requirements"),
+    [
+        ("## To run", "requirements.in"),
+        ("## Storage beyond local folders", "requirements-storage.in"),
+        ("## To check and test", "requirements-dev.in"),
+    ],
 )
 def test_every_direct_dependency_is_explained(heading: str, requirements: str) -> None:
     section = (DOCS / "dependencies.md").read_text().split(heading)[1].split("\n## ")[0]
     assert first_column(section) == sorted(direct_requirements(requirements))
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-storage.txt", "requirements-dev.txt"])
 def test_pins_are_exact_and_name_no_place(name: str) -> None:
     text = (ROOT / name).read_text()
     pins = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
@@ -67,16 +72,20 @@ def test_pins_are_exact_and_name_no_place(name: str) -> None:
 
 
 def test_pins_are_those_of_the_direct_requirements() -> None:
-    for source, compiled in (("requirements.in", "requirements.txt"), ("requirements-dev.in", "requirements-dev.txt")):
+    for source, compiled in (
+        ("requirements.in", "requirements.txt"),
+        ("requirements-storage.in", "requirements-storage.txt"),
+        ("requirements-dev.in", "requirements-dev.txt"),
+    ):
         pinned = set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / compiled).read_text(), flags=re.MULTILINE))
         assert set(direct_requirements(source)) <= pinned
 
 
-def test_both_files_pin_the_same_versions() -> None:
+def test_all_files_pin_the_same_versions() -> None:
     def pins(name: str) -> set[str]:
         return set(re.findall(r"^[a-z0-9.-]+==\S+.*$", (ROOT / name).read_text(), flags=re.MULTILINE))
 
-    assert pins("requirements.txt") <= pins("requirements-dev.txt")
+    assert pins("requirements.txt") <= pins("requirements-storage.txt") <= pins("requirements-dev.txt")
 
 
 def test_links_between_pages_lead_somewhere() -> None:
