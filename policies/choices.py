@@ -17,8 +17,20 @@ class CycleState(models.TextChoices):
     FAILED = "FAILED", "failed"
 
 
+class PlanKind(models.TextChoices):
+    """Where the list of a plan comes from: who must have decided before it may be released."""
+
+    CYCLE = "CYCLE", "cycle of a policy"
+    CAMPAIGN = "CAMPAIGN", "deletion campaign"
+    INVALIDATION = "INVALIDATION", "invalidation"
+    REQUEST = "REQUEST", "deletion request"
+    CLEAN_UP = "CLEAN_UP", "clean-up after a storage scan"
+
+
 class PlanState(models.TextChoices):
     """frozen -> held -> released -> done | discarded; frozen -> released when no belt and no guardrail trips.
+
+    A plan of a cycle is frozen and judged in one go; any other stays frozen until those who must decide have.
 
     Only items of a released plan are ever deleted.
     """

@@ -62,11 +62,11 @@ class CycleFilterSet(filters.FilterSet):
 
 
 class PlanFilterSet(filters.FilterSet):
-    partition = filters.CharFilter("cycle__partition__name")
+    partition = filters.CharFilter("partition__name")
 
     class Meta:
         model = Plan
-        fields = ["partition", "state", "cycle"]
+        fields = ["kind", "partition", "state", "cycle"]
 
 
 class PlanItemFilterSet(filters.FilterSet):

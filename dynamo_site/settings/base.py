@@ -181,6 +181,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "RunState": "policies.choices.CycleState.choices",
+        "CycleKind": "policies.choices.CycleKind.choices",
+        "PlanKind": "policies.choices.PlanKind.choices",
         "PlanState": "policies.choices.PlanState.choices",
         "DeletionState": "operations.choices.DeletionState.choices",
     },

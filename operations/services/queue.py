@@ -22,7 +22,13 @@ from operations.exceptions import PlanAlteredError
 from operations.models import Attempt, Deletion, QueuedPlan
 from operations.services.audit_details import reason_counts
 from policies.choices import PlanAction
-from policies.selectors.plans import PlannedItem, executable_plans, partition_of_plan, plan_digest_matches, plan_items
+from policies.selectors.plans import (
+    PlannedItem,
+    executable_plans,
+    partition_superseded_in,
+    plan_digest_matches,
+    plan_items,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -100,19 +106,23 @@ def _refusal(plan_id: int) -> PlanAlteredError:
 
 
 def _newer_plan(plan_id: int) -> int:
-    """Return the newest plan of the same partition that is in the queue and younger than this one, 0 if there is none."""
-    partition = partition_of_plan(plan_id).pk
+    """Return the newest plan that takes the place of this one (a later cycle's, same partition) and is queued, 0 if none does."""
+    partition = partition_superseded_in(plan_id)
+    if partition is None:
+        return 0
     for newer in QueuedPlan.objects.filter(plan_id__gt=plan_id).order_by("-plan_id").values_list("plan_id", flat=True):
-        if partition_of_plan(newer).pk == partition:
+        if partition_superseded_in(newer) == partition:
             return newer
     return 0
 
 
 def _supersede_older(plan_id: int, at: datetime) -> None:
-    """Drop what waits untouched of older plans of the partition: the new plan was made from a newer inventory."""
-    partition = partition_of_plan(plan_id).pk
+    """Drop what waits untouched of the partition's older cycles: the new plan was made from a newer inventory."""
+    partition = partition_superseded_in(plan_id)
+    if partition is None:
+        return
     under_way = QueuedPlan.objects.filter(plan_id__lt=plan_id, over_at__isnull=True).order_by("plan_id")
-    older = [other for other in under_way.values_list("plan_id", flat=True) if partition_of_plan(other).pk == partition]
+    older = [other for other in under_way.values_list("plan_id", flat=True) if partition_superseded_in(other) == partition]
     for other in older:
         with transaction.atomic():
             reason = f"superseded by plan {plan_id}"

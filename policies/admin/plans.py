@@ -1,4 +1,4 @@
-"""Plans: frozen lists of what a cycle would delete."""
+"""Plans: frozen lists of what is to be deleted."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class PlanAdmin(ReadOnlyAdmin):
     """A plan: its state, what holds it, how far it is, and its items."""
 
     list_display = ["name", "state_badge", "size", "items_count", "frozen", "decided_by"]
-    list_filter = ["state", "cycle__partition"]
-    list_select_related = ["cycle__partition"]
-    search_fields = ["cycle__source", "digest"]
+    list_filter = ["state", "kind", "partition"]
+    list_select_related = ["partition"]
+    search_fields = ["title", "digest"]
     fields = ["state_badge", ("items_count", "size"), "digest", ("frozen", "decided"), ("decided_by", "decided_reason")]
     change_form_outer_before_template = "dynamo/plan_panels.html"
 
@@ -49,7 +49,7 @@ class PlanAdmin(ReadOnlyAdmin):
 
     @display(description="plan")
     def name(self, plan: Plan) -> str:
-        return f"{plan.pk} of {plan.cycle.partition.name} (cycle {plan.cycle_id})"
+        return f"{plan.pk} of {plan.title}"
 
     @display(description="state", ordering="state")
     def state_badge(self, plan: Plan) -> SafeString:

@@ -128,12 +128,14 @@ class CycleDetailSerializer(CycleSerializer):
 
 
 class PlanSerializer(serializers.ModelSerializer[Plan]):
-    partition = serializers.CharField(source="cycle.partition.name", read_only=True)
+    partition = serializers.CharField(source="partition.name", read_only=True, allow_null=True, default=None)
 
     class Meta:
         model = Plan
         fields = [
             "id",
+            "kind",
+            "title",
             "cycle",
             "partition",
             "state",
@@ -164,4 +166,5 @@ class PlanItemSerializer(serializers.ModelSerializer[PlanItem]):
             "line",
             "rule_text",
             "new_owner",
+            "may_be_last_copy",
         ]

@@ -100,7 +100,7 @@ class CycleViewSet(ReadOnlyModelViewSet[models.Cycle]):
 class PlanViewSet(ReadOnlyModelViewSet[models.Plan]):
     """Frozen plans and what became of them."""
 
-    queryset = models.Plan.objects.select_related("cycle__partition")
+    queryset = models.Plan.objects.select_related("partition")
     serializer_class = serializers.PlanSerializer
     filterset_class = filtersets.PlanFilterSet
 

@@ -3,14 +3,30 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from policies.choices import PlanAction, PlanState
+from policies.choices import PlanAction, PlanKind, PlanState
 from policies.models.cycles import Cycle
+from policies.models.partitions import Partition
 
 
 class Plan(models.Model):
-    """The frozen list of what a cycle would delete and hand over; nothing is ever deleted but from such a list."""
+    """The frozen list of what is to be deleted and handed over; nothing is ever deleted but from such a list.
 
-    cycle = models.OneToOneField(Cycle, on_delete=models.PROTECT, related_name="plan")
+    A cycle makes one, and so does whatever else may delete: a campaign, an invalidation, a request, a clean-up.
+    """
+
+    kind = models.CharField(max_length=16, choices=PlanKind, default=PlanKind.CYCLE)
+    title = models.CharField(max_length=512, help_text="What the plan is of: policy and version, campaign, request.")
+    partition = models.ForeignKey(
+        Partition,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="plans",
+        help_text="Partition that it deletes in; none where the list is not of one.",
+    )
+    cycle = models.OneToOneField(
+        Cycle, null=True, blank=True, on_delete=models.PROTECT, related_name="plan", help_text="Only of plans that a cycle made."
+    )
     state = models.CharField(max_length=16, choices=PlanState, default=PlanState.FROZEN)
     digest = models.CharField(max_length=64, help_text="SHA-256 over the items in order.")
     frozen_at = models.DateTimeField(auto_now_add=True)
@@ -28,11 +44,17 @@ class Plan(models.Model):
         ordering = ["-pk"]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=PlanState.values), name="plan_state_known"),
+            models.CheckConstraint(condition=Q(kind__in=PlanKind.values), name="plan_kind_known"),
+            models.CheckConstraint(
+                condition=Q(kind=PlanKind.CYCLE, cycle__isnull=False, partition__isnull=False)
+                | (~Q(kind=PlanKind.CYCLE) & Q(cycle__isnull=True)),
+                name="plan_of_a_cycle_names_it",
+            ),
             models.CheckConstraint(condition=~Q(state=PlanState.HELD) | ~Q(tripped=[]), name="plan_held_for_a_reason"),
         ]
 
     def __str__(self) -> str:
-        return f"plan of {self.cycle}"
+        return f"plan {self.pk} of {self.title}"
 
 
 class PlanItem(models.Model):
@@ -48,15 +70,20 @@ class PlanItem(models.Model):
     size_bytes = models.BigIntegerField()
     num_files = models.PositiveIntegerField()
     line = models.IntegerField(
-        null=True, blank=True, help_text="Line of the policy that decided; 0 = the default; none for a hand-over."
+        null=True,
+        blank=True,
+        help_text="Line of the policy that decided; 0 = the default; none for a hand-over and where no text decided.",
     )
-    rule_text = models.TextField(blank=True)
+    rule_text = models.TextField(blank=True, help_text="The rule, or the reason where no text decided.")
     new_owner = models.CharField(max_length=64, blank=True, help_text="Group that takes over (hand over only).")
     owner = models.CharField(
         max_length=64,
         blank=True,
         help_text='Owner that the cycle saw, "None" for nobody; another owner makes the item drop out. '
         "Empty in plans that were frozen before it was kept.",
+    )
+    may_be_last_copy = models.BooleanField(
+        default=False, help_text="Whether rule, campaign or person said by name that it goes even as the last copy."
     )
 
     class Meta:

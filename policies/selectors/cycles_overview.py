@@ -78,16 +78,16 @@ class VersionRow:
 
 @dataclass(frozen=True, slots=True)
 class DatasetPlanned:
-    """What plans held for a dataset at a site: one row per cycle and rule."""
+    """What plans held for a dataset at a site: one row per plan and rule; no ``cycle_id`` where none made the plan."""
 
-    cycle_id: int
+    cycle_id: int | None
     plan_id: int
     plan_state: str
     plan_state_text: str
     at: datetime
     site_name: str
     action: str
-    line: int
+    line: int | None
     rule_text: str
     size_bytes: int
     source: str
@@ -112,12 +112,12 @@ def failed_cycles() -> list[CycleRow]:
 
 def held_plans() -> list[HeldPlan]:
     """Return the plans that wait for a person, oldest first."""
-    plans = Plan.objects.filter(state=PlanState.HELD).select_related("cycle__partition").order_by("pk")
+    plans = Plan.objects.filter(state=PlanState.HELD).select_related("partition").order_by("pk")
     return [
         HeldPlan(
             plan.pk,
             plan.cycle_id,
-            plan.cycle.partition.name,
+            plan.title if plan.partition is None else plan.partition.name,
             plan.size_bytes,
             plan.num_items,
             plan.frozen_at,
@@ -178,7 +178,7 @@ def latest_cycle_of_version(version_id: int) -> int | None:
 
 
 def dataset_in_plans(dataset_name: str, *, limit: int = 200) -> list[DatasetPlanned]:
-    """Return what plans of all cycles held for the dataset, newest first; test runs have no plan that acts but are shown too."""
+    """Return what plans held for the dataset, newest first."""
     rows = (
         PlanItem.objects.filter(dataset_name=dataset_name)
         .order_by()
@@ -186,7 +186,7 @@ def dataset_in_plans(dataset_name: str, *, limit: int = 200) -> list[DatasetPlan
             "plan_id",
             "plan__state",
             "plan__cycle_id",
-            "plan__cycle__source",
+            "plan__title",
             "plan__frozen_at",
             "site_name",
             "action",
@@ -208,7 +208,7 @@ def dataset_in_plans(dataset_name: str, *, limit: int = 200) -> list[DatasetPlan
             line=row["line"],
             rule_text=row["rule_text"],
             size_bytes=row["size"],
-            source=row["plan__cycle__source"],
+            source=row["plan__title"],
         )
         for row in rows
     ]

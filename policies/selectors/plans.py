@@ -10,8 +10,8 @@ from typing import Any
 
 from django.db import connection
 
-from policies.choices import PlanAction, PlanState
-from policies.models import Partition, Plan, PlanItem
+from policies.choices import PlanAction, PlanKind, PlanState
+from policies.models import Plan, PlanItem
 
 _DIGEST_FIELDS = (
     "sequence",
@@ -25,6 +25,7 @@ _DIGEST_FIELDS = (
     "line",
     "new_owner",
     "owner",
+    "may_be_last_copy",
 )
 
 
@@ -32,8 +33,9 @@ _DIGEST_FIELDS = (
 class PlannedItem:
     """One block replica that a plan deletes or hands over, as it was when the plan was frozen.
 
-    ``line``: of the policy, 0 = the default, None for a hand-over; ``new_owner`` is empty unless it is one. ``owner``: what
-    the cycle saw, "None" for nobody, empty in plans that were frozen before it was kept.
+    ``line``: of the policy, 0 = the default, None for a hand-over and where no text decided; ``new_owner`` is empty unless it
+    is one. ``owner``: what the cycle saw, "None" for nobody, empty in plans that were frozen before it was kept.
+    ``may_be_last_copy``: it was said by name that it goes even as the last copy.
     """
 
     id: int
@@ -50,6 +52,7 @@ class PlannedItem:
     rule_text: str
     new_owner: str
     owner: str
+    may_be_last_copy: bool
 
     @property
     def is_deletion(self) -> bool:
@@ -97,13 +100,15 @@ def plan_digest_matches(plan_id: int) -> bool:
 def items_digest(rows: Iterable[tuple[Any, ...]]) -> tuple[int, str]:
     """Return number and SHA-256 of items in order, one JSON array per line with the fields that may never change.
 
-    Each row has the fields of `digest_row`, the owner last.
+    Each row has the fields of `digest_row`, owner and ``may_be_last_copy`` last.
     """
     digest = hashlib.sha256()
     count = 0
-    for *fields, owner in rows:
-        # Plans that were frozen before the owner was kept have none, and their digest was made without it.
+    for *fields, owner, may_be_last_copy in rows:
+        # Each is left out where it says nothing: plans that were frozen before it was kept have a digest without it.
         row = [*fields, owner] if owner else fields
+        if may_be_last_copy:
+            row = [*row, "may be the last copy"]
         digest.update(json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n")
         count += 1
     return count, digest.hexdigest()
@@ -114,13 +119,16 @@ def digest_row(item: PlanItem) -> tuple[Any, ...]:
     return tuple(getattr(item, name) for name in _DIGEST_FIELDS)
 
 
-def partition_of_plan(plan_id: int) -> Partition:
-    """Return the partition that a plan deletes in."""
-    return Plan.objects.select_related("cycle__partition").get(pk=plan_id).cycle.partition
+def partition_superseded_in(plan_id: int) -> int | None:
+    """Return the partition whose newer plans take the place of this one; None for a plan that no cycle made.
+
+    What a campaign, a request or a person decided stands until somebody withdraws it, whatever a policy decides meanwhile.
+    """
+    plan = Plan.objects.get(pk=plan_id)
+    return plan.partition_id if plan.kind == PlanKind.CYCLE else None
 
 
 def open_plans(partition_id: int) -> list[Plan]:
-    """Return the plans of a partition that may still delete something: held or released, oldest first."""
-    return list(
-        Plan.objects.filter(cycle__partition_id=partition_id, state__in=(PlanState.HELD, PlanState.RELEASED)).order_by("pk")
-    )
+    """Return the plans of a partition's cycles that may still delete something: held or released, oldest first."""
+    is_open = (PlanState.HELD, PlanState.RELEASED)
+    return list(Plan.objects.filter(kind=PlanKind.CYCLE, partition_id=partition_id, state__in=is_open).order_by("pk"))

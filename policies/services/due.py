@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 
 from inventory.services.audit import Actor
-from policies.choices import CycleKind, CycleState, PlanState
+from policies.choices import CycleKind, CycleState, PlanKind, PlanState
 from policies.exceptions import CyclesFailedError
 from policies.models import Cycle, Plan, Policy
 from policies.selectors.partitions import related_partition_ids
@@ -80,7 +80,7 @@ def why_not_due(policy: Policy, *, now: datetime, is_forced: bool = False) -> st
 def _open_plan(partition_ids: set[int], now: datetime) -> Plan | None:
     patience = timedelta(hours=settings.DYNAMO_PLAN_PATIENCE_HOURS)
     is_open = (PlanState.HELD, PlanState.RELEASED)
-    plans = Plan.objects.filter(cycle__partition__in=partition_ids, state__in=is_open, frozen_at__gt=now - patience)
+    plans = Plan.objects.filter(kind=PlanKind.CYCLE, partition__in=partition_ids, state__in=is_open, frozen_at__gt=now - patience)
     return plans.order_by("-pk").first()
 
 

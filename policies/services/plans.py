@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from inventory.services.audit import Actor, audit_record
-from policies.choices import PLAN_TRANSITIONS, PlanState
+from policies.choices import PLAN_TRANSITIONS, PlanKind, PlanState
 from policies.evaluation.columns import Snapshot
 from policies.exceptions import InvalidTransitionError, PlanAlteredError, PolicyError
-from policies.models import Cycle, Plan, PlanItem
+from policies.models import Cycle, Partition, Plan, PlanItem
 from policies.permissions import RELEASE_PLAN, require
 from policies.planning.outcome import Outcome
 from policies.selectors.plans import digest_row, items_digest, plan_digest_matches
 from policies.services.limits import Reading
+from policies.services.listed import ListedReplica, listed_rows
 from policies.services.recording import plan_item_rows
 from policies.signals import plan_released
 
@@ -33,8 +35,17 @@ def plan_freeze(*, cycle: Cycle, outcome: Outcome, snapshot: Snapshot, readings:
     partition that are still held were decided on an older inventory and are discarded.
     """
     _discard_held(cycle, actor)
-    plan = Plan.objects.create(cycle=cycle, digest="", num_items=0, size_bytes=0, readings=[r.as_json() for r in readings])
-    plan.num_items, plan.digest, plan.size_bytes = _freeze_items(plan, outcome, snapshot)
+    plan = Plan.objects.create(
+        kind=PlanKind.CYCLE,
+        title=cycle.source,
+        partition=cycle.partition,
+        cycle=cycle,
+        digest="",
+        num_items=0,
+        size_bytes=0,
+        readings=[r.as_json() for r in readings],
+    )
+    plan.num_items, plan.digest, plan.size_bytes = items_freeze(plan_item_rows(plan.pk, outcome, snapshot))
     plan.tripped = [r.as_json() for r in readings if r.is_tripped] if plan.num_items else []
     plan.save(update_fields=["num_items", "digest", "size_bytes", "tripped"])
     if plan.num_items == 0:
@@ -56,21 +67,57 @@ def plan_release(*, plan_id: int, actor: Actor, reason: str) -> Plan:
     held, `PlanAlteredError` where its items are no longer those that were frozen, `PolicyError` without a reason.
     """
     plan = _locked(plan_id)
-    require(actor, RELEASE_PLAN, plan.cycle.partition)
+    require(actor, RELEASE_PLAN, plan.partition or plan)
     _require_reason(reason)
     if plan.state != PlanState.HELD:
         raise _refusal(plan, PlanState.RELEASED)
-    if not plan_digest_matches(plan.pk):
-        raise PlanAlteredError(f"plan {plan.pk} was altered after it was frozen: its items do not give its digest; discard it")
-    _move(plan, PlanState.RELEASED, actor, reason)
-    _tell_released(plan.pk)
+    _release(plan, actor, reason)
+    return plan
+
+
+@transaction.atomic
+def plan_freeze_listed(
+    *, kind: PlanKind, title: str, items: Iterable[ListedReplica], actor: Actor, partition: Partition | None = None
+) -> Plan:
+    """Freeze a list that no cycle made, in its order; it deletes nothing before `plan_release_listed`.
+
+    The application that asks for it keeps who decided, and why, beside the plan. Raises `PolicyError` for an empty list.
+    """
+    if kind == PlanKind.CYCLE:
+        raise AssertionError("the plan of a cycle is frozen by plan_freeze")
+    plan = Plan.objects.create(kind=kind, title=title[:512], partition=partition, digest="", num_items=0, size_bytes=0)
+    plan.num_items, plan.digest, plan.size_bytes = items_freeze(listed_rows(plan.pk, items))
+    if plan.num_items == 0:
+        raise PolicyError(f"{title}: there is nothing to delete, so there is no plan")
+    plan.save(update_fields=["num_items", "digest", "size_bytes"])
     audit_record(
         actor=actor,
-        action="policies.plan_release",
+        action="policies.plan_freeze",
         subject=f"plan {plan.pk}",
-        reason=reason,
-        details={"partition": plan.cycle.partition.name, "digest": plan.digest, "tripped": plan.tripped},
+        details=_identity(plan) | {"num_items": plan.num_items, "size_bytes": plan.size_bytes},
     )
+    return plan
+
+
+@transaction.atomic
+def plan_release_listed(*, plan_id: int, actor: Actor, reason: str, readings: Sequence[Reading] = ()) -> Plan:
+    """Release a frozen list, or hold it for a person where one of *readings* trips.
+
+    Called by the application that froze it, once those who must decide have: it answers for their rights. Raises
+    `InvalidTransitionError` unless the plan is a frozen list, `PlanAlteredError` where its items are no longer those that were
+    frozen, `PolicyError` without a reason.
+    """
+    plan = _locked(plan_id)
+    _require_reason(reason)
+    if plan.kind == PlanKind.CYCLE or plan.state != PlanState.FROZEN:
+        raise _refusal(plan, PlanState.RELEASED)
+    plan.readings = [r.as_json() for r in readings]
+    plan.tripped = [r.as_json() for r in readings if r.is_tripped]
+    plan.save(update_fields=["readings", "tripped"])
+    if plan.tripped:
+        _move(plan, PlanState.HELD, actor, "")
+    else:
+        _release(plan, actor, reason)
     return plan
 
 
@@ -82,7 +129,7 @@ def plan_discard(*, plan_id: int, actor: Actor, reason: str) -> Plan:
     over, `PolicyError` without a reason.
     """
     plan = _locked(plan_id)
-    require(actor, RELEASE_PLAN, plan.cycle.partition)
+    require(actor, RELEASE_PLAN, plan.partition or plan)
     _require_reason(reason)
     _move(plan, PlanState.DISCARDED, actor, reason)
     audit_record(
@@ -90,7 +137,7 @@ def plan_discard(*, plan_id: int, actor: Actor, reason: str) -> Plan:
         action="policies.plan_discard",
         subject=f"plan {plan.pk}",
         reason=reason,
-        details={"partition": plan.cycle.partition.name, "digest": plan.digest},
+        details=_identity(plan),
     )
     return plan
 
@@ -111,13 +158,12 @@ def plan_finish(*, plan_id: int) -> Plan:
     return plan
 
 
-def _freeze_items(plan: Plan, outcome: Outcome, snapshot: Snapshot) -> tuple[int, str, int]:
-    """Store the items and return their number, digest and the bytes that are deleted."""
+def items_freeze(items: Iterator[PlanItem]) -> tuple[int, str, int]:
+    """Store the items of one plan in order; return their number, digest and the bytes that are deleted."""
     size = 0
 
     def stored() -> Iterator[PlanItem]:
         nonlocal size
-        items = plan_item_rows(plan.pk, outcome, snapshot)
         while batch := list(islice(items, _BATCH)):
             PlanItem.objects.bulk_create(batch)
             size += sum(item.size_bytes for item in batch if not item.new_owner)
@@ -127,14 +173,33 @@ def _freeze_items(plan: Plan, outcome: Outcome, snapshot: Snapshot) -> tuple[int
     return count, digest, size
 
 
+def _release(plan: Plan, actor: Actor, reason: str) -> None:
+    if not plan_digest_matches(plan.pk):
+        raise PlanAlteredError(f"plan {plan.pk} was altered after it was frozen: its items do not give its digest; discard it")
+    _move(plan, PlanState.RELEASED, actor, reason)
+    _tell_released(plan.pk)
+    audit_record(
+        actor=actor,
+        action="policies.plan_release",
+        subject=f"plan {plan.pk}",
+        reason=reason,
+        details=_identity(plan) | {"tripped": plan.tripped},
+    )
+
+
+def _identity(plan: Plan) -> dict[str, Any]:
+    partition = None if plan.partition is None else plan.partition.name
+    return {"kind": plan.kind, "title": plan.title, "partition": partition, "digest": plan.digest}
+
+
 def _discard_held(cycle: Cycle, actor: Actor) -> None:
-    held = Plan.objects.select_for_update().filter(cycle__partition=cycle.partition_id, state=PlanState.HELD).order_by("pk")
-    for plan in held:
+    held = Plan.objects.select_for_update().filter(kind=PlanKind.CYCLE, partition=cycle.partition_id, state=PlanState.HELD)
+    for plan in held.order_by("pk"):
         _move(plan, PlanState.DISCARDED, actor, f"superseded by cycle {cycle.pk}")
 
 
 def _locked(plan_id: int) -> Plan:
-    plan = Plan.objects.select_for_update(of=("self",)).select_related("cycle__partition").filter(pk=plan_id).first()
+    plan = Plan.objects.select_for_update(of=("self",)).select_related("partition").filter(pk=plan_id).first()
     if plan is None:
         raise PolicyError(f"there is no plan {plan_id}")
     return plan

@@ -121,7 +121,9 @@ class World:
         )
         wanted = [(replica, PlanAction.DELETE, "") for replica in replicas]
         wanted += [(replica, PlanAction.REOWN, owner) for replica, owner in hand_over]
-        plan = Plan.objects.create(cycle=cycle, state=state, digest="", num_items=len(wanted), size_bytes=0)
+        plan = Plan.objects.create(
+            title=cycle.source, partition=partition, cycle=cycle, state=state, digest="", num_items=len(wanted), size_bytes=0
+        )
         items = [
             PlanItem(
                 plan=plan,
