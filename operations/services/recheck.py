@@ -26,7 +26,7 @@ from inventory.selectors.sites import site_storage
 from operations.choices import DeletionState
 from operations.constants import NOBODY
 from operations.models import Attempt, Deletion
-from policies.selectors.plans import executable_plans
+from policies.selectors.plans import executable_plans, items_allowed_as_last_copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,12 @@ def _locked(rows: Sequence[Deletion], known: Mapping[int, BlockReplicaRow], now:
 
 
 def _last_copies(rows: Sequence[Deletion]) -> dict[int, str]:
-    """Return the deletions that would take the last copy anywhere; a copy that is itself being deleted does not count."""
+    """Return the deletions that would take the last copy anywhere; a copy that is itself being deleted does not count.
+
+    What a rule, a campaign or a person allowed by name when the plan was frozen is not asked.
+    """
+    allowed = items_allowed_as_last_copies([row.plan_item_id for row in rows])
+    rows = [row for row in rows if row.plan_item_id not in allowed]
     if not rows:
         return {}
     copies = other_complete_copies([row.block_replica_key for row in rows])

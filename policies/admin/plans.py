@@ -106,7 +106,9 @@ class PlanItemAdmin(ReadOnlyAdmin):
     @display(description="action")
     def act(self, item: PlanItem) -> SafeString:
         if item.action == "DELETE":
-            return badge_html("delete", "delete")
+            return (
+                badge_html("last-copy", "delete, even the last copy") if item.may_be_last_copy else badge_html("delete", "delete")
+            )
         return badge_html("kept", f"hand over to {item.new_owner}")
 
     @display(description="size")

@@ -216,7 +216,8 @@ class Label:
 class Rule:
     """One line of the stack, or the default (``is_default``, ``condition`` None).
 
-    ``line`` counts all lines of the text from 1; decisions of the default are reported as line 0.
+    ``line`` counts all lines of the text from 1; decisions of the default are reported as line 0. ``allows_last_copy``: what
+    the rule deletes may be the last copy anywhere; no decision depends on it.
     """
 
     action: Action
@@ -225,6 +226,7 @@ class Rule:
     line: int
     text: str
     label: Label | None = None
+    allows_last_copy: bool = False
 
     @property
     def is_default(self) -> bool:

@@ -52,6 +52,8 @@ _ERRORS = {
     "P116": "The label of a rule is not well formed.",
     "P117": "A label names an unknown or repeated key, or a value that it cannot take.",
     "P118": "'always' or 'never' stands where only a replica condition may.",
+    "P120": "'allow last copy' stands where nothing is deleted, or without a condition.",
+    "P121": "'allow last copy' is misspelled, or is not at the end of a rule.",
     "P201": "The operator is unknown, or is not set apart by blanks.",
     "P202": "The operator does not fit the type of the variable.",
     "P203": "The value after an operator is missing.",

@@ -10,6 +10,7 @@ from pathlib import Path
 from lark import Lark, Token, Transformer, Tree, v_args
 
 from policies.language import ast
+from policies.language.allowances import report_misplaced
 from policies.language.ast import Condition, Expression, Span, TimeLiteral, Window
 from policies.language.checker import Checker, ConditionKind
 from policies.language.diagnostics import Reporter, quote
@@ -87,6 +88,8 @@ class ConditionReader:
     def read(self, fragment: Fragment, kind: ConditionKind) -> Condition | None:
         """Return the checked condition of *fragment* (not empty), None if it has errors (which are then reported)."""
         errors = self.reporter.error_count
+        if report_misplaced(fragment, self.reporter):
+            return None
         body, window = self._window(fragment)
         tokens = Scanner(body, self.reporter).scan() if body.text else None
         if not body.text:

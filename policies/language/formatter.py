@@ -6,6 +6,7 @@ formatter repairs nothing.
 
 from __future__ import annotations
 
+from policies.language.allowances import ALLOW_LAST_COPY, split_allowance
 from policies.language.ast import Operator
 from policies.language.conditions import ConditionReader, split_clause
 from policies.language.diagnostics import Reporter
@@ -60,8 +61,11 @@ def _format_statement(line: Fragment, reporter: Reporter) -> str:
             return line.text
         label = f"{rest.text[: len(rest.text) - len(after.text)].rstrip()} "
         rest = after
-    condition = _format_condition(rest, reporter, is_site=word in SITE_STATEMENTS)
-    return f"{word} {label}{condition}"
+    body, has_allowance = split_allowance(rest) if word in ACTIONS else (rest, False)
+    if not body.text:
+        return line.text
+    condition = _format_condition(body, reporter, is_site=word in SITE_STATEMENTS)
+    return f"{word} {label}{condition}" + (f" {ALLOW_LAST_COPY}" if has_allowance else "")
 
 
 def _format_order(line: Fragment) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from policies.language.allowances import check_allowance, split_allowance
 from policies.language.ast import Condition, OrderKey, Rule
 from policies.language.checker import Checker
 from policies.language.conditions import ConditionReader
@@ -127,9 +128,12 @@ class StatementReader:
                     self.reporter.report("P102", rest.span(0, len(rest.text)), message, "a default decision carries no label")
                 return
             rest = after
-        condition = self._condition(word, line, rest, "replica")
+        body, allows_last_copy = split_allowance(rest)
+        if allows_last_copy and not check_allowance(word, action, rest, body, self.reporter):
+            return
+        condition = self._condition(word, line, body, "replica")
         if condition is not None:
-            self.rules.append(Rule(action, is_block, condition, line.line, line.text, label))
+            self.rules.append(Rule(action, is_block, condition, line.line, line.text, label, allows_last_copy))
 
     def _default(self, word: str, line: Fragment) -> None:
         action, is_block = ACTIONS[word]

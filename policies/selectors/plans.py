@@ -73,6 +73,12 @@ def plan_items(plan_id: int, *, after_sequence: int = -1, limit: int = 10_000) -
     return [PlannedItem(*row) for row in rows.values_list(*_ITEM_FIELDS)[:limit]]
 
 
+def items_allowed_as_last_copies(item_ids: Collection[int]) -> set[int]:
+    """Return those items of which it was said by name that they go even as the last copy anywhere."""
+    allowed = PlanItem.objects.filter(pk__in=list(item_ids), may_be_last_copy=True)
+    return set(allowed.values_list("pk", flat=True))
+
+
 def executable_plans(plan_ids: Collection[int]) -> set[int]:
     """Return those of *plan_ids* that are released at this moment.
 

@@ -135,11 +135,14 @@ def _delete_rows(outcome: Outcome, snapshot: Snapshot) -> Iterator[dict[str, obj
         return
     counts = [len(deletion.block_replicas) for deletion in outcome.deletions]
     rows = np.concatenate([deletion.block_replicas for deletion in outcome.deletions]).astype(np.int64)
+    decided = [
+        {"line": rule.decision_line, "rule_text": rule.text, "may_be_last_copy": rule.allows_last_copy} for rule in outcome.rules
+    ]
     rules = np.repeat([deletion.rule for deletion in outcome.deletions], counts)
     for start in range(0, len(rows), _BATCH):
         batch = slice(start, start + _BATCH)
         for item, rule in zip(_named(rows[batch], snapshot), rules[batch].tolist(), strict=True):
-            yield item | {"line": outcome.rules[rule].decision_line, "rule_text": outcome.rules[rule].text}
+            yield item | decided[rule]
 
 
 def _reown_rows(outcome: Outcome, snapshot: Snapshot) -> Iterator[dict[str, object]]:

@@ -46,6 +46,7 @@ window.DynamoLanguage = function (words) {
       return "operator";
     }
     if (stream.match(/^[()[\]]/)) return "bracket";
+    if (stream.match(/^allow last copy(?=\s*(#|$))/)) return "keyword";
     const word = stream.match(/^[^\s()[\]]+/)[0];
     if (WORD_OPERATORS.includes(word)) {
       state.isValue = ["in", "notin", "older_than", "newer_than", "until", "from", "at"].includes(word);
