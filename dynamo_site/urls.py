@@ -4,6 +4,8 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from dynamo_site.monitoring.health import Readiness, alive
+from dynamo_site.monitoring.metrics import metrics
 from dynamo_site.views.acts import act_view
 from dynamo_site.views.history import history_view
 
@@ -11,6 +13,9 @@ handler404 = "dynamo_site.views.refused.not_found"
 handler500 = "dynamo_site.views.refused.server_error"
 
 urlpatterns = [
+    path("healthz", alive, name="healthz"),
+    path("readyz", Readiness.as_view(), name="readyz"),
+    path("metrics", metrics, name="metrics"),
     path("api/", include("dynamo_site.api.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/history/", admin.site.admin_view(history_view), name="dynamo_history"),

@@ -18,6 +18,24 @@ class StaleFeed:
     max_age: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class FeedAge:
+    """When a feed was measured (None: it never came), and how old it may be."""
+
+    name: str
+    measured_at: datetime | None
+    max_age: timedelta
+
+    def is_stale(self, now: datetime) -> bool:
+        """Tell whether its facts count as unknown: never came, too old, or as far in the future."""
+        return self.measured_at is None or abs(now - self.measured_at) > self.max_age
+
+
+def feed_ages() -> list[FeedAge]:
+    """Return every feed by name."""
+    return [FeedAge(*row) for row in FactFeed.objects.order_by("name").values_list("name", "measured_at", "max_age")]
+
+
 def stale_feeds(now: datetime) -> list[StaleFeed]:
     """Return the feeds whose last measurement is older than they allow, or as far in the future; what never came is not shown."""
     feeds = FactFeed.objects.filter(measured_at__isnull=False).order_by("name")

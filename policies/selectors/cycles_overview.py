@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Max, Sum
+from django.db.models import Count, Max, QuerySet, Sum
 
 from policies.choices import CycleKind, CycleState, PlanState
 from policies.models import Cycle, CycleRule, Plan, PlanItem, Policy, PolicyVersion
@@ -103,11 +103,23 @@ def recent_cycles(limit: int = 14, *, partition_id: int | None = None) -> list[C
 
 def failed_cycles() -> list[CycleRow]:
     """Return, per partition, the latest automatic or manual cycle where that one failed."""
-    latest = (
-        Cycle.objects.exclude(kind=CycleKind.TEST_RUN).order_by().values("partition_id").annotate(last=Max("pk")).values("last")
+    failed = (
+        Cycle.objects.filter(pk__in=_latest_keys(), state=CycleState.FAILED).select_related("partition", "plan").defer("text")
     )
-    failed = Cycle.objects.filter(pk__in=latest, state=CycleState.FAILED).select_related("partition", "plan").defer("text")
     return [_row(cycle) for cycle in failed.order_by("partition__name")]
+
+
+def latest_cycles() -> list[CycleRow]:
+    """Return, per partition, the latest automatic or manual cycle, by partition."""
+    cycles = Cycle.objects.filter(pk__in=_latest_keys()).select_related("partition", "plan").defer("text")
+    return [_row(cycle) for cycle in cycles.order_by("partition__name")]
+
+
+def open_plan_counts() -> dict[str, int]:
+    """Return how many plans are held and how many released and not done, by state."""
+    counts = dict.fromkeys((PlanState.HELD.value, PlanState.RELEASED.value), 0)
+    rows = Plan.objects.filter(state__in=list(counts)).order_by().values_list("state").annotate(number=Count("pk"))
+    return counts | dict(rows)
 
 
 def held_plans() -> list[HeldPlan]:
@@ -220,6 +232,11 @@ def largest_deletions(plan_id: int, *, limit: int = 10) -> Sequence[dict[str, ob
     return list(
         items.annotate(size=Sum("size_bytes"), files=Sum("num_files")).order_by("-size", "dataset_name", "site_name")[:limit]
     )
+
+
+def _latest_keys() -> QuerySet[Cycle, dict[str, int]]:
+    cycles = Cycle.objects.exclude(kind=CycleKind.TEST_RUN).order_by().values("partition_id")
+    return cycles.annotate(last=Max("pk")).values("last")
 
 
 def _is_default(line: str, default: CycleRule) -> bool:

@@ -1,0 +1,1 @@
+"""What machines ask Dynamo about itself: is it alive, is it ready, how is it doing."""
