@@ -12,13 +12,15 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.forms import ModelForm
-from django.http import HttpRequest
 from django_celery_beat import admin as beat_admin
 from django_celery_beat import models as beat
 from knox import admin as knox_admin
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from dynamo_site.models import ApiToken
+from inventory.permissions import ReadOnlyAdminMixin
 
 #: Registered by packages with Django's plain admin (importing their admin modules above has done so), shown here with unfold's.
 _REPLACED = [
@@ -48,18 +50,19 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     """Groups of accounts with their permissions; the default ones come from ``dynamo_site.roles``."""
 
 
-@admin.register(knox_admin.models.AuthToken)
-class AuthTokenAdmin(ModelAdmin):
-    """API tokens that exist. They are issued by command, shown once there, and revoked here."""
+@admin.register(ApiToken)
+class ApiTokenAdmin(ReadOnlyAdminMixin, ModelAdmin):
+    """API tokens that exist: whose, what for, what they open, when they were used last."""
 
-    list_display = ["user", "created", "expiry"]
+    list_display = ["name", "user", "opens", "created", "expiry", "last_used_at"]
     list_select_related = ["user"]
-    fields = ["user", "created", "expiry"]
-    readonly_fields = ["user", "created", "expiry"]
-    search_fields = ["user__username"]
+    list_filter = ["expiry"]
+    search_fields = ["user__username", "name"]
+    fieldsets = [(None, {"fields": ["name", "user", "opens", "uid", "issued_by", "created", "expiry", "last_used_at"]})]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    @admin.display(description="Opens")
+    def opens(self, token: ApiToken) -> str:
+        return ", ".join(token.scopes)
 
 
 class TaskSelectWidget(UnfoldAdminSelectWidget, beat_admin.TaskSelectWidget):

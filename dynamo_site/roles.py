@@ -18,8 +18,8 @@ from django.db import DEFAULT_DB_ALIAS
 
 #: Apps whose data every role may look at.
 DATA_APPS = frozenset({"inventory", "policies", "operations"})
-#: Apps that only auditors and operators look into: accounts, given rights, beat's schedule.
-ADMINISTRATION_APPS = frozenset({"auth", "guardian", "django_celery_beat"})
+#: Apps that only auditors and operators look into: accounts, given rights, beat's schedule, API tokens.
+ADMINISTRATION_APPS = frozenset({"auth", "guardian", "django_celery_beat", "dynamo_site"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ ROLES: Mapping[str, Role] = {
             "policies.activate_policy",
             "policies.run_policy",
             "policies.release_plan",
+            "dynamo_site.issue_apitoken",
+            "dynamo_site.revoke_apitoken",
         },
     ),
     "Physics coordinators": Role(views=DATA_APPS, rights=_PAUSE | _LOCKS),

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
-from django.http import Http404
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import OperationalError
+from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions, status
 from rest_framework.response import Response
+from rest_framework.serializers import as_serializer_error
 from rest_framework.views import set_rollback
 
+from dynamo_site.exceptions import SiteError
 from inventory.exceptions import InventoryError
 from operations.exceptions import OperationsError
 from policies.exceptions import PolicyError
 
+logger = logging.getLogger(__name__)
+#: Seconds after which a client may ask again what the database could not answer.
+_RETRY_AFTER = 5
+
 #: Refusals of the services; each carries a stable ``code`` and a text for people.
-DOMAIN_ERRORS = (InventoryError, PolicyError, OperationsError)
+DOMAIN_ERRORS = (InventoryError, PolicyError, OperationsError, SiteError)
 _STATUS_BY_CODE = {
     "not_found": status.HTTP_404_NOT_FOUND,
     "partition_unknown": status.HTTP_404_NOT_FOUND,
@@ -30,6 +39,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         error = exceptions.NotFound(*error.args)
     elif isinstance(error, DjangoPermissionDenied):
         error = exceptions.PermissionDenied(*error.args)
+    elif isinstance(error, DjangoValidationError):
+        error = exceptions.ValidationError(as_serializer_error(error))
     elif isinstance(error, DOMAIN_ERRORS):
         error = refusal(error)
     if not isinstance(error, exceptions.APIException):
@@ -53,9 +64,17 @@ def error_body(error: exceptions.APIException) -> dict[str, Any]:
     return {"code": error.default_code, "message": str(error.default_detail), "details": full}
 
 
-def refusal(error: InventoryError | PolicyError | OperationsError) -> exceptions.APIException:
+def refusal(error: InventoryError | PolicyError | OperationsError | SiteError) -> exceptions.APIException:
     """Return the API's exception for a refusal of a service: 400 for bad input, 404 for what is not there, else 409."""
     fallback = status.HTTP_400_BAD_REQUEST if error.code in _INVALID_CODES else status.HTTP_409_CONFLICT
     translated = exceptions.APIException(str(error), code=error.code)
     translated.status_code = _STATUS_BY_CODE.get(error.code, fallback)
     return translated
+
+
+def unavailable(error: OperationalError, request: HttpRequest) -> JsonResponse:
+    """Return 503 for a database that is away, locked for too long or that ended a deadlock; nothing was written."""
+    logger.error("the database could not serve %s %s", request.method, request.path, exc_info=error)
+    message = "The database could not serve this; nothing was changed. Ask again."
+    body = {"code": "database_unavailable", "message": message, "details": {}}
+    return JsonResponse(body, status=status.HTTP_503_SERVICE_UNAVAILABLE, headers={"Retry-After": str(_RETRY_AFTER)})

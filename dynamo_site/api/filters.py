@@ -11,7 +11,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-PAGE_PARAMETERS = frozenset({"cursor", "page_size", "offset", "limit"})
+PAGE_PARAMETERS = frozenset({"cursor", "page_size"})
 
 
 class StrictFilterBackend(DjangoFilterBackend):
@@ -20,17 +20,17 @@ class StrictFilterBackend(DjangoFilterBackend):
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
         filterset_class = self.get_filterset_class(view, queryset)
         allowed = set(filterset_class.get_filters()) if filterset_class is not None else set()
-        refuse_unknown_parameters(request, allowed)
+        refuse_unknown_parameters(request, allowed | PAGE_PARAMETERS)
         return super().filter_queryset(request, queryset, view)
 
 
 def refuse_unknown_parameters(request: Request, allowed: set[str]) -> None:
-    """Raise ``ValidationError`` for each query parameter that is neither in *allowed* nor one of the page's, or stands twice."""
+    """Raise ``ValidationError`` for each query parameter that is not in *allowed*, or stands twice."""
     problems: dict[str, str] = {}
     for name, values in request.query_params.lists():
-        if name not in allowed | PAGE_PARAMETERS:
-            close = difflib.get_close_matches(name, allowed | PAGE_PARAMETERS, n=3)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"allowed: {', '.join(sorted(allowed | PAGE_PARAMETERS))}"
+        if name not in allowed:
+            close = difflib.get_close_matches(name, allowed, n=3)
+            hint = f"did you mean {' or '.join(close)}?" if close else f"allowed: {', '.join(sorted(allowed)) or 'none'}"
             problems[name] = f"Unknown query parameter; {hint}"
         elif len(values) > 1:
             problems[name] = "Given more than once; give it once."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 
@@ -41,3 +42,18 @@ class DynamoSchema(AutoSchema):
 
 def _error_component() -> ResolvedComponent:
     return ResolvedComponent(name="Error", type=ResolvedComponent.SCHEMA, schema=ERROR_SCHEMA, object="Error")
+
+
+class TokenScheme(OpenApiAuthenticationExtension):
+    """How the OpenAPI document describes tokens."""
+
+    target_class = "dynamo_site.api.authentication.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": "The word `Token`, a blank and the text of the token.",
+        }

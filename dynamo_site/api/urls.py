@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from dynamo_site.api.guarding import guard_patterns, guarded
+from dynamo_site.api.scopes import READ
 from dynamo_site.api.views import ApiRoot
 
 app_name = "api"
@@ -12,7 +14,8 @@ urlpatterns = [
     path("", ApiRoot.as_view(), name="root"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
-    path("v1/inventory/", include("inventory.api.urls")),
-    path("v1/policies/", include("policies.api.urls")),
-    path("v1/operations/", include("operations.api.urls")),
+    path("v1/", include((guard_patterns([path("", ApiRoot.as_view(), name="v1")], write_scope=READ), "v1"))),
+    path("v1/inventory/", guarded("inventory.api.urls", write_scope="inventory:write")),
+    path("v1/policies/", guarded("policies.api.urls", write_scope="policies:write")),
+    path("v1/operations/", guarded("operations.api.urls", write_scope="operations:write")),
 ]

@@ -16,9 +16,9 @@ class ApiRoot(APIView):
     @extend_schema(responses={200: {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}}})
     def get(self, request: Request) -> Response:
         names = {
-            "inventory": "inventory-api:api-root",
-            "policies": "policies-api:api-root",
-            "operations": "operations-api:api-root",
+            "inventory": "api:inventory-api:api-root",
+            "policies": "api:policies-api:api-root",
+            "operations": "api:operations-api:api-root",
             "schema": "api:schema",
             "docs": "api:docs",
         }

@@ -14,6 +14,8 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import transaction
 
+from dynamo_site.api.scopes import SCOPES
+
 OPERATOR = "operator"
 
 
@@ -69,7 +71,7 @@ def _account_save(account: Account, password: str) -> None:
 
 def _api_token(login: str) -> str:
     out = StringIO()
-    call_command("api_token", login, stdout=out)
+    call_command("api_token", login, scope=list(SCOPES), name="demo", stdout=out)
     return out.getvalue().strip()
 
 

@@ -157,7 +157,7 @@ MEDIA_URL = "files/"
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "dynamo_site.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "dynamo_site.api.permissions.ViewPermissions"],
@@ -165,12 +165,33 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "dynamo_site.api.pagination.KeysetPagination",
     "DEFAULT_SCHEMA_CLASS": "dynamo_site.api.schema.DynamoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"user": env.str("DYNAMO_API_RATE", default="1200/min")},
+    "DEFAULT_PARSER_CLASSES": ["dynamo_site.api.parsers.StrictJSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "dynamo_site.api.throttling.AnonymousThrottle",
+        "rest_framework.throttling.UserRateThrottle",
+        "dynamo_site.api.throttling.TokenRateThrottle",
+        "dynamo_site.api.throttling.CostThrottle",
+    ],
+    "DEFAULT_THROTTLE_RATES": {
+        "user": env.str("DYNAMO_API_RATE", default="1200/min"),
+        "token": env.str("DYNAMO_API_TOKEN_RATE", default="1200/min"),
+        "expensive": env.str("DYNAMO_API_EXPENSIVE_RATE", default="60/min"),
+        "anonymous": env.str("DYNAMO_API_ANONYMOUS_RATE", default="60/min"),
+    },
+    "NUM_PROXIES": env.int("DYNAMO_PROXIES", default=0),
     "EXCEPTION_HANDLER": "dynamo_site.api.errors.exception_handler",
 }
-REST_KNOX = {"TOKEN_TTL": timedelta(days=env.int("DYNAMO_TOKEN_DAYS", default=90)), "AUTO_REFRESH": False}
+#: Bodies beyond this are refused before they are read; the largest policy text has 6 million characters.
+DYNAMO_API_MAX_BODY_BYTES = env.int("DYNAMO_API_MAX_BODY_BYTES", default=16 * 2**20)
+DATA_UPLOAD_MAX_MEMORY_SIZE = DYNAMO_API_MAX_BODY_BYTES
+#: So long the answer to a request with an idempotency key is repeated.
+DYNAMO_IDEMPOTENCY_HOURS = env.float("DYNAMO_IDEMPOTENCY_HOURS", default=24.0)
+#: Counts of the throttles; shared by all web processes only where a server keeps them.
+CACHES = {"default": env.cache_url("DYNAMO_CACHE_URL", default="locmemcache://")}
+KNOX_TOKEN_MODEL = "knox.AuthToken"  # noqa: S105 - the model that dynamo_site.ApiToken extends
+#: Days that a token lives where nothing else is asked for.
+DYNAMO_TOKEN_DAYS = env.int("DYNAMO_TOKEN_DAYS", default=90)
+REST_KNOX = {"TOKEN_TTL": timedelta(days=DYNAMO_TOKEN_DAYS), "AUTO_REFRESH": False}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Dynamo",
     "DESCRIPTION": "What is stored where, what policies decide about it, and what was deleted. Sizes are bytes, times are UTC.",

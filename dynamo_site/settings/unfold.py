@@ -109,7 +109,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _entry("Accounts", "person", "auth.user"),
                     _entry("Roles", "badge", "auth.group"),
-                    _entry("API tokens", "key", "knox.authtoken"),
+                    _entry("API tokens", "key", "dynamo_site.apitoken"),
                     _entry("Periodic tasks", "schedule", "django_celery_beat.periodictask"),
                 ],
             },

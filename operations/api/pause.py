@@ -32,6 +32,8 @@ class PauseView(APIView):
     """Everybody may read it; stopping and letting go on are two rights, which the service asks."""
 
     permission_classes = (IsAuthenticated,)
+    versioned = "operations.PauseSwitch"
+    if_match_required = False  # an emergency stop has no time to look first
 
     @extend_schema(responses=PauseStateSerializer)
     def get(self, request: Request) -> Response:

@@ -42,6 +42,8 @@ class CheckView(APIView):
     """Diagnostics of a policy text; nothing is saved."""
 
     permission_classes = (IsAuthenticated,)
+    token_scopes = {"POST": "read"}
+    throttle_scope = "expensive"
 
     @extend_schema(request=CheckRequestSerializer, responses=CheckResultSerializer)
     def post(self, request: Request) -> Response:

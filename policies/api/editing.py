@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
@@ -13,9 +14,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from inventory.permissions import may
 from inventory.services.audit import Actor
 from policies.api.check import MAX_CHARACTERS, CheckResultSerializer
 from policies.models import Policy, PolicyVersion
+from policies.permissions import CHANGE_POLICY, VIEW_POLICY
 from policies.services.checking import expectations_check
 from policies.services.expectations import policy_expectations_set
 from policies.services.policies import policy_version_create
@@ -72,6 +75,14 @@ class ExpectationsView(APIView):
     """What a policy must decide, kept beside it."""
 
     permission_classes = (IsAuthenticated,)
+    versioned = "policies.Policy"
+
+    @extend_schema(responses=ExpectationsSerializer)
+    def get(self, request: Request, pk: int) -> Response:
+        policy = _policy_or_404(pk)
+        if not (may(request.user, VIEW_POLICY, policy) or may(request.user, CHANGE_POLICY, policy)):
+            raise PermissionDenied(f"To read it takes the right {VIEW_POLICY} or {CHANGE_POLICY} on {policy}.")
+        return Response({"text": policy.expectations})
 
     @extend_schema(request=ExpectationsSerializer, responses=ExpectationsSerializer)
     def put(self, request: Request, pk: int) -> Response:
@@ -86,6 +97,8 @@ class ExpectationsCheckView(APIView):
     """Diagnostics of expectations; nothing is saved."""
 
     permission_classes = (IsAuthenticated,)
+    token_scopes = {"POST": "read"}
+    throttle_scope = "expensive"
 
     @extend_schema(request=ExpectationsSerializer, responses=CheckResultSerializer)
     def post(self, request: Request) -> Response:
@@ -96,6 +109,8 @@ class ExpectationsCheckView(APIView):
         return Response(CheckResultSerializer(body).data)
 
 
-def _policy_or_404(pk: int) -> None:
-    if not Policy.objects.filter(pk=pk).exists():
+def _policy_or_404(pk: int) -> Policy:
+    policy = Policy.objects.filter(pk=pk).first()
+    if policy is None:
         raise Http404(f"There is no policy {pk}.")
+    return policy

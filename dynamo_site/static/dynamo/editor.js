@@ -18,11 +18,11 @@
   let numErrors = 0;
   let polling = 0;
 
-  async function api(url, body, method = "POST") {
+  async function api(url, body, method = "POST", more = {}) {
     const answer = await fetch(url, {
       method,
       credentials: "same-origin",
-      headers: { "Content-Type": "application/json", "X-CSRFToken": token, Accept: "application/json" },
+      headers: { "Content-Type": "application/json", "X-CSRFToken": token, Accept: "application/json", ...more },
       body: JSON.stringify(body),
     });
     const said = await answer.json().catch(() => ({ message: `The server answered ${answer.status}.`, details: {} }));
@@ -327,7 +327,12 @@
   async function saveExpectations() {
     const doc = expectations.state.doc;
     try {
-      await api(config.urls.expectations, { text: doc.toString() }, "PUT");
+      const stored = await fetch(config.urls.expectations, { credentials: "same-origin", headers: { Accept: "application/json" } });
+      const text = stored.ok ? (await stored.json()).text.replace(/\r\n?/g, "\n") : null;
+      if (text !== savedExpectations.toString()) {
+        throw new Error("Somebody else has changed the expectations meanwhile: reload the page, then enter yours again.");
+      }
+      await api(config.urls.expectations, { text: doc.toString() }, "PUT", { "If-Match": stored.headers.get("ETag") });
       savedExpectations = doc;
       say("Saved.", false, "dy-expectations-said");
     } catch (problem) {

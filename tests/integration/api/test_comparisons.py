@@ -9,7 +9,6 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 from guardian.shortcuts import assign_perm
-from knox.models import AuthToken
 from kombu.exceptions import OperationalError
 from pytest_django import Settings
 
@@ -19,6 +18,7 @@ from policies.models import Comparison, Cycle, Policy, PolicyVersion
 from policies.services.comparisons import comparison_carry_out, comparison_request, comparisons_sweep
 from policies.services.policies import policy_create, policy_version_activate, policy_version_create
 from policies.tasks import carry_out_comparison, carry_out_cycle
+from tests.factories.api import client_of as token_client
 from tests.factories.inventories import dataset, document, replica, site
 from tests.factories.policies import define, store
 
@@ -41,8 +41,7 @@ ACTOR = Actor("factory")
 def client_of(name: str, *codenames: str) -> Client:
     user = User.objects.create_user(name)
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    _, token = AuthToken.objects.create(user)
-    return Client(headers={"Authorization": f"Token {token}"})
+    return token_client(user)
 
 
 @pytest.fixture

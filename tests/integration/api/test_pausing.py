@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
-from knox.models import AuthToken
 
 from inventory.models import AuditEvent
+from tests.factories.api import client_of as token_client
 
 pytestmark = pytest.mark.django_db
 PAUSE = "/api/v1/operations/pause/"
@@ -16,8 +16,7 @@ PAUSE = "/api/v1/operations/pause/"
 def client_with(*codenames: str) -> Client:
     user = User.objects.create_user("-".join(codenames) or "nobody")
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    _, token = AuthToken.objects.create(user)
-    return Client(headers={"Authorization": f"Token {token}"})
+    return token_client(user)
 
 
 def put(client: Client, *, is_paused: bool, reason: str = "storage is on fire") -> tuple[int, dict[str, object]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
-from knox.models import AuthToken
 from kombu.exceptions import OperationalError
 
 from policies import receivers
 from policies.models import Cycle
 from policies.tasks import carry_out_cycle
+from tests.factories.api import client_of as token_client
 from tests.factories.inventories import dataset, document, replica, site
 from tests.factories.policies import define, store
 
@@ -31,8 +31,7 @@ Dismiss
 def client() -> Client:
     user = User.objects.create_user("reader")
     user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
-    _, token = AuthToken.objects.create(user)
-    return Client(headers={"Authorization": f"Token {token}"})
+    return token_client(user)
 
 
 @pytest.fixture
@@ -131,6 +130,5 @@ def test_a_broker_that_is_down_fails_the_test_run_at_once(client: Client, monkey
 
 
 def test_a_test_run_needs_the_right_to_see_decisions() -> None:
-    _, token = AuthToken.objects.create(User.objects.create_user("nobody"))
-    assert post(Client(headers={"Authorization": f"Token {token}"}), TEST_RUNS, {"text": TEXT})[0] == 403
+    assert post(token_client(User.objects.create_user("nobody")), TEST_RUNS, {"text": TEXT})[0] == 403
     assert not Cycle.objects.exists()

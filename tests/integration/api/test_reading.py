@@ -10,9 +10,10 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import get_resolver
-from knox.models import AuthToken
 
+from dynamo_site.models import ApiToken
 from inventory.models import Dataset, Site
+from tests.factories.api import client_of
 
 pytestmark = pytest.mark.django_db
 SPACES = ("inventory-api", "policies-api", "operations-api")
@@ -32,11 +33,6 @@ def endpoints() -> Iterator[tuple[str, Any]]:
 
 
 ENDPOINTS = list(endpoints())
-
-
-def client_of(user: User) -> Client:
-    _, token = AuthToken.objects.create(user)
-    return Client(headers={"Authorization": f"Token {token}"})
 
 
 @pytest.fixture
@@ -131,18 +127,18 @@ def test_a_missing_object_answers_in_the_one_error_shape(reader: User) -> None:
 
 
 def test_an_address_that_leads_nowhere_answers_in_the_one_error_shape(client: Client) -> None:
-    for address in ("/api/nope/", "/api/v1/inventory/nope/", "/api/v1/"):
+    for address in ("/api/nope/", "/api/v1/inventory/nope/", "/api/v2/"):
         answer = client.get(address)
         assert answer.status_code == 404
         assert answer.json() == {"code": "not_found", "message": f"There is nothing at {address}: see /api/docs/.", "details": {}}
 
 
 def test_an_expired_token_is_refused(reader: User) -> None:
-    instance, token = AuthToken.objects.create(reader)
-    instance.expiry = datetime(2020, 1, 1, tzinfo=UTC)
-    instance.save()
-    answer = Client(headers={"Authorization": f"Token {token}"}).get("/api/v1/inventory/sites/")
-    assert answer.status_code == 401
+    client = client_of(reader)
+    ApiToken.objects.update(expiry=datetime(2020, 1, 1, tzinfo=UTC))
+    answer = client.get("/api/v1/inventory/sites/")
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_expired")
+    assert ApiToken.objects.count() == 1
 
 
 def test_the_api_document_describes_every_list(reader: User) -> None:

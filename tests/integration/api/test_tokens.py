@@ -9,8 +9,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
-from knox.models import AuthToken
 
+from dynamo_site.models import ApiToken
 from inventory.models import AuditEvent
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +22,7 @@ def test_an_issued_token_opens_the_api_and_only_its_hash_is_kept() -> None:
     call_command("api_token", "service", "--days", "3", stdout=out)
     token = out.getvalue().strip()
     assert Client(headers={"Authorization": f"Token {token}"}).get("/api/v1/inventory/sites/").status_code == 200
-    kept = AuthToken.objects.get()
+    kept = ApiToken.objects.get()
     assert token not in kept.digest
     assert kept.expiry - datetime.now(UTC) < timedelta(days=3)
     assert AuditEvent.objects.get(action="site.token_issue").subject == "service"
@@ -36,4 +36,4 @@ def test_wrong_use_is_named_and_issues_nothing(arguments: list[str], message: st
     with pytest.raises(CommandError, match=message) as caught:
         call_command("api_token", *arguments)
     assert caught.value.returncode == 2
-    assert not AuthToken.objects.exists()
+    assert not ApiToken.objects.exists()

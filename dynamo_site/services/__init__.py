@@ -1,0 +1,1 @@
+"""What the site itself writes: API tokens and kept answers."""
