@@ -10,6 +10,9 @@ from django.test import Client
 from dynamo_site.api.scopes import SCOPES
 from dynamo_site.models import ApiToken
 
+#: Headers of an edit that any version will do for.
+ANY_VERSION = {"If-Match": "*"}
+
 
 def token_of(user: User, *scopes: str) -> str:
     """Return the text of a token of *user* for *scopes*; without any, for all of them."""

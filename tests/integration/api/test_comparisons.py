@@ -18,6 +18,7 @@ from policies.models import Comparison, Cycle, Policy, PolicyVersion
 from policies.services.comparisons import comparison_carry_out, comparison_request, comparisons_sweep
 from policies.services.policies import policy_create, policy_version_activate, policy_version_create
 from policies.tasks import carry_out_comparison, carry_out_cycle
+from tests.factories.api import ANY_VERSION
 from tests.factories.api import client_of as token_client
 from tests.factories.inventories import dataset, document, replica, site
 from tests.factories.policies import define, store
@@ -231,13 +232,13 @@ def test_saving_needs_the_right_on_the_policy(policy: Policy, reader: Client) ->
     text = {"text": "expect protect dataset.name == /A/*"}
     for who, expected in ((Client(), 401), (reader, 403)):
         assert post(who, versions, {"text": OLD})[0] == expected
-        assert who.put(expectations, text, content_type="application/json").status_code == expected
+        assert who.put(expectations, text, content_type="application/json", headers=ANY_VERSION).status_code == expected
     assert not PolicyVersion.objects.exists()
     other = policy_create(name="Other", partition_name="P", actor=ACTOR)
     owner = client_of("owner")
     assign_perm("policies.change_policy", User.objects.get(username="owner"), policy)
     assert post(owner, versions, {"text": OLD})[0] == 201
-    assert owner.put(expectations, text, content_type="application/json").status_code == 200
+    assert owner.put(expectations, text, content_type="application/json", headers=ANY_VERSION).status_code == 200
     assert post(owner, f"/api/v1/policies/policies/{other.pk}/versions/", {"text": OLD})[0] == 403
     assert post(owner, "/api/v1/policies/policies/999/versions/", {"text": OLD})[0] == 404
     policy.refresh_from_db()
@@ -248,7 +249,7 @@ def test_wrong_texts_and_expectations_are_not_saved(policy: Policy) -> None:
     writer = client_of("writer", "change_policy")
     base = f"/api/v1/policies/policies/{policy.pk}"
     assert post(writer, f"{base}/versions/", {"text": "Partition P\nDismiss"})[1]["code"] == "policy_invalid"
-    answer = writer.put(f"{base}/expectations/", {"text": "expect eat"}, content_type="application/json")
+    answer = writer.put(f"{base}/expectations/", {"text": "expect eat"}, content_type="application/json", headers=ANY_VERSION)
     assert (answer.status_code, answer.json()["code"]) == (400, "policy_invalid")
     status, checked = post(writer, "/api/v1/policies/expectations/check/", {"text": "expect eat dataset.name == /A/*"})
     assert (status, checked["is_valid"], checked["diagnostics"][0]["code"]) == (200, False, "P802")
