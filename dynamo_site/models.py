@@ -9,7 +9,7 @@ from django.db import models
 from knox.models import AuthToken, AuthTokenManager
 
 
-class ApiToken(AuthToken):
+class ApiToken(AuthToken):  # type: ignore[misc] # knox has no types
     """A secret that opens the API to a program in the name of a user, for some scopes and until it expires.
 
     Only a hash of the text is kept. A token narrows the rights of its user and never adds any.
