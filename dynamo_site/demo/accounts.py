@@ -63,9 +63,8 @@ def logins_ensure(path: Path) -> Logins:
 
 def _account_save(account: Account, password: str) -> None:
     user, _created = get_user_model().objects.get_or_create(username=account.login)
-    user.is_staff = True
     user.set_password(password)
-    user.save(update_fields=["is_staff", "password"])
+    user.save(update_fields=["password"])
     user.groups.set([Group.objects.get(name=account.group)])
 
 

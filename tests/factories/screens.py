@@ -54,8 +54,8 @@ class Screens:
 
 
 def account(role: str | None, name: str | None = None) -> User:
-    """Make an account with a role (None: none) that may enter the admin."""
-    user = User.objects.create_user(name or (role or "nobody").lower().replace(" ", "_"), password=PASSWORD, is_staff=True)
+    """Make an account with a role (None: none)."""
+    user = User.objects.create_user(name or (role or "nobody").lower().replace(" ", "_"), password=PASSWORD)
     if role is not None:
         user.groups.add(Role.objects.get(name=role))
     return user

@@ -12,7 +12,7 @@ from django.urls import reverse
 from dynamo_site.roles import ROLES
 from inventory.services.audit import Actor
 from operations.services.pausing import pause_all
-from tests.factories.screens import NASTY, Screens, account
+from tests.factories.screens import NASTY, PASSWORD, Screens, account
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 ACCOUNTS = [*ROLES, None]
@@ -92,6 +92,20 @@ def test_the_front_page_names_who_paused_all_deletions_and_why(db: None, client:
     assert "by night shift: the catalogue is being moved" in page
     assert "Nothing needs attention" not in page
     assert page.count(f'href="{reverse("dynamo_act_all", args=["resume-all"])}"') == 2, "in the corner and beside the sentence"
+
+
+def test_every_active_account_may_log_in_and_sees_what_its_rights_allow(screens: Screens, client: Client) -> None:
+    user = account(None)
+    entry = {"username": user.username, "password": PASSWORD, "next": "/admin/"}
+    assert client.post(reverse("admin:login"), entry)["Location"] == "/admin/"
+    assert "Your account has no role" in client.get(reverse("admin:index")).content.decode()
+    for url in [*custom_pages(screens), *(reverse(f"admin:{_info(model)}_changelist") for model in MODELS)]:
+        if url != reverse("admin:index"):
+            assert client.get(url).status_code == 403, url
+    user.is_active = False
+    user.save()
+    assert client.get(reverse("admin:index"))["Location"].startswith("/admin/login/")
+    assert "Please enter the correct" in client.post(reverse("admin:login"), entry).content.decode()
 
 
 def test_a_refused_page_says_so_and_leads_back(db: None, client: Client) -> None:
