@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from inventory.choices import InjectionState, OwnershipLevel
-from inventory.models import Dataset, Injection
+from inventory.models import Dataset, DatasetFacts, Injection
 from inventory.selectors.reading import Reader, seconds_sql
 
 #: Row of ``groups`` for a block replica that nobody owns.
@@ -45,7 +45,8 @@ class InventoryColumns:
     - ``replicas``: dataset, site;
     - ``block_replicas``: replica, block, group (``NOBODY`` = nobody), size and num_files present, last_update.
 
-    ``dataset_ids``, ``replica_ids`` and ``block_replica_ids`` are the primary keys in row order, ``taken_at`` s since 1970 UTC.
+    ``dataset_ids``, ``replica_ids`` and ``block_replica_ids`` are the primary keys in row order (negative for block replicas that
+    were put back), ``taken_at`` s since 1970 UTC. ``is_part``: only some datasets were read, with all that refers to them.
     """
 
     sites: pl.DataFrame
@@ -58,6 +59,7 @@ class InventoryColumns:
     replica_ids: Ids
     block_replica_ids: Ids
     taken_at: float
+    is_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,30 +81,50 @@ class FeedState:
         return age.total_seconds() <= self.max_age_seconds
 
 
-def read_inventory(reader: Reader, *, with_attributes: bool = False) -> InventoryColumns:
-    """Read every table that decisions rest on. Raises `InconsistentInventoryError` where a reference leads nowhere."""
+def read_inventory(
+    reader: Reader, *, with_attributes: bool = False, only_datasets: Collection[int] | None = None
+) -> InventoryColumns:
+    """Read every table that decisions rest on; *only_datasets*: keys of those that are read, with all of their replicas.
+
+    Raises `InconsistentInventoryError` where a reference leads nowhere.
+    """
     taken_at = time.time()
+    only = None if only_datasets is None else _id_list(only_datasets)
     sites, site_ids = _by_name(reader, "inventory_site", {"name": pl.String, "status": pl.String, "storage_type": pl.String})
     groups, group_ids = _by_name(reader, "inventory_group", {"name": pl.String, "ownership_level": pl.String})
     groups = groups.select("name", is_dataset_level=pl.col("ownership_level") == OwnershipLevel.DATASET.value)
-    datasets, dataset_ids = _datasets(reader, with_attributes=with_attributes)
-    blocks, block_ids = _blocks(reader, dataset_ids)
+    datasets, dataset_ids = _datasets(reader, _where("id", only), with_attributes=with_attributes)
+    blocks, block_ids = _blocks(reader, _where("dataset_id", only), dataset_ids)
     datasets = datasets.insert_column(2, pl.Series("size", _sizes(blocks, datasets.height)))
-    replicas, replica_ids = _replicas(reader, site_ids, dataset_ids)
-    block_replicas, block_replica_ids = _block_replicas(reader, replica_ids, block_ids, group_ids)
+    replicas, replica_ids = _replicas(reader, _where("dataset_id", only), site_ids, dataset_ids)
+    of_those = "" if only is None else f" WHERE dataset_replica_id IN ({_replicas_of(only)})"
+    block_replicas, block_replica_ids = _block_replicas(reader, of_those, replica_ids, block_ids, group_ids)
     return InventoryColumns(
-        sites, groups, datasets, blocks, replicas, block_replicas, dataset_ids, replica_ids, block_replica_ids, taken_at
+        sites=sites,
+        groups=groups,
+        datasets=datasets,
+        blocks=blocks,
+        replicas=replicas,
+        block_replicas=block_replicas,
+        dataset_ids=dataset_ids,
+        replica_ids=replica_ids,
+        block_replica_ids=block_replica_ids,
+        taken_at=taken_at,
+        is_part=only is not None,
     )
 
 
-def read_dataset_facts(reader: Reader, schema: dict[str, type[pl.DataType]], dataset_ids: Ids) -> dict[str, pl.Series]:
-    """Return columns of ``DatasetFacts`` in the row order of *dataset_ids*.
+def read_dataset_facts(
+    reader: Reader, schema: dict[str, type[pl.DataType]], dataset_ids: Ids, *, is_part: bool = False
+) -> dict[str, pl.Series]:
+    """Return columns of ``DatasetFacts`` in the row order of *dataset_ids*, which are not all there are where *is_part*.
 
     What the feed did not name is 0, 1970 or false: ask only when the feed is fresh. Times are s since 1970 UTC.
     """
     selected = ", ".join(_fact_sql(column, dtype, reader.vendor) for column, dtype in schema.items())
     frame = reader.frame(
-        f"SELECT dataset_id, {selected} FROM inventory_datasetfacts",  # noqa: S608 - names out of the code, no input
+        f"SELECT dataset_id, {selected} FROM inventory_datasetfacts"  # noqa: S608 - names out of the code, no input
+        + _where("dataset_id", _id_list(dataset_ids) if is_part else None),
         {"dataset_id": pl.Int64, **schema},
     )
     rows = rows_of(frame["dataset_id"].to_numpy(), dataset_ids, "facts of a dataset")
@@ -116,11 +138,12 @@ def read_dataset_facts(reader: Reader, schema: dict[str, type[pl.DataType]], dat
     return found
 
 
-def read_enforced_replicas(reader: Reader, replica_ids: Ids) -> pl.Series:
-    """Return for each replica, in the row order of *replica_ids*, whether the enforcer wants it to stay."""
-    frame = reader.frame("SELECT dataset_replica_id FROM inventory_enforcedreplica", {"id": pl.Int64})
-    values = np.zeros(len(replica_ids), dtype=np.bool_)
-    values[rows_of(frame["id"].to_numpy(), replica_ids, "enforced replica")] = True
+def read_enforced_replicas(reader: Reader, inventory: InventoryColumns) -> pl.Series:
+    """Return for each replica of *inventory*, in its order, whether the enforcer wants it to stay."""
+    of_those = f" WHERE dataset_replica_id IN ({_replicas_of(_id_list(inventory.dataset_ids))})" if inventory.is_part else ""
+    frame = reader.frame(f"SELECT dataset_replica_id FROM inventory_enforcedreplica{of_those}", {"id": pl.Int64})  # noqa: S608
+    values = np.zeros(len(inventory.replica_ids), dtype=np.bool_)
+    values[rows_of(frame["id"].to_numpy(), inventory.replica_ids, "enforced replica")] = True
     return pl.Series("enforcer_protected", values, dtype=pl.Boolean)
 
 
@@ -151,6 +174,22 @@ def existing_dataset_names(names: Collection[str]) -> set[str]:
     return found
 
 
+def dataset_keys(names: Collection[str]) -> list[int]:
+    """Return the primary keys of the datasets of *names*, ascending; what is none has no key."""
+    wanted = sorted(set(names))
+    found: list[int] = []
+    for start in range(0, len(wanted), _NAMES_PER_QUERY):
+        chunk = wanted[start : start + _NAMES_PER_QUERY]
+        found.extend(Dataset.objects.filter(name__in=chunk).order_by("pk").values_list("pk", flat=True))
+    return sorted(found)
+
+
+def datasets_accessed_since(names: Collection[str], since: datetime) -> dict[str, datetime]:
+    """Return those datasets of *names* that were read after *since*, and when last; the age of the feed does not matter."""
+    found = DatasetFacts.objects.filter(dataset__name__in=list(names), last_access_at__gt=since)
+    return {name: at for name, at in found.order_by("dataset_id").values_list("dataset__name", "last_access_at") if at}
+
+
 def rows_of(values: Ids, ids: Ids, what: str) -> Rows:
     """Return the row number of each of *values* among *ids* (unique, in row order).
 
@@ -176,12 +215,25 @@ def rows_of(values: Ids, ids: Ids, what: str) -> Rows:
     return rows
 
 
+def _id_list(ids: Collection[int] | Ids) -> str:
+    """Return keys as SQL's list of an IN; without any, one that no row has."""
+    return ", ".join(str(int(key)) for key in ids) or "-1"
+
+
+def _where(column: str, only: str | None) -> str:
+    return "" if only is None else f" WHERE {column} IN ({only})"
+
+
+def _replicas_of(only: str) -> str:
+    return f"SELECT id FROM inventory_datasetreplica WHERE dataset_id IN ({only})"  # noqa: S608 - a list of integers
+
+
 def _by_name(reader: Reader, table: str, schema: dict[str, type[pl.DataType]]) -> tuple[pl.DataFrame, Ids]:
     frame = reader.frame(f"SELECT id, {', '.join(schema)} FROM {table}", {"id": pl.Int64, **schema}).sort("name")  # noqa: S608
     return frame.drop("id"), frame["id"].to_numpy()
 
 
-def _datasets(reader: Reader, *, with_attributes: bool) -> tuple[pl.DataFrame, Ids]:
+def _datasets(reader: Reader, where: str, *, with_attributes: bool) -> tuple[pl.DataFrame, Ids]:
     schema: dict[str, type[pl.DataType]] = {
         "id": pl.Int64,
         "name": pl.String,
@@ -193,14 +245,14 @@ def _datasets(reader: Reader, *, with_attributes: bool) -> tuple[pl.DataFrame, I
     if with_attributes:
         schema["attributes"] = pl.String
         selected += ", CAST(attributes AS TEXT)"
-    frame = reader.frame(f"SELECT {selected} FROM inventory_dataset", schema).sort("name")  # noqa: S608 - no input
+    frame = reader.frame(f"SELECT {selected} FROM inventory_dataset{where}", schema).sort("name")  # noqa: S608 - no input
     release = pl.when(pl.col("release") == "").then(None).otherwise(pl.col("release"))
     return frame.drop("id").with_columns(release=release), frame["id"].to_numpy()
 
 
-def _blocks(reader: Reader, dataset_ids: Ids) -> tuple[pl.DataFrame, Ids]:
+def _blocks(reader: Reader, where: str, dataset_ids: Ids) -> tuple[pl.DataFrame, Ids]:
     frame = reader.frame(
-        "SELECT id, dataset_id, name, size_bytes, num_files FROM inventory_block",
+        f"SELECT id, dataset_id, name, size_bytes, num_files FROM inventory_block{where}",  # noqa: S608 - no input
         {"id": pl.Int64, "dataset": pl.Int64, "name": pl.String, "size": pl.Int64, "num_files": pl.Int32},
     )
     rows = rows_of(frame["dataset"].to_numpy(), dataset_ids, "block of a dataset")
@@ -216,9 +268,10 @@ def _sizes(blocks: pl.DataFrame, num_datasets: int) -> Ids:
     return sizes
 
 
-def _replicas(reader: Reader, site_ids: Ids, dataset_ids: Ids) -> tuple[pl.DataFrame, Ids]:
+def _replicas(reader: Reader, where: str, site_ids: Ids, dataset_ids: Ids) -> tuple[pl.DataFrame, Ids]:
     frame = reader.frame(
-        "SELECT id, dataset_id, site_id FROM inventory_datasetreplica", {"id": pl.Int64, "dataset": pl.Int64, "site": pl.Int64}
+        f"SELECT id, dataset_id, site_id FROM inventory_datasetreplica{where}",  # noqa: S608 - no input
+        {"id": pl.Int64, "dataset": pl.Int64, "site": pl.Int64},
     )
     datasets = rows_of(frame["dataset"].to_numpy(), dataset_ids, "replica of a dataset")
     sites = rows_of(frame["site"].to_numpy(), site_ids, "replica at a site")
@@ -227,10 +280,10 @@ def _replicas(reader: Reader, site_ids: Ids, dataset_ids: Ids) -> tuple[pl.DataF
     return replicas, frame["id"].to_numpy()[order]
 
 
-def _block_replicas(reader: Reader, replica_ids: Ids, block_ids: Ids, group_ids: Ids) -> tuple[pl.DataFrame, Ids]:
+def _block_replicas(reader: Reader, where: str, replica_ids: Ids, block_ids: Ids, group_ids: Ids) -> tuple[pl.DataFrame, Ids]:
     frame = reader.frame(
         "SELECT id, dataset_replica_id, block_id, COALESCE(group_id, 0), size_bytes, num_files, "  # noqa: S608 - no input
-        f"{seconds_sql('last_update', reader.vendor)} FROM inventory_blockreplica",
+        f"{seconds_sql('last_update', reader.vendor)} FROM inventory_blockreplica{where}",
         {
             "id": pl.Int64,
             "replica": pl.Int64,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -18,11 +18,12 @@ from inventory.selectors.sites import SiteStorage, site_storage
 from inventory.services.audit import Actor, audit_record
 from operations.choices import DeletionState
 from operations.constants import CLAIM_ADVISORY_LOCK
-from operations.models import Attempt, Deletion, SiteHealth
+from operations.models import Attempt, Deletion, QueuedPlan, SiteHealth
 from operations.selectors.pausing import pause_state
 from operations.services.audit_details import reason_counts
 from operations.services.limits import QueueLimits
 from operations.services.recheck import recheck
+from policies.services.standing import plans_that_wait
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def _claim_at(site: SiteStorage, *, worker: str, now: datetime, limits: QueueLim
             if fresh is None or not _has_room(fresh, now=now, limits=limits):
                 return None
             site = fresh
-            rows = _waiting(site.name, now=now, limits=limits)
+            rows = _waiting(site.name, now=now, limits=limits, not_of=plans_on_hold(now=now))
             if not rows:
                 return None
             checked = recheck(rows, now=now)
@@ -124,11 +125,18 @@ def _has_room(site: SiteStorage, *, now: datetime, limits: QueueLimits) -> bool:
     return acting.order_by().values("lease_token").distinct().count() < limits.batches_per_site
 
 
-def _waiting(site_name: str, *, now: datetime, limits: QueueLimits) -> list[Deletion]:
+def plans_on_hold(*, now: datetime) -> dict[int, str]:
+    """Return the plans in the queue of which nothing may be begun now, and why: what they rest on has become too old."""
+    under_way = QueuedPlan.objects.filter(over_at__isnull=True).order_by("plan_id")
+    return plans_that_wait(list(under_way.values_list("plan_id", flat=True)), now=now)
+
+
+def _waiting(site_name: str, *, now: datetime, limits: QueueLimits, not_of: Collection[int]) -> list[Deletion]:
     """Lock and return the oldest deletions that wait at a site, up to the limits of a batch and at least one."""
     waiting = (
         Deletion.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
         .filter(Q(not_before__isnull=True) | Q(not_before__lte=now), state=DeletionState.QUEUED, site_name=site_name)
+        .exclude(plan_id__in=list(not_of))
         .order_by("pk")[: limits.batch_items]
     )
     rows: list[Deletion] = []

@@ -6,12 +6,12 @@ Runs inside the transaction of the claim, so that what it saw is what the lease 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from inventory.selectors.locks import locked_rows
 from inventory.selectors.replicas import (
@@ -27,6 +27,8 @@ from operations.choices import DeletionState
 from operations.constants import NOBODY
 from operations.models import Attempt, Deletion
 from policies.selectors.plans import executable_plans, items_allowed_as_last_copies
+from policies.services.snapshots import GoneBlockReplica
+from policies.services.standing import StandingItem, Surroundings, items_without_grounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ def recheck(rows: Sequence[Deletion], *, now: datetime) -> Rechecked:
     against |= _locked(remaining, known, now)
     remaining = [row for row in remaining if row.pk not in against]
     against |= _last_copies(remaining)
+    remaining = [row for row in remaining if row.pk not in against]
+    against |= _without_grounds(remaining, now)
     remaining = [row for row in remaining if row.pk not in against]
 
     files = files_of_block_replicas([row.block_replica_key for row in remaining])
@@ -127,17 +131,41 @@ def _last_copies(rows: Sequence[Deletion]) -> dict[int, str]:
     return last
 
 
+def _without_grounds(rows: Sequence[Deletion], now: datetime) -> dict[int, str]:
+    """Return the deletions whose plan no longer stands on what it was decided on, or that a guardrail forbids by now."""
+    if not rows:
+        return {}
+    items = [StandingItem(row.plan_id, row.block_replica_key, row.site_name, row.dataset_name) for row in rows]
+    reasons = items_without_grounds(items, lambda: _surroundings(rows), now=now)
+    return {row.pk: reasons[row.block_replica_key] for row in rows if row.block_replica_key in reasons}
+
+
+def _surroundings(rows: Sequence[Deletion]) -> Surroundings:
+    """Return what is going or gone of the datasets of *rows*, which are of one site."""
+    datasets = {row.dataset_name for row in rows}
+    site_name = rows[0].site_name
+    own = Q(plan_id__in={row.plan_id for row in rows}, site_name=site_name)
+    going = _going(datasets).exclude(own).order_by("pk").values_list("block_replica_key", flat=True)
+    done = Deletion.objects.filter(own, dataset_name__in=datasets, state=DeletionState.DONE).order_by("pk")
+    gone: dict[int, list[GoneBlockReplica]] = defaultdict(list)
+    for plan_id, dataset, block, group in done.values_list("plan_id", "dataset_name", "block_name", "group_name"):
+        gone[plan_id].append(GoneBlockReplica(site_name, dataset, block, group))
+    return Surroundings(frozenset(going), gone)
+
+
+def _going(datasets: Collection[str]) -> QuerySet[Deletion]:
+    """Return the deletions that are under way, or of which files may be gone already, and that are not done."""
+    may_have_lost = Exists(Attempt.objects.filter(deletion_id=OuterRef("pk"), may_have_deleted=True))
+    under_way = Deletion.objects.filter(Q(state=DeletionState.ACTING) | Q(may_have_lost), dataset_name__in=list(datasets))
+    return under_way.exclude(state=DeletionState.DONE)
+
+
 def _doomed_copies(rows: Sequence[Deletion]) -> Counter[int]:
     """Return for each deletion how many complete copies of its block are being deleted, or may have lost files already."""
     wanted: dict[tuple[str, str], list[Deletion]] = defaultdict(list)
     for row in rows:
         wanted[row.dataset_name, row.block_name].append(row)
-    may_have_lost = Exists(Attempt.objects.filter(deletion_id=OuterRef("pk"), may_have_deleted=True))
-    going = Deletion.objects.filter(
-        Q(state=DeletionState.ACTING) | Q(may_have_lost),
-        dataset_name__in={row.dataset_name for row in rows},
-        block_name__in={row.block_name for row in rows},
-    ).exclude(state=DeletionState.DONE)
+    going = _going({row.dataset_name for row in rows}).filter(block_name__in={row.block_name for row in rows})
     candidates = going.order_by("pk").values_list("block_replica_key", flat=True)
     counts: Counter[int] = Counter()
     replicas = block_replicas_by_key(list(dict.fromkeys(candidates))).values()

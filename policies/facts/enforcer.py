@@ -9,7 +9,7 @@ from policies.language.variables import ENFORCER
 
 def load(request: FactRequest) -> Facts:
     """Return ``replica.enforcer_protected`` for every replica."""
-    return {"replica.enforcer_protected": read_enforced_replicas(request.reader, request.inventory.replica_ids)}
+    return {"replica.enforcer_protected": read_enforced_replicas(request.reader, request.inventory)}
 
 
 PROVIDER = Provider(ENFORCER, load)

@@ -44,7 +44,7 @@ def dataset_facts(columns: Mapping[str, str]) -> Callable[[FactRequest], Facts]:
     def load(request: FactRequest) -> Facts:
         wanted = {variable: column for variable, column in columns.items() if variable in request.variables}
         schema = {column: OPTIONAL_COLUMNS[variable][2] for variable, column in wanted.items()}
-        found = read_dataset_facts(request.reader, schema, request.inventory.dataset_ids)
+        found = read_dataset_facts(request.reader, schema, request.inventory.dataset_ids, is_part=request.inventory.is_part)
         return {variable: found[column] for variable, column in wanted.items()}
 
     return load

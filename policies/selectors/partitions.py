@@ -58,6 +58,11 @@ def partition_scope(name: str) -> PartitionScope:
     return PartitionScope(partition.pk, name, tuple(leaf.name for leaf in leaves), conditions, partition_quotas(leaves))
 
 
+def partition_scope_by_id(partition_id: int) -> PartitionScope:
+    """Return what `partition_scope` does, by key."""
+    return partition_scope(Partition.objects.get(pk=partition_id).name)
+
+
 def leaf_partitions(partition: Partition) -> list[Partition]:
     """Return the partitions without parts that *partition* unites, itself if it has none, each once, in order of name."""
     found: dict[int, Partition] = {}
@@ -86,9 +91,10 @@ def partition_quotas(leaves: list[Partition]) -> dict[str, int]:
     return total
 
 
-def guardrails_of(partition_id: int) -> list[GuardrailScope]:
-    """Return the enabled guardrails of the partition and of all partitions, by name, parsed."""
-    rows = Guardrail.objects.filter(Q(partition=None) | Q(partition=partition_id), is_enabled=True).order_by("name")
+def guardrails_of(partition_id: int | None) -> list[GuardrailScope]:
+    """Return the enabled guardrails of the partition (of none: those of all partitions alone), by name, parsed."""
+    which = Q(partition=None) if partition_id is None else Q(partition=None) | Q(partition=partition_id)
+    rows = Guardrail.objects.filter(which, is_enabled=True).order_by("name")
     return [
         GuardrailScope(GuardrailRule(row.name, _condition(f"guardrail {row.name}", row.condition, "replica")), row.is_protecting)
         for row in rows

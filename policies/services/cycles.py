@@ -14,7 +14,8 @@ from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from inventory.selectors.snapshot import inventory_updated_at
+from inventory.selectors.reading import consistent_reader
+from inventory.selectors.snapshot import inventory_updated_at, read_feeds
 from inventory.services.audit import Actor, audit_record
 from policies.choices import CycleKind, CycleState
 from policies.evaluation.columns import Snapshot
@@ -23,6 +24,7 @@ from policies.facts.registry import PROVIDERS, UnknownFeed
 from policies.facts.request import Provider
 from policies.language.ast import Policy, predicates
 from policies.language.parser import parse_policy
+from policies.language.variables import BY_NAME
 from policies.models import Cycle, CycleRule, CycleSite, Plan, PolicyVersion
 from policies.permissions import RUN_POLICY, require
 from policies.planning.decisions import plan_digest
@@ -30,6 +32,7 @@ from policies.planning.outcome import Decision, Outcome
 from policies.planning.planner import plan_cycle
 from policies.selectors.partitions import GuardrailScope, PartitionScope, guardrails_of, partition_by_name, partition_scope
 from policies.services.judging import judge_plan
+from policies.services.limits import Reading, judge_feeds
 from policies.services.plans import plan_freeze
 from policies.services.recording import decisions_save, decisions_table, outcome_sums, rule_rows, site_rows
 from policies.services.snapshots import TakenSnapshot, snapshot_take
@@ -253,8 +256,21 @@ def _freeze(result: CycleResult, scope: PartitionScope, rails: Sequence[Guardrai
         guardrails=rails,
         inventory_updated_at=inventory_updated_at(),
         now=timezone.now(),
+        feeds=_feeds_relied_on(result, scope, rails),
     )
     return plan_freeze(cycle=result.cycle, outcome=result.outcome, snapshot=result.snapshot, readings=readings, actor=actor)
+
+
+def _feeds_relied_on(result: CycleResult, scope: PartitionScope, rails: Sequence[GuardrailScope]) -> list[Reading]:
+    """Return the age of each feed that decided something; what was unknown decided nothing."""
+    named = {BY_NAME[name].fact for name in _variables(result.policy, scope, rails)}
+    measured = {name for name in named if name is not None and PROVIDERS[name].is_measured}
+    measured -= {feed.name for feed in result.taken.unknown}
+    if not measured:
+        return []
+    with consistent_reader() as reader:
+        feeds = read_feeds(reader)
+    return judge_feeds(measured, feeds, result.cycle.clock)
 
 
 def _lock_running(cycle: Cycle) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,8 +11,10 @@ from policies.evaluation.columns import Snapshot
 from policies.evaluation.conditions import ConditionCompiler
 from policies.evaluation.evaluator import StackEvaluator
 from policies.evaluation.inventory_arrays import Ints, InventoryArrays
+from policies.evaluation.matching import Mask
+from policies.evaluation.membership import Membership
 from policies.evaluation.state import CycleState
-from policies.language.ast import Rule, predicates
+from policies.language.ast import Condition, Rule, predicates
 from policies.language.types import Action
 from policies.planning.outcome import Deletion, GuardrailRule, Outcome
 from policies.planning.planner import empty_tape_replicas
@@ -81,3 +84,67 @@ def _reading(rail: GuardrailRule, met: Sequence[Deletion], snapshot: Snapshot) -
 def _where(deletion: Deletion, snapshot: Snapshot) -> str:
     dataset, site = snapshot.replicas.row(deletion.replica)
     return f"{snapshot.datasets.get_column('name')[dataset]} at {snapshot.sites.get_column('name')[site]}"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedScope:
+    """A few datasets as they are now, seen as a cycle sees them; *target_sites* and *membership* are left out by who sees all.
+
+    The snapshot was read from the database; *now*: s since 1970, UTC.
+    """
+
+    snapshot: Snapshot
+    membership: tuple[Condition, ...]
+    target_sites: frozenset[str] | None
+    now: float
+
+    def members(self) -> frozenset[int]:
+        """Return the keys of the block replicas that are in the partition."""
+        arrays = InventoryArrays(self.snapshot)
+        return frozenset(_keys(self.snapshot)[self._is_member(arrays)].tolist())
+
+    def in_scope(self, arrays: InventoryArrays) -> tuple[Mask, Mask]:
+        """Return which block replicas are in the scope, and which replicas are at its sites."""
+        names = arrays.site_names
+        at_target = np.array([self.target_sites is None or name in self.target_sites for name in names], dtype=np.bool_)
+        targeted: Mask = at_target[arrays.replica_site]
+        return self._is_member(arrays) & targeted[arrays.row_replica], targeted
+
+    def _is_member(self, arrays: InventoryArrays) -> Mask:
+        if not self.membership:
+            return np.ones(arrays.num_rows, dtype=np.bool_)
+        return Membership(self.membership, arrays, self.now).members()
+
+
+def replicas_against(
+    scope: GuardedScope, keys: Sequence[int], guardrails: Sequence[GuardrailRule], *, going: Collection[int] = ()
+) -> dict[int, str]:
+    """Return those block replicas of *keys* whose replica meets a guardrail once *going* are gone, and which guardrail.
+
+    Unknown counts as met. Keys that the snapshot does not have are not in the result.
+    """
+    if not guardrails or not keys:
+        return {}
+    arrays = InventoryArrays(scope.snapshot)
+    in_scope, targeted = scope.in_scope(arrays)
+    all_keys = _keys(scope.snapshot)
+    wanted = np.flatnonzero(np.isin(all_keys, list(keys)))
+    replicas: Ints = np.unique(arrays.row_replica[wanted]).astype(np.int64)
+    removed = np.flatnonzero(np.isin(all_keys, list(going)) & in_scope).astype(np.int64)
+    names = scope.snapshot.datasets.get_column("name").to_list()
+    compiler = ConditionCompiler(arrays, scope.now, newest_in_scope=float(arrays.row_time[in_scope].max(initial=0.0)))
+    found: dict[int, str] = {}
+    for rail in guardrails:
+        variables = {p.variable.name for p in predicates(rail.condition.expression)}
+        state = CycleState(arrays, in_scope, empty_tape_replicas(arrays) & targeted, variables)
+        state.remove(removed)
+        verdict = StackEvaluator(_stack(rail), compiler, names, scope.now).evaluate(state, replicas)
+        met = np.isin(arrays.row_replica[wanted], replicas[verdict.final_rule == 0])
+        found |= {int(key): f"the guardrail {rail.name} forbids it: {rail.condition.text}" for key in all_keys[wanted[met]]}
+    return found
+
+
+def _keys(snapshot: Snapshot) -> Ints:
+    if snapshot.block_replica_keys is None:
+        raise ValueError("the snapshot has no keys of block replicas: it was not read from the database")
+    return snapshot.block_replica_keys.to_numpy()

@@ -34,8 +34,12 @@ def judge_plan(
     guardrails: Sequence[GuardrailScope],
     inventory_updated_at: datetime | None,
     now: datetime,
+    feeds: Sequence[Reading] = (),
 ) -> list[Reading]:
-    """Return every reading, tripped or not, of what *outcome* would delete; *now* is the real time, not the cycle's clock."""
+    """Return every reading, tripped or not, of what *outcome* would delete; *now* is the real time, not the cycle's clock.
+
+    *feeds*: of the facts that the text rests on.
+    """
     arrays = InventoryArrays(snapshot)
     clock = cycle.clock.timestamp()
     members = Membership(scope.conditions, arrays, clock).members()
@@ -49,6 +53,7 @@ def judge_plan(
             partition_bytes=int(arrays.row_size[members].sum(dtype=np.int64)),
         ),
         judge_inventory_age(inventory_updated_at, now),
+        *feeds,
         *judge_guardrails(outcome, snapshot, [rail.rule for rail in guardrails], now=clock),
         judge_origin(cycle),
     ]

@@ -5,13 +5,14 @@ Fractions, not per cent. A value that equals its limit is within it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 
+from inventory.selectors.snapshot import FeedState
 from policies.models import Partition
 from policies.planning.outcome import SiteOutcome
 
@@ -86,6 +87,21 @@ def judge_inventory_age(updated_at: datetime | None, now: datetime) -> Reading:
     hours = (now - updated_at).total_seconds() / 3600
     text = f"the inventory was brought up to date {hours:.1f} hours ago; at most {bound:g} hours are allowed"
     return Reading("inventory_age", "inventory", hours, bound, hours > bound, text)
+
+
+def judge_feeds(names: Collection[str], feeds: Mapping[str, FeedState], now: datetime) -> list[Reading]:
+    """Judge the age of the feeds of facts that a text rests on; *now*: the cycle's clock. What is too old is unknown there.
+
+    Kept with the plan, so that it waits when one of them becomes too old before its turn comes.
+    """
+    return [_judge_feed(name, feeds[name], now) for name in sorted(names) if name in feeds]
+
+
+def _judge_feed(name: str, state: FeedState, now: datetime) -> Reading:
+    bound = state.max_age_seconds / 3600
+    hours = None if state.measured_at is None else (now - state.measured_at).total_seconds() / 3600
+    age = "never measured" if hours is None else f"measured {max(hours, 0.0):.1f} hours before the cycle's clock"
+    return Reading("fact_feed", name, hours, bound, is_tripped=False, text=f"the facts of {name} were {age}; valid for {bound:g}")
 
 
 def _judge_site(load: SiteLoad, bound: float) -> Reading:

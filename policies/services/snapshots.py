@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+import numpy as np
 import polars as pl
 
 from inventory.selectors.reading import consistent_reader
-from inventory.selectors.snapshot import InventoryColumns, read_inventory
-from policies.evaluation.columns import OPTIONAL_COLUMNS, Snapshot
+from inventory.selectors.snapshot import InventoryColumns, dataset_keys, read_inventory
+from policies.evaluation.columns import NOBODY, OPTIONAL_COLUMNS, Snapshot
 from policies.facts.registry import PROVIDERS, UnknownFeed, load_facts
 from policies.facts.request import FactRequest, Facts, Provider
 
@@ -23,6 +24,16 @@ class TakenSnapshot:
 
     snapshot: Snapshot
     unknown: tuple[UnknownFeed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GoneBlockReplica:
+    """A block replica that was deleted and is to count as if it were there still, whole."""
+
+    site_name: str
+    dataset_name: str
+    block_name: str
+    group_name: str
 
 
 def snapshot_take(
@@ -41,6 +52,58 @@ def snapshot_take(
         inventory = read_inventory(reader, with_attributes=_ATTRIBUTES in variables)
         facts = load_facts(FactRequest(reader, inventory, frozenset(variables), now), providers)
     return TakenSnapshot(_compose(inventory, quotas, facts.values), facts.unknown)
+
+
+def snapshot_take_part(
+    *,
+    datasets: Collection[str],
+    variables: Collection[str],
+    now: datetime,
+    put_back: Sequence[GoneBlockReplica] = (),
+    providers: Mapping[str, Provider] = PROVIDERS,
+) -> TakenSnapshot:
+    """Read *datasets* alone, with all their replicas, all sites and groups, and no quotas; see `snapshot_take`.
+
+    *put_back*: what counts as present although it is gone; where not even its dataset replica is left, it does not.
+    """
+    with consistent_reader() as reader:
+        keys = dataset_keys(datasets)
+        found = read_inventory(reader, with_attributes=_ATTRIBUTES in variables, only_datasets=keys)
+        inventory = _with_put_back(found, put_back)
+        facts = load_facts(FactRequest(reader, inventory, frozenset(variables), now), providers)
+    return TakenSnapshot(_compose(inventory, {}, facts.values), facts.unknown)
+
+
+def _with_put_back(inventory: InventoryColumns, gone: Sequence[GoneBlockReplica]) -> InventoryColumns:
+    rows = _gone_rows(inventory, gone)
+    if not rows:
+        return inventory
+    extra = pl.DataFrame(rows, schema=inventory.block_replicas.schema, orient="row")
+    ids = np.concatenate([inventory.block_replica_ids, -np.arange(1, len(rows) + 1, dtype=np.int64)])
+    frame = pl.concat([inventory.block_replicas, extra]).with_columns(id=pl.Series(ids)).sort("replica", "block")
+    return replace(inventory, block_replicas=frame.drop("id"), block_replica_ids=frame["id"].to_numpy())
+
+
+def _gone_rows(inventory: InventoryColumns, gone: Sequence[GoneBlockReplica]) -> list[tuple[object, ...]]:
+    sites, datasets, groups = (
+        {name: row for row, name in enumerate(frame["name"])} for frame in (inventory.sites, inventory.datasets, inventory.groups)
+    )
+    replicas = {pair: row for row, pair in enumerate(inventory.replicas.select("dataset", "site").iter_rows())}
+    blocks = {pair: row for row, pair in enumerate(inventory.blocks.select("dataset", "name").iter_rows())}
+    present = set(inventory.block_replicas.select("replica", "block").iter_rows())
+    # As new as the newest that is left, so that neither the oldest nor the newest of the replica changes.
+    newest = dict(inventory.block_replicas.group_by("replica").agg(pl.col("last_update").max()).iter_rows())
+    rows: list[tuple[object, ...]] = []
+    for one in gone:
+        dataset = datasets.get(one.dataset_name, -1)
+        replica = replicas.get((dataset, sites.get(one.site_name, -1)))
+        block = blocks.get((dataset, one.block_name))
+        if replica is None or block is None or (replica, block) in present:
+            continue
+        present.add((replica, block))
+        _, _, size, num_files = inventory.blocks.row(block)
+        rows.append((replica, block, groups.get(one.group_name, NOBODY), size, num_files, newest.get(replica, 0.0)))
+    return rows
 
 
 def _compose(inventory: InventoryColumns, quotas: Mapping[str, int], facts: Facts) -> Snapshot:

@@ -21,7 +21,7 @@ from inventory.services.under_way import UnderWay
 from operations.choices import DeletionState
 from operations.models import Deletion
 from operations.services.act import act
-from operations.services.claim import claim
+from operations.services.claim import claim, take_turn
 from operations.services.pausing import pause_all
 from operations.services.queue import plan_enqueue
 from operations.services.record import record
@@ -264,3 +264,20 @@ def test_what_grows_while_it_is_recorded_stays_in_the_inventory(pool: ThreadPool
     row = Deletion.objects.get()
     assert (row.state, row.reason) == (DeletionState.QUEUED, "the block replica changed while it was being deleted")
     assert BlockReplica.objects.get(pk=replicas[0].pk).num_files == 4
+
+
+def test_a_claim_sees_a_policy_that_was_switched_off_while_it_waited_for_its_turn(pool: ThreadPoolExecutor, world: World) -> None:
+    plan = world.plan(world.two_copies())
+    version_of(plan)
+    plan.readings = [{"limit": "origin", "subject": "nightly v1", "is_tripped": False}]
+    plan.save()
+    plan_enqueue(plan.pk, now=NOW)
+
+    def switch_off() -> int:
+        take_turn()
+        return Policy.objects.update(is_enabled=False)
+
+    changed, taken = must_wait_for(pool, switch_off, lambda: claim(worker="w", now=NOW, limits=EAGER))
+    assert (changed, taken) == (1, None)
+    row = Deletion.objects.get()
+    assert (row.state, row.reason) == (DeletionState.DROPPED, "the policy nightly was switched off since")
