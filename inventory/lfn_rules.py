@@ -8,10 +8,13 @@ _KEYS = {"pattern", "replacement"}
 
 
 def lfn_rule_problems(rules: object) -> list[str]:
-    """Return what is wrong with rules as they are stored; nothing is wrong with an empty list (the logical name itself)."""
+    """Return what is wrong with rules as they are stored; nothing is wrong with an empty list (the logical name itself).
+
+    A rule is a pattern and a replacement, or a chain: a list of such steps, each applied to what the one before made.
+    """
     if not isinstance(rules, list):
-        return ['expected a list of {"pattern": regular expression, "replacement": text}']
-    return [f"rule {number}: {problem}" for number, rule in enumerate(rules, start=1) if (problem := _problem(rule))]
+        return ['expected a list of {"pattern": regular expression, "replacement": text}, or of lists of such steps']
+    return [f"rule {number}: {problem}" for number, rule in enumerate(rules, start=1) if (problem := _chain_problem(rule))]
 
 
 def pattern_problem(pattern: str) -> str:
@@ -21,6 +24,14 @@ def pattern_problem(pattern: str) -> str:
     except pl.exceptions.ComputeError:
         return f"{pattern!r} is not a regular expression in the syntax of RE2, which knows no look-around and no back-references"
     return ""
+
+
+def _chain_problem(rule: object) -> str:
+    if not isinstance(rule, list):
+        return _problem(rule)
+    if not rule:
+        return "a chain without steps"
+    return next((f"step {number}: {problem}" for number, step in enumerate(rule, start=1) if (problem := _problem(step))), "")
 
 
 def _problem(rule: object) -> str:

@@ -40,3 +40,30 @@ class FileOutcome(models.TextChoices):
 
 #: Outcomes after which the file is known to be gone.
 GONE_OUTCOMES = frozenset({FileOutcome.DELETED, FileOutcome.ABSENT})
+
+
+class RestoreOutcome(models.TextChoices):
+    """What became of a file that was to come back from the trash."""
+
+    RESTORED = "RESTORED", "restored"
+    TAKEN = "TAKEN", "its place is taken"
+    LOST = "LOST", "neither in the trash nor in its place"
+    DAMAGED = "DAMAGED", "size or checksum is wrong"
+    RETRYABLE = "RETRYABLE", "to be tried again"
+    REFUSED = "REFUSED", "refused"
+    UNKNOWN = "UNKNOWN", "unknown"
+
+
+class TrashState(models.TextChoices):
+    """filling -> kept when its deletion is over; kept -> restoring -> restored | kept; kept -> purging -> purged.
+
+    filling -> empty: nothing of the deletion ever came into the trash. kept -> restoring also for what was restored in part.
+    """
+
+    FILLING = "FILLING", "being filled"
+    KEPT = "KEPT", "in the trash"
+    RESTORING = "RESTORE", "being restored"
+    RESTORED = "RESTORED", "restored"
+    PURGING = "PURGING", "being purged"
+    PURGED = "PURGED", "purged, gone for good"
+    EMPTY = "EMPTY", "nothing came into it"

@@ -20,3 +20,8 @@ NOBODY = "None"
 
 #: File whose presence below ``VAR_DIR`` stops every worker of this host, also when the database cannot be reached.
 PAUSE_FILE_NAME = "pause_all"
+
+#: No request to a storage waits longer, in seconds ...
+REQUEST_TIMEOUT_SECONDS = 20.0
+#: ... and a call begins no further request after so many seconds, so that it ends within 30 s whatever the storage does.
+CALL_SECONDS = 10.0

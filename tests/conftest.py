@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+
+from tests.factories.storages import Servers, find_nginx, find_xrootd
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -32,6 +35,15 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     ),
     "broker": (lambda: bool(os.environ.get("TEST_BROKER_URL")), "needs Redis or RabbitMQ: set TEST_BROKER_URL"),
     "browser": (lambda: find_chromium() is not None, "needs Chromium: install it or set CHROMIUM"),
+    "xrootd": (
+        lambda: find_xrootd() is not None and find_spec("XRootD") is not None,
+        "needs XRootD: install xrootd-server and requirements-storage.txt",
+    ),
+    "webdav": (
+        lambda: find_nginx() is not None and find_spec("httpx") is not None,
+        "needs nginx with WebDAV: install nginx and libnginx-mod-http-dav-ext",
+    ),
+    "s3": (lambda: find_spec("moto") is not None and find_spec("s3fs") is not None, "needs moto and s3fs: make venv-dev"),
     "shared_data": (SHARED_DATA.is_dir, f"needs the shared data at {SHARED_DATA}"),
 }
 
@@ -64,6 +76,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def shared_data() -> Path:
     """Return the folder of real policies and expected decisions; mark the test ``shared_data``."""
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Return the storage servers of this run; mark the test with the kinds that it asks for."""
+    started = Servers()
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in keys.items():
+            patch.setenv(name, value)
+        yield started
+    started.stop()
 
 
 @pytest.fixture(scope="session")

@@ -245,6 +245,9 @@ DYNAMO_DELETION_BATCHES_PER_SITE = env.int("DYNAMO_DELETION_BATCHES_PER_SITE", d
 DYNAMO_DELETION_LEASE_SECONDS = env.float("DYNAMO_DELETION_LEASE_SECONDS", default=120.0)
 DYNAMO_DELETION_LONGEST_BACK_OFF_SECONDS = env.float("DYNAMO_DELETION_LONGEST_BACK_OFF_SECONDS", default=3600.0)
 
+# Credentials of storages: one folder per site, never in the database (docs/storages.md).
+DYNAMO_STORAGE_SECRETS = env.path("DYNAMO_STORAGE_SECRETS", default=VAR_DIR / "secrets")
+
 EMAIL_BACKEND = env.str("DJANGO_EMAIL_BACKEND", default="django.core.mail.backends.console.EmailBackend")
 
 # Celery logs as the rest does.
@@ -265,4 +268,6 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": env.str("DYNAMO_LOG_FORMAT", default="plain")}},
     "root": {"handlers": ["stderr"], "level": env.str("DJANGO_LOG_LEVEL", default="INFO")},
+    # One line for each request to a storage would be one for each file.
+    "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "botocore", "aiobotocore", "s3fs", "fsspec")},
 }

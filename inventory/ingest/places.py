@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import TextChoices
 from msgspec import UNSET, UnsetType
 
 from inventory.choices import OwnershipLevel, SiteStatus, StorageType
+from inventory.endpoints import endpoint_problem, redacted
 from inventory.ingest.names import name_problem
-from inventory.ingest.records import GroupRecord, SiteRecord
+from inventory.ingest.records import GroupRecord, LfnRuleRecord, SiteRecord
 from inventory.ingest.rejects import BadRecord, Problem, closest, shown
 from inventory.ingest.rows import Counts
 from inventory.lfn_rules import pattern_problem
@@ -51,9 +54,12 @@ class Places:
             "endpoint_url": _endpoint(record, problems),
             "lfn_rules": _lfn_rules(record, problems),
         }
+        endpoint = given["endpoint_url"]
+        if isinstance(endpoint, str) and (secret := endpoint_problem(endpoint)):
+            problems.append(Problem("endpoint", shown(redacted(endpoint)), "an endpoint without secrets", secret))
         for field in ("host", "endpoint_url"):
             if isinstance(given[field], str) and given[field] and not str(given[field]).isprintable():
-                problems.append(Problem(field, shown(given[field]), "printable characters"))
+                problems.append(Problem(field, shown(redacted(str(given[field]))), "printable characters"))
         site = self._sites.get(record.name)
         if site is None and (wrong := name_problem(record.name, "name")):
             problems.append(wrong)
@@ -109,17 +115,30 @@ def _endpoint(record: SiteRecord, problems: list[Problem]) -> str | UnsetType:
     if record.endpoint is UNSET:
         return record.backend
     if record.backend is not UNSET and record.backend != record.endpoint:
-        problems.append(Problem("endpoint", shown(record.endpoint), "the same as backend", "give one of the two"))
+        problems.append(Problem("endpoint", shown(redacted(record.endpoint)), "the same as backend", "give one of the two"))
     return record.endpoint
 
 
-def _lfn_rules(record: SiteRecord, problems: list[Problem]) -> list[dict[str, str]] | UnsetType:
+def _lfn_rules(record: SiteRecord, problems: list[Problem]) -> list[Any] | UnsetType:
+    """Return the rules as they are stored: each a step, or a list of steps where it was given as a chain."""
     if record.lfn_rules is UNSET:
         return UNSET
     for index, rule in enumerate(record.lfn_rules):
-        if not (rule.pattern + rule.replacement).isprintable():
-            problems.append(Problem(f"lfn_rules[{index}]", shown(rule.pattern + rule.replacement), "printable characters"))
-        if not rule.pattern or (problem := pattern_problem(rule.pattern)):
-            why = problem if rule.pattern else "the pattern is empty"
-            problems.append(Problem(f"lfn_rules[{index}].pattern", shown(rule.pattern), "a regular expression", why))
-    return [{"pattern": rule.pattern, "replacement": rule.replacement} for rule in record.lfn_rules]
+        if isinstance(rule, list) and not rule:
+            problems.append(Problem(f"lfn_rules[{index}]", "[]", "a step, or a list of at least one"))
+        for number, step in enumerate(rule if isinstance(rule, list) else [rule]):
+            path = f"lfn_rules[{index}][{number}]" if isinstance(rule, list) else f"lfn_rules[{index}]"
+            _check_step(step, path, problems)
+    return [[_stored(step) for step in rule] if isinstance(rule, list) else _stored(rule) for rule in record.lfn_rules]
+
+
+def _check_step(step: LfnRuleRecord, path: str, problems: list[Problem]) -> None:
+    if not (step.pattern + step.replacement).isprintable():
+        problems.append(Problem(path, shown(step.pattern + step.replacement), "printable characters"))
+    if not step.pattern or (problem := pattern_problem(step.pattern)):
+        why = problem if step.pattern else "the pattern is empty"
+        problems.append(Problem(f"{path}.pattern", shown(step.pattern), "a regular expression", why))
+
+
+def _stored(step: LfnRuleRecord) -> dict[str, str]:
+    return {"pattern": step.pattern, "replacement": step.replacement}

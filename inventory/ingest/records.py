@@ -45,7 +45,7 @@ class SiteRecord(_Record):
     storage_type: str | UnsetType = UNSET
     backend: Annotated[str, Meta(max_length=512)] | UnsetType = UNSET
     endpoint: Annotated[str, Meta(max_length=512)] | UnsetType = UNSET
-    lfn_rules: list[LfnRuleRecord] | UnsetType = UNSET
+    lfn_rules: list[LfnRuleRecord | list[LfnRuleRecord]] | UnsetType = UNSET
     status: str | UnsetType = UNSET
 
 

@@ -8,6 +8,7 @@ from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
 from inventory.choices import OwnershipLevel, SiteStatus, StorageType
+from inventory.endpoints import endpoint_problem
 from inventory.lfn_rules import lfn_rule_problems
 
 
@@ -21,7 +22,8 @@ class Site(models.Model):
     endpoint_url = models.CharField(
         max_length=512,
         blank=True,
-        help_text="Where the files are: a folder as file:///path. Files are never deleted at a site without an endpoint.",
+        help_text="Where the files are: file:///folder, root://host/folder, davs://host/folder or s3://bucket/folder. "
+        "Files are never deleted at a site without an endpoint.",
     )
     lfn_rules = models.JSONField(
         default=list,
@@ -50,8 +52,10 @@ class Site(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Refuse LFN rules that no worker could use."""
+        """Refuse secrets in the endpoint, and LFN rules that no worker could use."""
         super().clean()
+        if problem := endpoint_problem(self.endpoint_url):
+            raise ValidationError({"endpoint_url": problem})
         if problems := lfn_rule_problems(self.lfn_rules):
             raise ValidationError({"lfn_rules": problems})
 

@@ -12,10 +12,14 @@ from inventory.models import Site
 
 @dataclass(frozen=True, slots=True)
 class LfnRule:
-    """``pattern`` (regular expression) and what a logical name that fits it becomes below the endpoint."""
+    """``pattern`` (regular expression) and what a logical name that fits it becomes below the endpoint.
+
+    ``then``: the further steps of a chain, each applied to what the one before made; the rule fits if all of them do.
+    """
 
     pattern: str
     replacement: str
+    then: tuple[LfnRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +56,16 @@ def _rules(stored: object) -> tuple[LfnRule, ...]:
     """Return the rules as stored; what is none becomes a rule without a pattern, which makes every deletion there refused."""
     if not isinstance(stored, list):
         return (LfnRule("", ""),)
-    return tuple(
-        LfnRule(rule["pattern"], rule["replacement"])
-        if isinstance(rule, dict) and isinstance(rule.get("pattern"), str) and isinstance(rule.get("replacement"), str)
-        else LfnRule("", "")
-        for rule in stored
-    )
+    return tuple(_rule(rule) for rule in stored)
+
+
+def _rule(stored: object) -> LfnRule:
+    if isinstance(stored, list) and stored:
+        first, *others = (_rule(step) if isinstance(step, dict) else LfnRule("", "") for step in stored)
+        return LfnRule(first.pattern, first.replacement, tuple(others))
+    if isinstance(stored, dict) and isinstance(stored.get("pattern"), str) and isinstance(stored.get("replacement"), str):
+        return LfnRule(stored["pattern"], stored["replacement"])
+    return LfnRule("", "")
 
 
 def _storage(site: Site) -> SiteStorage:

@@ -21,7 +21,7 @@ from operations.services.act import Clock, act
 from operations.services.claim import claim, sites_with_queue
 from operations.services.limits import QueueLimits, limits_from_settings
 from operations.services.record import record
-from operations.storage import Gateway, RefusingGateway, gateway_for
+from operations.storage import Access, Gateway, RefusingGateway, gateway_for
 from operations.storage.roots import local_root, overlapping_site, root_problem
 
 GatewayFactory = Callable[[SiteStorage], Gateway]
@@ -42,19 +42,13 @@ def real_gateway(site: SiteStorage) -> Gateway:
     problem = _why_not_its_own(site)
     if problem:
         return RefusingGateway(problem)
-    return gateway_for(site_name=site.name, endpoint_url=site.endpoint_url, lfn_rules=site.lfn_rules)
+    access = Access(secrets=Path(settings.DYNAMO_STORAGE_SECRETS))
+    return gateway_for(site_name=site.name, endpoint_url=site.endpoint_url, lfn_rules=site.lfn_rules, access=access)
 
 
 def _why_not_its_own(site: SiteStorage) -> str:
     root = local_root(site.endpoint_url)
-    if root is None:
-        return ""
-    database = settings.DATABASES["default"]
-    own = [settings.BASE_DIR, settings.VAR_DIR, Path(settings.MEDIA_ROOT), pause_file()]
-    if database["ENGINE"] == "django.db.backends.sqlite3" and Path(str(database["NAME"])).is_absolute():
-        own.append(Path(str(database["NAME"])))
-    problem = root_problem(root, own=own, forbidden=[Path(settings.MEDIA_ROOT)])
-    if problem:
+    if root is not None and (problem := _own_folder_problem(root)):
         return f"the endpoint of {site.name} cannot be a site's storage: {problem}"
     other = overlapping_site(site.name, site.endpoint_url, {s.name: s.endpoint_url for s in site_storage().values()})
     if other:
@@ -63,6 +57,14 @@ def _why_not_its_own(site: SiteStorage) -> str:
             f"give each site a folder that is its own"
         )
     return ""
+
+
+def _own_folder_problem(root: Path) -> str:
+    database = settings.DATABASES["default"]
+    own = [settings.BASE_DIR, settings.VAR_DIR, Path(settings.MEDIA_ROOT), pause_file()]
+    if database["ENGINE"] == "django.db.backends.sqlite3" and Path(str(database["NAME"])).is_absolute():
+        own.append(Path(str(database["NAME"])))
+    return root_problem(root, own=own, forbidden=[Path(settings.MEDIA_ROOT), Path(settings.DYNAMO_STORAGE_SECRETS)])
 
 
 def worker_name() -> str:

@@ -1,6 +1,7 @@
 """The one door to real storage. Only ``operations.services`` comes through it, and fsspec is imported nowhere else."""
 
+from operations.storage.credentials import Access
 from operations.storage.gateways import gateway_for
-from operations.storage.results import FileResult, Gateway, RefusingGateway
+from operations.storage.results import FileResult, Gateway, RefusingGateway, RestoreResult, TrashedFile
 
-__all__ = ["FileResult", "Gateway", "RefusingGateway", "gateway_for"]
+__all__ = ["Access", "FileResult", "Gateway", "RefusingGateway", "RestoreResult", "TrashedFile", "gateway_for"]

@@ -21,11 +21,12 @@ from typing import Protocol
 import fsspec
 
 from inventory.selectors.sites import LfnRule
-from operations.choices import FileOutcome
+from operations.choices import FileOutcome, RestoreOutcome
 from operations.constants import MAX_FILES_PER_CALL
 from operations.storage.errors import message_of, outcome_of
+from operations.storage.local_trash import TrashFolders, purge_files, restore_files
 from operations.storage.paths import Placement, place
-from operations.storage.results import FileResult, refused
+from operations.storage.results import FileResult, RestoreResult, ShouldStop, TrashedFile, refused
 
 logger = logging.getLogger(__name__)
 
@@ -57,36 +58,95 @@ class LocalFolderGateway:
     rules: tuple[LfnRule, ...] = ()
     files: Remover = field(default_factory=_local_files)
 
-    def delete(self, lfns: Sequence[str], *, should_stop: Callable[[], bool]) -> list[FileResult]:
+    @property
+    def can_trash(self) -> bool:
+        return True
+
+    def delete(self, lfns: Sequence[str], *, should_stop: ShouldStop) -> list[FileResult]:
         """Delete files, then the folders below the root that this made empty (see ``Gateway``)."""
-        if len(lfns) > MAX_FILES_PER_CALL:
-            raise ValueError(f"{len(lfns)} files in one call, at most {MAX_FILES_PER_CALL} are taken")
+        return self._take(lfns, should_stop, _Deleting)
+
+    def trash(self, files: Sequence[TrashedFile], *, should_stop: ShouldStop) -> list[FileResult]:
+        """Move files to the trash by renaming them, then remove the folders that this made empty (see ``Gateway``)."""
+        by_name = {file.lfn: file for file in files}
+        return self._take(list(by_name), should_stop, lambda call: _Trashing(call, by_name))
+
+    def restore(self, files: Sequence[TrashedFile], *, should_stop: ShouldStop) -> list[RestoreResult]:
+        """Move files from the trash back to their places (see ``Gateway``)."""
+        _check_number(files)
+        placements = {p.lfn: p for p in place([file.lfn for file in files], self.rules)}
+        try:
+            root, is_proven = self._opened_root()
+        except _Blocked as blocked:
+            return [RestoreResult(file.lfn, RestoreOutcome(blocked.outcome), blocked.message) for file in files]
+        try:
+            return restore_files(root, files, placements, is_proven=is_proven, should_stop=should_stop)
+        finally:
+            os.close(root)
+
+    def purge(self, files: Sequence[TrashedFile], *, should_stop: ShouldStop) -> list[FileResult]:
+        """Delete files in the trash for good, then their folders (see ``Gateway``)."""
+        _check_number(files)
+        try:
+            root, is_proven = self._opened_root()
+        except _Blocked as blocked:
+            return [FileResult(file.lfn, blocked.outcome, blocked.message, is_untouched=True) for file in files]
+        try:
+            return purge_files(root, files, is_proven=is_proven, should_stop=should_stop)
+        finally:
+            os.close(root)
+
+    def _take(self, lfns: Sequence[str], should_stop: ShouldStop, way: Callable[[_Call], _Way]) -> list[FileResult]:
+        _check_number(lfns)
         placements = place(lfns, self.rules)
         good = [p for p in placements if not p.problem]
         results = {p.lfn: refused(p.lfn, p.problem) for p in placements if p.problem}
         if good and not should_stop():
-            results |= {result.lfn: result for result in self._delete_placed(good, should_stop)}
+            results |= {result.lfn: result for result in self._take_placed(good, should_stop, way)}
         return [results[lfn] for lfn in dict.fromkeys(lfns) if lfn in results]
 
-    def _delete_placed(self, placements: Sequence[Placement], should_stop: Callable[[], bool]) -> list[FileResult]:
+    def _take_placed(
+        self, placements: Sequence[Placement], should_stop: ShouldStop, way: Callable[[_Call], _Way]
+    ) -> list[FileResult]:
         try:
             root = os.open(self.root, _FOLDER)
         except OSError as error:
-            return self._root_failed(placements, error)
+            blocked = self._root_failed(error)
+            return [FileResult(p.lfn, blocked.outcome, blocked.message, is_untouched=True) for p in placements]
         try:
-            return _Call(self, root, should_stop).run(placements)
+            call = _Call(self, root, should_stop)
+            taking = way(call)
+            try:
+                return call.run(placements, taking)
+            finally:
+                taking.close()
         finally:
             os.close(root)
 
-    def _root_failed(self, placements: Sequence[Placement], error: OSError) -> list[FileResult]:
-        """Answer for the whole call: what a missing folder held is not known to be gone."""
+    def _opened_root(self) -> tuple[int, bool]:
+        """Return the opened root and whether it is proven to be the site's. Raises ``_Blocked`` if it is another's or missing."""
+        try:
+            root = os.open(self.root, _FOLDER)
+        except OSError as error:
+            raise self._root_failed(error) from error
+        owner = _marker_owner(root)
+        if owner not in {None, "", self.site_name}:
+            os.close(root)
+            raise _Blocked(FileOutcome.REFUSED, self.of_another(owner))
+        return root, owner == self.site_name
+
+    def of_another(self, owner: str | None) -> str:
+        return (
+            f"folder {self.root} is marked as the storage of {owner}; two sites must not share a folder (see {MARKER_NAME} in it)"
+        )
+
+    def _root_failed(self, error: OSError) -> _Blocked:
+        """Return the answer for the whole call: what a missing folder held is not known to be gone."""
         if isinstance(error, FileNotFoundError | NotADirectoryError):
-            outcome = FileOutcome.RETRYABLE
-            message = f"storage folder {self.root} of {self.site_name} is missing: is it mounted?"
-        else:
-            outcome = outcome_of(error)
-            message = f"storage folder {self.root} of {self.site_name} cannot be opened: {message_of(error)}"
-        return [FileResult(p.lfn, outcome, message, is_untouched=True) for p in placements]
+            return _Blocked(FileOutcome.RETRYABLE, f"storage folder {self.root} of {self.site_name} is missing: is it mounted?")
+        return _Blocked(
+            outcome_of(error), f"storage folder {self.root} of {self.site_name} cannot be opened: {message_of(error)}"
+        )
 
 
 class _Blocked(Exception):
@@ -98,28 +158,35 @@ class _Blocked(Exception):
         self.message = message
 
 
-class _Call:
-    """One ``delete`` in an opened root."""
+class _Way(Protocol):
+    """What is done with a file that is there, and what it means that one is not."""
 
-    def __init__(self, gateway: LocalFolderGateway, root: int, should_stop: Callable[[], bool]) -> None:
+    def take(self, folder: int, placement: Placement) -> FileResult: ...
+
+    def missing(self, placement: Placement, message: str) -> FileResult: ...
+
+    def close(self) -> None: ...
+
+
+class _Call:
+    """One ``delete`` or ``trash`` in an opened root."""
+
+    def __init__(self, gateway: LocalFolderGateway, root: int, should_stop: ShouldStop) -> None:
         self._gateway = gateway
-        self._root = root
+        self.root = root
         self._device = os.fstat(root).st_dev
         self._should_stop = should_stop
         self._owner = _marker_owner(root)
         self._is_proven = self._owner == gateway.site_name
 
-    def run(self, placements: Sequence[Placement]) -> list[FileResult]:
+    def run(self, placements: Sequence[Placement], way: _Way) -> list[FileResult]:
         if self._owner not in {None, "", self._gateway.site_name}:
-            reason = (
-                f"folder {self._gateway.root} is marked as the storage of {self._owner}; "
-                f"two sites must not share a folder (see {MARKER_NAME} in it)"
-            )
+            reason = self._gateway.of_another(self._owner)
             return [refused(p.lfn, reason) for p in placements]
         results: list[FileResult] = []
         by_folder = sorted(placements, key=lambda p: p.parts[:-1])
         for parents, group in groupby(by_folder, key=lambda p: p.parts[:-1]):
-            results.extend(self._delete_in_folder(parents, list(group)))
+            results.extend(self._take_in_folder(parents, list(group), way))
         if self._is_proven:
             return results
         return [self._doubted(result) if result.outcome == FileOutcome.ABSENT else result for result in results]
@@ -131,13 +198,18 @@ class _Call:
         )
         return replace(result, outcome=FileOutcome.RETRYABLE, message=message)
 
-    def _delete_in_folder(self, parents: tuple[str, ...], placements: list[Placement]) -> list[FileResult]:
+    def _take_in_folder(self, parents: tuple[str, ...], placements: list[Placement], way: _Way) -> list[FileResult]:
         results: list[FileResult] = []
         with self._opened(parents) as (folders, blocked):
             for placement in placements:
                 if self._should_stop():
                     break
-                results.append(self._blocked(placement, blocked) if blocked else self._delete_one(folders[-1], placement))
+                if not blocked:
+                    results.append(self._take_one(folders[-1], placement, way))
+                elif blocked.outcome == FileOutcome.ABSENT:
+                    results.append(way.missing(placement, blocked.message))
+                else:
+                    results.append(FileResult(placement.lfn, blocked.outcome, blocked.message, is_untouched=True))
             self._remove_empty(folders, parents)
         return results
 
@@ -145,7 +217,7 @@ class _Call:
     def _opened(self, parents: tuple[str, ...]) -> Iterator[tuple[list[int], _Blocked | None]]:
         """Open each folder from the root down, following no link; yield those opened and what stopped the descent."""
         with ExitStack() as stack:
-            folders = [self._root]
+            folders = [self.root]
             blocked: _Blocked | None = None
             for name in parents:
                 try:
@@ -169,32 +241,25 @@ class _Call:
             return _Blocked(FileOutcome.REFUSED, f"folder {name!r} is marked as the storage of {owner or 'a site'}")
         return None
 
-    @staticmethod
-    def _blocked(placement: Placement, blocked: _Blocked) -> FileResult:
-        return FileResult(placement.lfn, blocked.outcome, blocked.message, is_untouched=True)
-
-    def _delete_one(self, folder: int, placement: Placement) -> FileResult:
+    def _take_one(self, folder: int, placement: Placement, way: _Way) -> FileResult:
         name = placement.parts[-1]
         try:
             kind = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
         except FileNotFoundError:
-            return FileResult(placement.lfn, FileOutcome.ABSENT, "already absent", is_untouched=True)
+            return way.missing(placement, "already absent")
         except OSError as error:
             return FileResult(placement.lfn, outcome_of(error), message_of(error), is_untouched=True)
         if not stat.S_ISREG(kind):
             return refused(placement.lfn, f"is {_KINDS.get(stat.S_IFMT(kind), 'no regular file')}, only files are deleted")
         self._leave_marker()
-        try:
-            self._gateway.files.rm_file(self._path_in(folder, placement.parts))
-        except FileNotFoundError:
-            # Somebody else removed it between the two steps; it was there a moment ago, so the folder is mounted.
-            return FileResult(placement.lfn, FileOutcome.ABSENT, "already absent")
-        except OSError as error:
-            outcome = outcome_of(error)
-            return FileResult(placement.lfn, outcome, message_of(error), is_untouched=outcome == FileOutcome.REFUSED)
-        return FileResult(placement.lfn, FileOutcome.DELETED)
+        return way.take(folder, placement)
 
-    def _path_in(self, folder: int, parts: tuple[str, ...]) -> str:
+    @property
+    def files(self) -> Remover:
+        """Return the file system of the gateway."""
+        return self._gateway.files
+
+    def path_in(self, folder: int, parts: tuple[str, ...]) -> str:
         """Return a path to something in an open folder that no rename or link of a parent can lead elsewhere."""
         if _HAS_DESCRIPTOR_PATHS:
             return f"/proc/self/fd/{folder}/{parts[-1]}"
@@ -206,7 +271,7 @@ class _Call:
             return
         self._is_proven = True
         try:
-            marker = os.open(MARKER_NAME, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=self._root)
+            marker = os.open(MARKER_NAME, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=self.root)
         except OSError as error:
             logger.warning("no marker left in the storage folder of %s: %s", self._gateway.site_name, message_of(error))
             return
@@ -221,11 +286,57 @@ class _Call:
         """Remove the folders of the chain that are empty, deepest first, never the root; stop at the first that stays."""
         for depth in range(len(folders) - 1, 0, -1):
             try:
-                self._gateway.files.rmdir(self._path_in(folders[depth - 1], parents[:depth]))
+                self._gateway.files.rmdir(self.path_in(folders[depth - 1], parents[:depth]))
             except FileNotFoundError:
                 continue  # another worker removed it
             except OSError:
                 return  # not empty, or it may not be removed: a folder that stays does no harm
+
+
+class _Deleting:
+    """Removes files through the file system of the gateway."""
+
+    def __init__(self, call: _Call) -> None:
+        self._call = call
+
+    def take(self, folder: int, placement: Placement) -> FileResult:
+        try:
+            self._call.files.rm_file(self._call.path_in(folder, placement.parts))
+        except FileNotFoundError:
+            # Somebody else removed it between the two steps; it was there a moment ago, so the folder is mounted.
+            return FileResult(placement.lfn, FileOutcome.ABSENT, "already absent")
+        except OSError as error:
+            outcome = outcome_of(error)
+            return FileResult(placement.lfn, outcome, message_of(error), is_untouched=outcome == FileOutcome.REFUSED)
+        return FileResult(placement.lfn, FileOutcome.DELETED)
+
+    def missing(self, placement: Placement, message: str) -> FileResult:
+        return FileResult(placement.lfn, FileOutcome.ABSENT, message, is_untouched=True)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+class _Trashing:
+    """Renames files into the folders of their deletions; what an earlier attempt moved there is found, not absent."""
+
+    def __init__(self, call: _Call, files: dict[str, TrashedFile]) -> None:
+        self._files = files
+        self._folders = TrashFolders(call.root)
+
+    def take(self, folder: int, placement: Placement) -> FileResult:
+        return self._folders.take(folder, placement.parts[-1], self._files[placement.lfn])
+
+    def missing(self, placement: Placement, message: str) -> FileResult:
+        return self._folders.missing(self._files[placement.lfn], message)
+
+    def close(self) -> None:
+        self._folders.close()
+
+
+def _check_number(names: Sequence[object]) -> None:
+    if len(names) > MAX_FILES_PER_CALL:
+        raise ValueError(f"{len(names)} files in one call, at most {MAX_FILES_PER_CALL} are taken")
 
 
 def _why_blocked(name: str, parent: int, error: OSError) -> _Blocked:

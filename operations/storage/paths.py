@@ -52,15 +52,22 @@ def checked_rules(rules: Sequence[LfnRule]) -> tuple[LfnRule, ...]:
     if len(rules) > MAX_RULES:
         raise BadRules(f"there are {len(rules)} LFN rules, at most {MAX_RULES} are taken")
     for number, rule in enumerate(rules, start=1):
-        if not isinstance(rule.pattern, str) or not isinstance(rule.replacement, str):
-            raise BadRules(f"LFN rule {number}: pattern and replacement must be text")
-        if not rule.pattern or max(len(rule.pattern), len(rule.replacement)) > MAX_PATTERN_LENGTH:
-            raise BadRules(f"LFN rule {number}: the pattern is empty, or longer than {MAX_PATTERN_LENGTH} characters")
-        try:
-            pl.Series([""]).str.contains(_whole(rule.pattern))
-        except pl.exceptions.ComputeError as error:
-            raise BadRules(f"LFN rule {number}: {rule.pattern!r} is not a regular expression") from error
+        if len(rule.then) > MAX_RULES:
+            raise BadRules(f"LFN rule {number} has {len(rule.then)} further steps, at most {MAX_RULES} are taken")
+        for step in (rule, *rule.then):
+            _check_step(step, number)
     return tuple(rules)
+
+
+def _check_step(step: LfnRule, number: int) -> None:
+    if not isinstance(step.pattern, str) or not isinstance(step.replacement, str):
+        raise BadRules(f"LFN rule {number}: pattern and replacement must be text")
+    if not step.pattern or max(len(step.pattern), len(step.replacement)) > MAX_PATTERN_LENGTH:
+        raise BadRules(f"LFN rule {number}: the pattern is empty, or longer than {MAX_PATTERN_LENGTH} characters")
+    try:
+        pl.Series([""]).str.contains(_whole(step.pattern))
+    except pl.exceptions.ComputeError as error:
+        raise BadRules(f"LFN rule {number}: {step.pattern!r} is not a regular expression") from error
 
 
 def place(lfns: Sequence[str], rules: Sequence[LfnRule]) -> list[Placement]:
@@ -84,14 +91,22 @@ def _apply(lfns: Sequence[str], rules: Sequence[LfnRule]) -> list[str | None]:
     for rule in rules:
         if not waiting:
             break
-        names = pl.Series([lfns[index] for index in waiting], dtype=pl.String)
-        fits = names.str.contains(_whole(rule.pattern)).to_list()
-        made = names.str.replace(_whole(rule.pattern), rule.replacement).to_list()
-        for index, fit, path in zip(waiting, fits, made, strict=True):
-            if fit:
-                result[index] = path
-        waiting = [index for index, fit in zip(waiting, fits, strict=True) if not fit]
+        made = _through([lfns[index] for index in waiting], (rule, *rule.then))
+        for index, path in zip(waiting, made, strict=True):
+            result[index] = path
+        waiting = [index for index, path in zip(waiting, made, strict=True) if path is None]
     return result
+
+
+def _through(names: Sequence[str], steps: Sequence[LfnRule]) -> list[str | None]:
+    """Return what the steps of a rule make of each name, one after the other; None where one of them does not fit."""
+    made = pl.Series(names, dtype=pl.String)
+    for step in steps:
+        fits = made.str.contains(_whole(step.pattern))
+        replaced = made.str.replace(_whole(step.pattern), step.replacement)
+        made = pl.select(pl.when(fits).then(replaced)).to_series()
+    paths: list[str | None] = made.to_list()
+    return paths
 
 
 def _whole(pattern: str) -> str:

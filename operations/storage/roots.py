@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from operations.storage.endpoints import RemotePlace, remote_place
+
 _SYSTEM_FOLDERS = tuple(
     Path(name) for name in ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
 )
@@ -32,16 +34,26 @@ def root_problem(root: Path, *, own: Sequence[Path], forbidden: Sequence[Path]) 
 def overlapping_site(site_name: str, endpoint_url: str, others: Mapping[str, str]) -> str:
     """Return another site whose folder holds this one's, lies in it or is the same, empty if there is none.
 
-    *others*: endpoints by site. A deletion at one of two such sites could take the only copy at the other.
+    *others*: endpoints by site. A deletion at one of two such sites could take the only copy at the other. Storages behind
+    servers are compared by host and path: one that has two names is found by its marker.
     """
-    root = local_root(endpoint_url)
-    if root is None:
-        return ""
+    root, place = local_root(endpoint_url), remote_place(endpoint_url)
     for name, url in sorted(others.items()):
-        other = local_root(url) if name != site_name else None
-        if other is not None and (_contains(root, other) or _contains(other, root)):
+        if name == site_name:
+            continue
+        other = local_root(url)
+        if root is not None and other is not None and (_contains(root, other) or _contains(other, root)):
+            return name
+        if place is not None and _is_nested(place, remote_place(url)):
             return name
     return ""
+
+
+def _is_nested(one: RemotePlace, other: RemotePlace | None) -> bool:
+    if other is None or one[:2] != other[:2]:
+        return False
+    depth = min(len(one[2]), len(other[2]))
+    return one[2][:depth] == other[2][:depth]
 
 
 def local_root(endpoint_url: str) -> Path | None:

@@ -335,8 +335,8 @@ def test_harmless_names_that_look_odd_are_plain_files_below_the_root(root: Path)
     ("endpoint", "reason"),
     [
         ("", "site T2_A has no endpoint: nothing is ever deleted there"),
-        ("gsiftp://host/path", "no storage back end for scheme 'gsiftp' of site T2_A; known: file"),
-        ("/data/site", "no storage back end for scheme '' of site T2_A; known: file"),
+        ("gsiftp://host/path", "no storage back end for scheme 'gsiftp' of site T2_A; known: dav, davs, file, http"),
+        ("/data/site", "no storage back end for scheme '' of site T2_A; known: dav"),
         ("file://[", "is no URL"),
         ("file://host/data", "is no local folder"),
         ("file:///", "must name a folder below /"),

@@ -34,6 +34,16 @@ def test_first_rule_that_fits_the_whole_name_decides():
     assert path_of("/store/a/b", *rules) == "cms/a/b"
 
 
+def test_chain_fits_only_if_each_of_its_steps_fits_what_the_one_before_made():
+    chain = LfnRule("/store/(.*)", "/cms/$1", (LfnRule("/cms/(mc/.*)", "/pool/$1"), LfnRule("/pool/(.*)", "end/$1")))
+    assert path_of("/store/mc/a", chain, CMS) == "end/mc/a"
+    assert path_of("/store/data/a", chain, CMS) == "cms/data/a"
+    assert problem_of("/store/data/a", chain) == "no LFN rule of the site fits the logical name"
+    bad = LfnRule("/store/(.*)", "$1", (LfnRule("(", ""),))
+    with pytest.raises(BadRules, match="LFN rule 2: '\\(' is not a regular expression"):
+        checked_rules((CMS, bad))
+
+
 def test_rule_must_fit_the_whole_name_not_a_part_of_it():
     assert problem_of("/x/store/a", CMS) == "no LFN rule of the site fits the logical name"
     assert problem_of("/store/a", LfnRule("/store", "cms")) == "no LFN rule of the site fits the logical name"

@@ -1,0 +1,272 @@
+"""S3 (``s3://``), through s3fs: deletions in bulk, one request for up to 1,000 files.
+
+S3 answers a deletion of what is not there as one of what was, so what is there is looked at first, by lists of keys. A key is
+no path and has no folders; no caches of s3fs are used.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from s3fs import S3FileSystem
+
+from inventory.endpoints import redacted
+from inventory.selectors.sites import LfnRule
+from operations.choices import FileOutcome
+from operations.storage.answers import Answer, Kind, MayGo, Path, Seen, StorageError
+from operations.storage.credentials import Access, credentials_of
+from operations.storage.endpoints import s3_root
+from operations.storage.overlapping import overlapping
+from operations.storage.remote import RemoteGateway
+
+_KEYS_PER_REQUEST = 1000
+#: A list of keys is followed for so many pages; what it has not shown by then is asked for by name.
+_MAX_PAGES = 5
+#: From so many keys with a common folder on, the keys are listed instead of asking for each.
+_LIST_FROM = 4
+#: Clients that one process keeps, with their connections.
+_MAX_CLIENTS = 64
+_CHUNK_BYTES = 8 << 20
+
+_MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+_REFUSED = frozenset(
+    {
+        "400",
+        "401",
+        "403",
+        "AccessDenied",
+        "AccountProblem",
+        "AllAccessDisabled",
+        "AuthorizationHeaderMalformed",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidObjectState",
+        "InvalidToken",
+        "KeyTooLongError",
+        "MethodNotAllowed",
+        "PermanentRedirect",
+        "SignatureDoesNotMatch",
+    }
+)
+_RETRYABLE = frozenset(
+    {
+        "429",
+        "500",
+        "502",
+        "503",
+        "504",
+        "BadGateway",
+        "GatewayTimeout",
+        "InternalError",
+        "NoSuchBucket",  # a root that is missing says nothing of its files
+        "OperationAborted",
+        "RequestTimeTooSkewed",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequests",
+    }
+)
+
+
+def s3_gateway(site_name: str, endpoint_url: str, rules: tuple[LfnRule, ...], access: Access) -> RemoteGateway:
+    """``s3://bucket/prefix``; the secrets ``access_key`` and ``secret_key``, or what botocore finds in the environment."""
+    root = s3_root(endpoint_url)
+    credentials = credentials_of(site_name, access.secrets)
+    files = _s3_files(
+        root.server,
+        credentials.get("access_key"),
+        credentials.get("secret_key"),
+        credentials.get("session_token"),
+        access.timeout_seconds,
+    )
+    return RemoteGateway(site_name, redacted(endpoint_url), rules, S3Store(files, root.bucket, root.prefix))
+
+
+@lru_cache(maxsize=_MAX_CLIENTS)
+def _s3_files(server: str, access_key: str, secret_key: str, session_token: str, timeout_seconds: float) -> S3FileSystem:
+    """Return a file system that tries each request once, within its time limit: the queue repeats, after a while."""
+    files = S3FileSystem(
+        endpoint_url=server or None,
+        key=access_key or None,
+        secret=secret_key or None,
+        token=session_token or None,
+        use_listings_cache=False,
+        skip_instance_cache=True,
+        config_kwargs={
+            "connect_timeout": timeout_seconds / 2,
+            "read_timeout": timeout_seconds,
+            "retries": {"total_max_attempts": 1},
+        },
+    )
+    files.retries = 1
+    return files
+
+
+class S3Store:
+    """The primitives in a bucket, below a prefix (empty, or without slashes at its ends)."""
+
+    removes_blindly = True
+    can_prune = False
+    #: s3fs reads a version after it.
+    unnameable = "?"
+
+    def __init__(self, files: S3FileSystem, bucket: str, prefix: str) -> None:
+        self._files = files
+        self._bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+
+    def look(self, paths: Sequence[Path], may_go: MayGo) -> dict[Path, Seen]:
+        """List the keys of folders of which several are asked for, and ask for each of the others by name."""
+        by_folder: dict[Path, list[Path]] = defaultdict(list)
+        for path in paths:
+            by_folder[path[:-1]].append(path)
+        seen: dict[Path, Seen] = {}
+        for some in by_folder.values():
+            if len(some) >= _LIST_FROM:
+                seen |= self._listed(sorted(some, key=self._key), may_go)
+        return seen | overlapping([path for path in paths if path not in seen], self._look_at, may_go)
+
+    def remove(self, paths: Sequence[Path], may_go: MayGo) -> dict[Path, Answer]:
+        """Remove what was seen to be there; the answer names each key that was removed and each that was not."""
+        answers: dict[Path, Answer] = {}
+        for start in range(0, len(paths), _KEYS_PER_REQUEST):
+            if not may_go():
+                break
+            answers |= self._removed(paths[start : start + _KEYS_PER_REQUEST])
+        return answers
+
+    def move(self, pairs: Sequence[tuple[Path, Path]], may_go: MayGo) -> dict[Path, Answer]:
+        """Copy each file at the server, compare the size of the copy, then remove the original."""
+        targets = dict(pairs)
+        problems = overlapping(list(targets), lambda path: self._copied(path, targets[path]), may_go)
+        answers = {path: problem for path, problem in problems.items() if problem is not None}
+        return answers | self.remove([path for path, problem in problems.items() if problem is None], lambda: True)
+
+    def make_folder(self, path: Path) -> bool:
+        """Tell whether no key lies below the folder yet: there are no folders to make."""
+        found = self._ask("list_objects_v2", Bucket=self._bucket, Prefix=f"{self._key(path)}/", MaxKeys=1)
+        return not found.get("Contents")
+
+    def remove_folder(self, path: Path) -> bool:
+        """Say that there is none."""
+        return True
+
+    def read(self, path: Path) -> Iterator[bytes]:
+        """Read in pieces of 8 MB, each by a request of its own with its time limit."""
+        size = self._ask("head_object", Bucket=self._bucket, Key=self._key(path))["ContentLength"]
+        for start in range(0, size, _CHUNK_BYTES):
+            yield self._try(self._files.cat_file, self._address(path), start=start, end=min(start + _CHUNK_BYTES, size))
+
+    def write(self, path: Path, content: bytes) -> None:
+        """Write a small file."""
+        self._ask("put_object", Bucket=self._bucket, Key=self._key(path), Body=content)
+
+    def _key(self, path: Path) -> str:
+        return f"{self._prefix}{'/'.join(path)}"
+
+    def _address(self, path: Path) -> str:
+        return f"{self._bucket}/{self._key(path)}"
+
+    def _ask(self, method: str, **kwargs: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self._try(self._files.call_s3, method, **kwargs)
+        return answer
+
+    def _try(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return call(*args, **kwargs)
+        except (OSError, BotoCoreError, ClientError) as error:
+            raise StorageError(answer_of(error)) from error
+
+    def _listed(self, paths: Sequence[Path], may_go: MayGo) -> dict[Path, Seen]:
+        """Return those of *paths* (in the order of their keys, in one folder) that a few pages of the list of keys show."""
+        wanted = {self._key(path): path for path in paths}
+        first, last = self._key(paths[0]), self._key(paths[-1])
+        seen: dict[Path, Seen] = {}
+        # Keys are listed after this one: the first that is wanted, without its last character, comes before it.
+        position: dict[str, str] = {"StartAfter": first[:-1]}
+        for _ in range(_MAX_PAGES):
+            if not may_go():
+                break
+            prefix = self._key(paths[0][:-1]) + "/" if len(paths[0]) > 1 else self._prefix
+            try:
+                page = self._ask("list_objects_v2", Bucket=self._bucket, Prefix=prefix, **position)
+            except StorageError:
+                break  # each is asked for by name, and says what is wrong
+            for entry in page.get("Contents", ()):
+                if entry["Key"] in wanted:
+                    seen[wanted[entry["Key"]]] = Seen(Kind.FILE, entry["Size"])
+            shown = page["Contents"][-1]["Key"] if page.get("Contents") else ""
+            if not page.get("IsTruncated") or shown >= last:
+                break
+            position = {"ContinuationToken": page["NextContinuationToken"]}
+        return seen
+
+    def _look_at(self, path: Path) -> Seen:
+        try:
+            return Seen(Kind.FILE, self._ask("head_object", Bucket=self._bucket, Key=self._key(path))["ContentLength"])
+        except StorageError as error:
+            if error.answer.outcome == FileOutcome.ABSENT:
+                return Seen(Kind.MISSING)
+            return Seen(Kind.UNCLEAR, problem=error.answer)
+
+    def _removed(self, paths: Sequence[Path]) -> dict[Path, Answer]:
+        by_key = {self._key(path): path for path in paths}
+        try:
+            said = self._ask("delete_objects", Bucket=self._bucket, Delete={"Objects": [{"Key": key} for key in by_key]})
+        except StorageError as error:
+            answer = error.answer if error.answer.outcome != FileOutcome.ABSENT else Answer(FileOutcome.UNKNOWN, str(error))
+            return dict.fromkeys(paths, answer)
+        answers = dict.fromkeys(paths, Answer(FileOutcome.UNKNOWN, "the storage did not answer for this file"))
+        for deleted in said.get("Deleted", ()):
+            if deleted["Key"] in by_key:
+                answers[by_key[deleted["Key"]]] = Answer(FileOutcome.DELETED)
+        for failed in said.get("Errors", ()):
+            if failed.get("Key") in by_key:
+                answers[by_key[failed["Key"]]] = _of_code(failed.get("Code", ""), failed.get("Message", ""))
+        return answers
+
+    def _copied(self, path: Path, target: Path) -> Answer | None:
+        """Copy a file; return why it must not be removed now, None if its copy is whole."""
+        try:
+            self._try(self._files.cp_file, self._address(path), self._address(target))
+            sizes = {
+                self._ask("head_object", Bucket=self._bucket, Key=self._key(some))["ContentLength"] for some in (path, target)
+            }
+        except StorageError as error:
+            return error.answer
+        return None if len(sizes) == 1 else Answer(FileOutcome.UNKNOWN, "the copy has another size", is_untouched=True)
+
+
+def answer_of(error: BaseException) -> Answer:
+    """Translate what s3fs or botocore raised; s3fs raises errors of the system, with what the server said as their cause."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ClientError | BotoCoreError):
+        cause = cause.__cause__
+    if isinstance(cause, ClientError):
+        said = cause.response.get("Error", {})
+        return _of_code(str(said.get("Code", "")), str(said.get("Message", "")))
+    message = f"{type(cause or error).__name__}: {cause or error}"[:500]
+    if isinstance(cause or error, TimeoutError | ConnectionError | HTTPClientError | BotoConnectionError):
+        return Answer(FileOutcome.RETRYABLE, message)
+    if isinstance(cause, NoCredentialsError | PartialCredentialsError):
+        return Answer(FileOutcome.REFUSED, message, is_untouched=True)
+    return Answer(FileOutcome.UNKNOWN, message)
+
+
+def _of_code(code: str, message: str) -> Answer:
+    text = f"{code} {message}".strip()[:500]
+    if code in _MISSING:
+        return Answer(FileOutcome.ABSENT, text, is_untouched=True)
+    if code in _REFUSED:
+        return Answer(FileOutcome.REFUSED, text, is_untouched=True)
+    if code in _RETRYABLE:
+        return Answer(FileOutcome.RETRYABLE, text)
+    return Answer(FileOutcome.UNKNOWN, text)
