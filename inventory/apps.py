@@ -8,5 +8,5 @@ class InventoryConfig(AppConfig):
     verbose_name = "Inventory"
 
     def ready(self) -> None:
-        """Register the lookup ``wildcard``."""
+        """Register the lookups ``wildcard`` and ``part``."""
         import_module("inventory.querysets.wildcards")

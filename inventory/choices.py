@@ -52,3 +52,10 @@ class InjectionState(models.TextChoices):
     RUNNING = "RUNNING", "running"
     COMPLETED = "COMPLETED", "completed"
     FAILED = "FAILED", "failed"
+
+
+class ExportFormat(models.TextChoices):
+    """What a list is written as."""
+
+    CSV = "csv", "CSV"
+    PARQUET = "parquet", "Parquet"

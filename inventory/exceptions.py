@@ -6,6 +6,7 @@
     +-- NotFound              the named site, group or lock does not exist
     +-- InvalidInput          a value that cannot be taken: an empty pattern, an expiry in the past
     +-- InvalidTransition     the state does not allow the act: pausing what is paused, releasing what is released
+    +-- TooSlow               a list that the database does not find in time
     +-- IngestError           a document that cannot be read on: unreadable file, cut-off text, broken compression
 """
 
@@ -34,6 +35,12 @@ class InvalidTransition(InventoryError):
     """The state does not allow the act."""
 
     code = "invalid_transition"
+
+
+class TooSlow(InventoryError):
+    """A question that keeps the database busy for too long; a narrower one is answered."""
+
+    code = "too_slow"
 
 
 class IngestError(InventoryError):

@@ -29,6 +29,7 @@ _STATUS_BY_CODE = {
     "not_found": status.HTTP_404_NOT_FOUND,
     "partition_unknown": status.HTTP_404_NOT_FOUND,
     "worker_unreachable": status.HTTP_503_SERVICE_UNAVAILABLE,
+    "too_slow": status.HTTP_503_SERVICE_UNAVAILABLE,
 }
 _INVALID_CODES = frozenset({"invalid_input", "policy_invalid", "partition_invalid", "unreadable_document"})
 

@@ -11,6 +11,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from dynamo_site.api.pagination import ORDERING
+
 PAGE_PARAMETERS = frozenset({"cursor", "page_size"})
 
 
@@ -20,6 +22,8 @@ class StrictFilterBackend(DjangoFilterBackend):
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
         filterset_class = self.get_filterset_class(view, queryset)
         allowed = set(filterset_class.get_filters()) if filterset_class is not None else set()
+        if getattr(view, "ordering_fields", ()):
+            allowed.add(ORDERING)
         refuse_unknown_parameters(request, allowed | PAGE_PARAMETERS)
         return super().filter_queryset(request, queryset, view)
 

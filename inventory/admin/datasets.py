@@ -10,11 +10,11 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
-from inventory.admin.base import ReadOnlyAdmin
+from inventory.admin.lists import KeysetAdmin
+from inventory.filtersets import DatasetFilterSet
 from inventory.models import Dataset, DatasetReplica
-from inventory.selectors.datasets_overview import dataset_copies, dataset_locks, name_filter
+from inventory.selectors.datasets_overview import dataset_copies, dataset_locks
 from inventory.selectors.wording import NOTHING, badge_html, count_text, size_html, when_html
 
 #: Chips beyond this many are counted instead of shown.
@@ -22,15 +22,15 @@ MAX_CHIPS = 6
 
 
 @admin.register(Dataset)
-class DatasetAdmin(ReadOnlyAdmin):
+class DatasetAdmin(KeysetAdmin):
     """A dataset with its copies, blocks, locks and history."""
 
-    list_display = ["name", "size", "copies", "last_access", "status_word"]
-    list_filter = ["status", "data_type", "is_open"]
-    search_fields = ["name"]
+    list_display = ["name", "size", "copies", "last_access", "updated", "status_word"]
+    filterset_class = DatasetFilterSet
+    main_filters = ("tier", "site", "status", "min_size")
+    ordering = ["name"]
+    sortable_by = ["name", "size", "updated"]
     search_help_text = "Name or part of it; * and ? are wildcards, as in /SingleMuon/*/MINIAOD"
-    paginator = InfinitePaginator
-    list_fullwidth = True
     fields = [
         ("name", "status"),
         ("data_type", "release"),
@@ -43,12 +43,6 @@ class DatasetAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
         copies = DatasetReplica.objects.select_related("site").order_by("site__name")
         return super().get_queryset(request).select_related("facts").prefetch_related(Prefetch("replicas", queryset=copies))
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Dataset], search_term: str
-    ) -> tuple[QuerySet[Dataset], bool]:
-        term = search_term.strip()
-        return (queryset.filter(name_filter(term)) if term else queryset), False
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -72,15 +66,15 @@ class DatasetAdmin(ReadOnlyAdmin):
         more = len(replicas) - MAX_CHIPS
         return format_html("{} and {} more", chips, count_text(more)) if more > 0 else chips
 
-    @display(description="last access", ordering="facts__last_access_at")
+    @display(description="last access")
     def last_access(self, dataset: Dataset) -> SafeString | str:
         facts = getattr(dataset, "facts", None)
         return when_html(facts.last_access_at) if facts is not None and facts.last_access_at is not None else NOTHING
 
-    @display(description="last update")
+    @display(description="last update", ordering="last_update")
     def updated(self, dataset: Dataset) -> SafeString:
         return when_html(dataset.last_update)
 
-    @display(description="status", ordering="status")
+    @display(description="status")
     def status_word(self, dataset: Dataset) -> SafeString:
         return badge_html("fine" if dataset.status in ("VALID", "PRODUCTION") else "warning", dataset.get_status_display())

@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
-from inventory.admin.base import ReadOnlyAdmin
-from inventory.models import Block, BlockReplica, DatasetReplica
-from inventory.selectors.datasets_overview import name_filter
+from inventory.admin.lists import KeysetAdmin
+from inventory.filtersets import BlockFilterSet, BlockReplicaFilterSet, DatasetReplicaFilterSet, FileFilterSet
+from inventory.models import Block, BlockReplica, DatasetReplica, File
 from inventory.selectors.wording import badge_html, count_text, size_html, when_html
 
 
-class _ReplicaAdmin(ReadOnlyAdmin):
-    """A list in the order of the primary key, whose pages never count the rows."""
-
-    paginator = InfinitePaginator
-    ordering = ["pk"]
-    sortable_by: list[str] = []
-    list_fullwidth = True
-    dataset_field = "dataset__name"
-
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:  # type: ignore[type-arg]
-        term = search_term.strip()
-        return (queryset.filter(name_filter(term, self.dataset_field)) if term else queryset), False
-
-
 @admin.register(DatasetReplica)
-class DatasetReplicaAdmin(_ReplicaAdmin):
+class DatasetReplicaAdmin(KeysetAdmin):
     """A dataset at a site."""
 
     list_display = ["dataset", "site", "owner", "growing"]
-    list_filter = ["is_growing", "site"]
+    filterset_class = DatasetReplicaFilterSet
+    main_filters = ("site", "group", "is_complete")
+    dataset_field = "dataset__name"
     list_select_related = ["dataset", "site", "group"]
     search_fields = ["dataset__name"]
     search_help_text = "Dataset name or part of it; * and ? are wildcards"
@@ -50,11 +35,12 @@ class DatasetReplicaAdmin(_ReplicaAdmin):
 
 
 @admin.register(BlockReplica)
-class BlockReplicaAdmin(_ReplicaAdmin):
+class BlockReplicaAdmin(KeysetAdmin):
     """A block at a site, with what of it is physically there."""
 
     list_display = ["block", "site", "owner", "size", "completeness", "updated"]
-    list_filter = ["is_custodial", "site"]
+    filterset_class = BlockReplicaFilterSet
+    main_filters = ("site", "group", "is_complete")
     list_select_related = ["block__dataset", "site", "group"]
     dataset_field = "block__dataset__name"
     search_fields = ["block__dataset__name"]
@@ -81,11 +67,14 @@ class BlockReplicaAdmin(_ReplicaAdmin):
 
 
 @admin.register(Block)
-class BlockAdmin(_ReplicaAdmin):
+class BlockAdmin(KeysetAdmin):
     """A block of a dataset."""
 
     list_display = ["block", "size", "files", "updated"]
     list_select_related = ["dataset"]
+    filterset_class = BlockFilterSet
+    main_filters = ("tier", "min_size")
+    dataset_field = "dataset__name"
     search_fields = ["dataset__name"]
     search_help_text = "Dataset name or part of it; * and ? are wildcards"
     fields = ["dataset", "name", "size", "files", "is_open", "updated"]
@@ -105,3 +94,25 @@ class BlockAdmin(_ReplicaAdmin):
     @display(description="last update")
     def updated(self, block: Block) -> SafeString:
         return when_html(block.last_update)
+
+
+@admin.register(File)
+class FileAdmin(KeysetAdmin):
+    """A file of a block."""
+
+    list_display = ["lfn", "dataset", "size"]
+    list_select_related = ["block__dataset"]
+    filterset_class = FileFilterSet
+    main_filters = ("lfn",)
+    dataset_field = "block__dataset__name"
+    search_fields = ["block__dataset__name"]
+    search_help_text = "Dataset name or part of it; * and ? are wildcards"
+    fields = ["lfn", "dataset", "block", "size", "checksum"]
+
+    @display(description="dataset")
+    def dataset(self, file: File) -> str:
+        return file.block.dataset.name
+
+    @display(description="size")
+    def size(self, file: File) -> SafeString:
+        return size_html(file.size_bytes)

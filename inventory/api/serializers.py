@@ -9,6 +9,7 @@ from inventory.models import (
     Block,
     BlockReplica,
     Dataset,
+    DatasetFacts,
     DatasetReplica,
     FactFeed,
     File,
@@ -17,6 +18,7 @@ from inventory.models import (
     Lock,
     Site,
 )
+from inventory.selectors.datasets_overview import Copy
 
 
 class SiteSerializer(serializers.ModelSerializer[Site]):
@@ -40,12 +42,24 @@ class GroupSerializer(serializers.ModelSerializer[Group]):
         fields = ["id", "name", "ownership_level"]
 
 
+class DatasetFactsSerializer(serializers.ModelSerializer[DatasetFacts]):
+    class Meta:
+        model = DatasetFacts
+        fields = ["num_accesses", "last_access_at", "usage_rank", "demand_rank"]
+
+
 class DatasetSerializer(serializers.ModelSerializer[Dataset]):
+    tier = serializers.CharField(read_only=True, help_text="The last part of the name.")
+    usage = DatasetFactsSerializer(
+        source="facts", read_only=True, allow_null=True, default=None, help_text="As the feeds gave it; null: no feed names it."
+    )
+
     class Meta:
         model = Dataset
         fields = [
             "id",
             "name",
+            "tier",
             "status",
             "data_type",
             "release",
@@ -55,6 +69,7 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
             "size_bytes",
             "num_files",
             "num_blocks",
+            "usage",
         ]
 
 
@@ -157,3 +172,38 @@ class AuditEventSerializer(serializers.ModelSerializer[AuditEvent]):
     class Meta:
         model = AuditEvent
         fields = ["id", "at", "actor", "action", "subject", "reason", "details", "previous_digest", "digest"]
+
+
+class CopySerializer(serializers.Serializer[Copy]):
+    """A dataset at a site."""
+
+    site = serializers.CharField(source="site_name")
+    owners = serializers.CharField(source="group_names", help_text="Owners of its blocks there, by comma.")
+    size_bytes = serializers.IntegerField(help_text="Bytes present.")
+    whole_bytes = serializers.IntegerField(help_text="Bytes of the whole dataset.")
+    num_complete_blocks = serializers.IntegerField()
+    num_blocks = serializers.IntegerField(help_text="Blocks of the whole dataset.")
+    is_complete = serializers.BooleanField()
+    is_growing = serializers.BooleanField()
+    last_update = serializers.DateTimeField(allow_null=True)
+
+
+class BlockAtSiteSerializer(serializers.ModelSerializer[BlockReplica]):
+    site = serializers.CharField(source="site.name", read_only=True)
+    group = serializers.CharField(source="group.name", read_only=True, allow_null=True, default=None)
+    is_complete = serializers.SerializerMethodField(help_text="All files of the block are present.")
+
+    class Meta:
+        model = BlockReplica
+        fields = ["id", "site", "group", "size_bytes", "num_files", "is_complete", "is_custodial", "last_update"]
+
+    def get_is_complete(self, replica: BlockReplica) -> bool:
+        return (replica.size_bytes, replica.num_files) == (replica.block.size_bytes, replica.block.num_files)
+
+
+class BlockWithReplicasSerializer(serializers.ModelSerializer[Block]):
+    replicas = BlockAtSiteSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Block
+        fields = ["id", "name", "size_bytes", "num_files", "is_open", "last_update", "replicas"]

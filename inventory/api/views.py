@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from inventory import filtersets, models
 from inventory.api import serializers
+from inventory.api.exports import ListFileMixin
+from inventory.selectors.datasets_overview import dataset_blocks, dataset_copies
 
 
-class SiteViewSet(ReadOnlyModelViewSet[models.Site]):
+class SiteViewSet(ListFileMixin, ReadOnlyModelViewSet[models.Site]):
     """Sites."""
 
     queryset = models.Site.objects.all()
@@ -24,15 +30,29 @@ class GroupViewSet(ReadOnlyModelViewSet[models.Group]):
     filterset_class = filtersets.GroupFilterSet
 
 
-class DatasetViewSet(ReadOnlyModelViewSet[models.Dataset]):
+class DatasetViewSet(ListFileMixin, ReadOnlyModelViewSet[models.Dataset]):
     """Datasets."""
 
-    queryset = models.Dataset.objects.all()
+    queryset = models.Dataset.objects.select_related("facts")
     serializer_class = serializers.DatasetSerializer
     filterset_class = filtersets.DatasetFilterSet
+    ordering_fields = ("name", "size_bytes", "last_update")
+
+    @extend_schema(responses=serializers.CopySerializer(many=True), filters=False)
+    @action(detail=True, pagination_class=None, filterset_class=None, ordering_fields=())
+    def copies(self, request: Request, pk: str) -> Response:
+        """Where the dataset is, and how complete it is at each site."""
+        return Response(serializers.CopySerializer(dataset_copies(self.get_object().pk), many=True).data)
+
+    @extend_schema(responses=serializers.BlockWithReplicasSerializer(many=True), filters=False)
+    @action(detail=True, filterset_class=None, ordering_fields=())
+    def blocks(self, request: Request, pk: str) -> Response:
+        """The blocks of the dataset, each with its replicas."""
+        page = self.paginate_queryset(dataset_blocks(self.get_object().pk))
+        return self.get_paginated_response(serializers.BlockWithReplicasSerializer(page, many=True).data)
 
 
-class BlockViewSet(ReadOnlyModelViewSet[models.Block]):
+class BlockViewSet(ListFileMixin, ReadOnlyModelViewSet[models.Block]):
     """Blocks of datasets."""
 
     queryset = models.Block.objects.select_related("dataset")
@@ -40,7 +60,7 @@ class BlockViewSet(ReadOnlyModelViewSet[models.Block]):
     filterset_class = filtersets.BlockFilterSet
 
 
-class FileViewSet(ReadOnlyModelViewSet[models.File]):
+class FileViewSet(ListFileMixin, ReadOnlyModelViewSet[models.File]):
     """Files by logical name."""
 
     queryset = models.File.objects.select_related("block__dataset")
@@ -48,7 +68,7 @@ class FileViewSet(ReadOnlyModelViewSet[models.File]):
     filterset_class = filtersets.FileFilterSet
 
 
-class DatasetReplicaViewSet(ReadOnlyModelViewSet[models.DatasetReplica]):
+class DatasetReplicaViewSet(ListFileMixin, ReadOnlyModelViewSet[models.DatasetReplica]):
     """Datasets at sites."""
 
     queryset = models.DatasetReplica.objects.select_related("dataset", "site", "group")
@@ -56,7 +76,7 @@ class DatasetReplicaViewSet(ReadOnlyModelViewSet[models.DatasetReplica]):
     filterset_class = filtersets.DatasetReplicaFilterSet
 
 
-class BlockReplicaViewSet(ReadOnlyModelViewSet[models.BlockReplica]):
+class BlockReplicaViewSet(ListFileMixin, ReadOnlyModelViewSet[models.BlockReplica]):
     """Blocks at sites: what is physically present, and whose it is."""
 
     queryset = models.BlockReplica.objects.select_related("block__dataset", "site", "group")

@@ -7,12 +7,14 @@ from inventory.models.injections import Injection
 from inventory.models.locks import Lock
 from inventory.models.replicas import BlockReplica, DatasetReplica, PresentFile
 from inventory.models.sites import Group, Site
+from inventory.models.statistics import CountedDataset, IncompleteCopy, StatisticsCell, StatisticsCount, StatisticsUnique
 
 __all__ = [
     "AuditEvent",
     "AuditHead",
     "Block",
     "BlockReplica",
+    "CountedDataset",
     "Dataset",
     "DatasetFacts",
     "DatasetReplica",
@@ -20,8 +22,12 @@ __all__ = [
     "FactFeed",
     "File",
     "Group",
+    "IncompleteCopy",
     "Injection",
     "Lock",
     "PresentFile",
     "Site",
+    "StatisticsCell",
+    "StatisticsCount",
+    "StatisticsUnique",
 ]

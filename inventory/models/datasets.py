@@ -1,15 +1,25 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Func, Q, Value
+from django.db.models.functions import Length, Replace, Substr
 
 from inventory.choices import DatasetStatus
+
+#: All of a name that ends with its last slash: what is left when the characters that are no slashes are cut off the end.
+_UP_TO_LAST_SLASH = Func(F("name"), Replace("name", Value("/")), function="RTRIM")
 
 
 class Dataset(models.Model):
     """A named set of files that physicists use as one; ``size_bytes``, ``num_files`` and ``num_blocks`` are sums over blocks."""
 
     name = models.CharField(max_length=512, unique=True)
+    tier = models.GeneratedField(
+        expression=Substr("name", Length(_UP_TO_LAST_SLASH) + 1),
+        output_field=models.CharField(max_length=512),
+        db_persist=True,
+        help_text="The last part of the name, computed by the database: /Primary/Processed/TIER.",
+    )
     status = models.CharField(max_length=16, choices=DatasetStatus, default=DatasetStatus.UNKNOWN)
     data_type = models.CharField(max_length=32, blank=True)
     release = models.CharField(
@@ -28,6 +38,15 @@ class Dataset(models.Model):
             models.CheckConstraint(condition=~Q(name=""), name="dataset_has_name"),
             models.CheckConstraint(condition=Q(status__in=DatasetStatus.values), name="dataset_status_known"),
             models.CheckConstraint(condition=Q(size_bytes__gte=0), name="dataset_size_not_negative"),
+        ]
+        # Each ends in the key, which breaks ties of a page's order: a filtered page is one range of an index.
+        indexes = [
+            models.Index(fields=["tier", "id"], name="dataset_by_tier"),
+            models.Index(fields=["status", "id"], name="dataset_by_status"),
+            models.Index(fields=["data_type", "id"], name="dataset_by_type"),
+            models.Index(fields=["release", "id"], name="dataset_by_release"),
+            models.Index(fields=["size_bytes", "id"], name="dataset_by_size"),
+            models.Index(fields=["last_update", "id"], name="dataset_by_update"),
         ]
 
     def __str__(self) -> str:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
-from django.db.models import Count, F, Max, Q, Sum
+from django.db.models import Count, F, Max, Prefetch, Q, QuerySet, Sum
 from django.utils import timezone
 
-from inventory.models import BlockReplica, Dataset, DatasetReplica
+from inventory.models import Block, BlockReplica, Dataset, DatasetReplica
 from inventory.selectors.locks import locks_in_force, matches
 
 
@@ -44,9 +44,9 @@ class LockRow:
 
 
 def name_filter(term: str, field: str = "name") -> Q:
-    """Return the condition that *field* fits *term*: with ``*`` or ``?`` as a whole, without them as a part of it."""
+    """Return the condition that *field* fits *term*: with ``*`` or ``?`` as a whole, without them as a part in any case."""
     is_pattern = "*" in term or "?" in term
-    return Q(**{f"{field}__{'wildcard' if is_pattern else 'icontains'}": term})
+    return Q(**{f"{field}__{'wildcard' if is_pattern else 'part'}": term})
 
 
 def datasets_named(term: str, *, limit: int = 50) -> list[str]:
@@ -87,6 +87,12 @@ def dataset_copies(dataset_id: int) -> list[Copy]:
         )
         for replica in DatasetReplica.objects.filter(dataset_id=dataset_id).select_related("site").order_by("site__name")
     ]
+
+
+def dataset_blocks(dataset_id: int) -> QuerySet[Block]:
+    """Return the blocks of a dataset, each with its replicas in the order of their sites: three queries for a page of them."""
+    replicas = BlockReplica.objects.select_related("site", "group", "block").order_by("site__name")
+    return Block.objects.filter(dataset_id=dataset_id).prefetch_related(Prefetch("replicas", queryset=replicas))
 
 
 def dataset_locks(name: str, *, now: datetime | None = None) -> list[LockRow]:

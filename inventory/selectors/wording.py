@@ -6,13 +6,18 @@ whatever they are given is escaped.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_SIZE = re.compile(r"(?P<number>[0-9]{1,19}(?:\.[0-9]{1,19})?) *(?P<unit>[kmgtpe]?b)?", re.IGNORECASE | re.ASCII)
+#: The largest number of bytes that the database holds.
+_LARGEST_SIZE = 2**63 - 1
 
 #: What is shown where there is nothing to show.
 NOTHING = "—"
@@ -32,6 +37,22 @@ def size_text(size_bytes: int | None) -> str:
         step += 1
     digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
     return f"{sign}{value:.{digits}f} {_UNITS[step]}"
+
+
+def size_from_text(text: str) -> int:
+    """Return the bytes that *text* names: a number, or a number and a decimal unit, as ``1.5 TB``; case does not matter.
+
+    Raises ``ValueError`` with what was expected.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"found {text[:40]!r}, expected bytes or a number with one of the units {', '.join(_UNITS)}, as 1.5 TB")
+    unit = (found["unit"] or "B").lower()
+    power = [known.lower() for known in _UNITS].index(unit)
+    size = round(Decimal(found["number"]) * 1000**power)
+    if size > _LARGEST_SIZE:
+        raise ValueError(f"found {text[:40]!r}, which is more than anything stored can have: at most {size_text(_LARGEST_SIZE)}")
+    return size
 
 
 def size_html(size_bytes: int | None) -> SafeString:
