@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,6 +12,9 @@ from inventory import filtersets, models
 from inventory.api import serializers
 from inventory.api.exports import ListFileMixin
 from inventory.selectors.datasets_overview import dataset_blocks, dataset_copies
+
+#: What the guard of the API lets through on a list below one object.
+_PAGE = [OpenApiParameter("cursor", str, description="As in next and previous."), OpenApiParameter("page_size", int)]
 
 
 class SiteViewSet(ListFileMixin, ReadOnlyModelViewSet[models.Site]):
@@ -44,7 +47,7 @@ class DatasetViewSet(ListFileMixin, ReadOnlyModelViewSet[models.Dataset]):
         """Where the dataset is, and how complete it is at each site."""
         return Response(serializers.CopySerializer(dataset_copies(self.get_object().pk), many=True).data)
 
-    @extend_schema(responses=serializers.BlockWithReplicasSerializer(many=True), filters=False)
+    @extend_schema(responses=serializers.BlockWithReplicasSerializer(many=True), parameters=_PAGE, filters=False)
     @action(detail=True, filterset_class=None, ordering_fields=())
     def blocks(self, request: Request, pk: str) -> Response:
         """The blocks of the dataset, each with its replicas."""

@@ -136,5 +136,5 @@ def _sum_up() -> None:
         for name in _TEMPORARY:
             cursor.execute(f"DROP TABLE {name}")
         # At once, not when autovacuum comes by: until then lists would be planned as if these tables were empty.
-        for model in (StatisticsCell, StatisticsUnique, IncompleteCopy, CountedDataset):
-            cursor.execute(f"ANALYZE {model._meta.db_table}")
+        for counted in (StatisticsCell, StatisticsUnique, IncompleteCopy, CountedDataset):
+            cursor.execute(f"ANALYZE {counted._meta.db_table}")

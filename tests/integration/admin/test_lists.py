@@ -79,7 +79,7 @@ def test_a_list_is_ordered_by_indexed_columns_alone(operator: Client) -> None:
     by_size = operator.get(DATASETS, {"o": "-1"}).context["cl"]
     assert [row.name for row in by_size.result_list] == ["/1", "/2", "/0"]
     by_copies = operator.get(DATASETS, {"o": "2"}).context["cl"]
-    assert [row.name for row in by_copies.result_list] == ["/2", "/1", "/0"], "newest first, as if no order were asked for"
+    assert [row.name for row in by_copies.result_list] == ["/0", "/1", "/2"], "by name, as if no order were asked for"
 
 
 @pytest.mark.parametrize(("file_format", "starts"), [("csv", b"dataset,block,site"), ("parquet", b"PAR1")])

@@ -29,6 +29,6 @@ def drop_index(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("inventory", "0002_lists_and_statistics")]
+    dependencies = [("inventory", "0003_lists_and_statistics")]
 
     operations = [migrations.RunPython(make_index, drop_index)]
