@@ -5,28 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
-from django.db.models import Count, Sum
 from msgspec import UNSET
 
 from inventory.ingest.places import Places
+from inventory.ingest.reading import rows_of
 from inventory.ingest.records import AttrsRecord, DatasetRecord, DatasetReplicaRecord
 from inventory.ingest.rows import BlockReplicaRow, BlockRow, Counts, DatasetRow, FileRow, ReplicaRow
 from inventory.models import Block, BlockReplica, Dataset, DatasetReplica, File
 
-_IDS_PER_QUERY = 10_000
+#: What a ``DatasetRow`` is made of.
+DATASET_COLUMNS = ("id", "name", "status", "data_type", "release", "is_open", "last_update", "attributes")
 
 
 @dataclass
 class Batch:
-    """The rows that the batch's records name, as far as they exist; records add to them and change them in memory."""
+    """The rows that the batch's records name, as far as they exist; records add to them and change them in memory.
+
+    Without ``looks_for_files`` names of files that the named blocks do not have are taken for new ones: a million look-ups less
+    for a million files, and `flush` finds out where that is wrong.
+    """
 
     places: Places
     counts: Counts
     now: datetime
     rejected_datasets: dict[str, int]
+    looks_for_files: bool = True
     datasets: dict[str, DatasetRow] = field(default_factory=dict)
     blocks: dict[tuple[str, str], BlockRow] = field(default_factory=dict)
     files: dict[str, FileRow] = field(default_factory=dict)
@@ -46,70 +51,82 @@ class Batch:
         self._load_datasets({r.name for r in datasets} | {r.dataset for r in replicas} | {r.dataset for r in attrs})
         self._load_blocks(_named_blocks(datasets, replicas, attrs))
         self._load_files(datasets, replicas)
-        self._load_listed(datasets)
         self._load_replicas(replicas, attrs)
         self._load_block_replicas(replicas)
 
     def _load_datasets(self, names: set[str]) -> None:
-        columns = ("pk", "name", "status", "data_type", "release", "is_open", "last_update", "attributes")
-        for some in _chunks(_askable(names)):
-            for row in Dataset.objects.filter(name__in=some).order_by().values_list(*columns):
-                self.datasets[row[1]] = DatasetRow(*row)
+        for row in rows_of(Dataset, DATASET_COLUMNS, key="name", values=askable(names)):
+            self.datasets[row[1]] = DatasetRow(*row)
 
     def _load_blocks(self, wanted: dict[str, set[str]]) -> None:
         by_pk = {row.pk: row for name, row in self.datasets.items() if name in wanted}
-        columns = ("dataset_id", "pk", "name", "size_bytes", "num_files", "is_open", "last_update")
-        for some in _chunks(sorted(by_pk)):
-            rows = Block.objects.filter(dataset_id__in=some).order_by().values_list(*columns)
-            for dataset_pk, pk, name, *rest in rows.iterator(chunk_size=5000):
-                dataset = by_pk[dataset_pk]
-                if name in wanted[dataset.name]:
-                    self.blocks[dataset.name, name] = BlockRow(pk, dataset, name, *rest)
+        columns = ("dataset_id", "id", "name", "size_bytes", "num_files", "is_open", "last_update")
+        for dataset_pk, pk, name, *rest in rows_of(Block, columns, key="dataset_id", values=sorted(by_pk)):
+            dataset = by_pk[dataset_pk]
+            if name in wanted[dataset.name]:
+                self.blocks[dataset.name, name] = BlockRow(pk, dataset, name, *rest)
 
     def _load_files(self, datasets: Iterable[DatasetRecord], replicas: Iterable[DatasetReplicaRecord]) -> None:
-        names = {file.name for record in datasets for block in record.blocks if block.files is not UNSET for file in block.files}
-        names |= {lfn for record in replicas for part in record.blockreplicas if part.files is not UNSET for lfn in part.files}
-        by_pk = {row.pk: row for row in self.blocks.values()}
-        columns = ("pk", "block_id", "lfn", "size_bytes", "checksum")
-        for some in _chunks(_askable(names)):
-            for pk, block_pk, *rest in File.objects.filter(lfn__in=some).order_by().values_list(*columns):
-                self.files[rest[0]] = FileRow(pk, by_pk.get(block_pk), block_pk, *rest)
+        """Read named files, and what the listed files of existing blocks add up to, for the blocks that the records may change.
 
-    def _load_listed(self, datasets: Iterable[DatasetRecord]) -> None:
-        """Read what the listed files of existing blocks add up to, for the blocks that the records may change."""
-        named = (self.blocks.get((record.name, block.name)) for record in datasets for block in record.blocks)
-        by_pk = {row.pk: row for row in named if row is not None}
-        for some in _chunks(sorted(by_pk)):
-            sums = File.objects.filter(block_id__in=some).order_by().values("block_id").annotate(Sum("size_bytes"), Count("pk"))
-            for block_pk, listed_bytes, listed_files in sums.values_list("block_id", "size_bytes__sum", "pk__count"):
-                by_pk[block_pk].listed_bytes = listed_bytes
-                by_pk[block_pk].listed_files = listed_files
+        A block of which most files are named is read as a whole: its files lie together, names lie anywhere.
+        """
+        whole: dict[int, BlockRow] = {}
+        summed: dict[int, BlockRow] = {}
+        names: set[str] = set()
+        for record in datasets:
+            for block in record.blocks:
+                row = self.blocks.get((record.name, block.name))
+                given = block.files if block.files is not UNSET else ()
+                if row is None or row.pk is None:
+                    if self.looks_for_files:
+                        names.update(file.name for file in given)
+                elif given and 2 * len(given) >= row.num_files:
+                    whole[row.pk] = row
+                    if self.looks_for_files:
+                        names.update(file.name for file in given)
+                else:
+                    names.update(file.name for file in given)
+                    if given or block.size not in {UNSET, row.size_bytes} or block.num_files not in {UNSET, row.num_files}:
+                        summed[row.pk] = row
+        names |= {lfn for record in replicas for part in record.blockreplicas if part.files is not UNSET for lfn in part.files}
+        columns = ("id", "block_id", "lfn", "size_bytes", "checksum")
+        for pk, block_pk, *rest in rows_of(File, columns, key="block_id", values=sorted(whole)):
+            row = whole[block_pk]
+            self.files[rest[0]] = FileRow(pk, row, block_pk, *rest)
+            row.listed_bytes += rest[1]
+            row.listed_files += 1
+        by_pk = {row.pk: row for row in self.blocks.values()}
+        for pk, block_pk, *rest in rows_of(File, columns, key="lfn", values=askable(names - self.files.keys())):
+            self.files[rest[0]] = FileRow(pk, by_pk.get(block_pk), block_pk, *rest)
+        for block_pk, size_bytes in rows_of(File, ("block_id", "size_bytes"), key="block_id", values=sorted(summed)):
+            summed[block_pk].listed_bytes += size_bytes
+            summed[block_pk].listed_files += 1
 
     def _load_replicas(self, replicas: Iterable[DatasetReplicaRecord], attrs: Iterable[AttrsRecord]) -> None:
         names = {record.dataset for record in replicas}
         names |= {record.dataset for record in attrs if record.enforcer_protected_replicas is not UNSET}
         by_pk = {row.pk: row for name in names if (row := self.datasets.get(name)) is not None}
-        columns = ("dataset_id", "pk", "site_id", "group_id", "is_growing")
-        for some in _chunks(sorted(by_pk)):
-            for dataset_pk, pk, site_id, group_id, is_growing in (
-                DatasetReplica.objects.filter(dataset_id__in=some).order_by().values_list(*columns)
-            ):
-                dataset = by_pk[dataset_pk]
-                self.replicas[dataset.name, site_id] = ReplicaRow(pk, dataset, site_id, group_id, is_growing)
+        columns = ("dataset_id", "id", "site_id", "group_id", "is_growing")
+        for dataset_pk, pk, site_id, group_id, is_growing in rows_of(
+            DatasetReplica, columns, key="dataset_id", values=sorted(by_pk)
+        ):
+            dataset = by_pk[dataset_pk]
+            self.replicas[dataset.name, site_id] = ReplicaRow(pk, dataset, site_id, group_id, is_growing)
 
     def _load_block_replicas(self, replicas: Iterable[DatasetReplicaRecord]) -> None:
         wanted_sites = {(record.dataset, self.places.site_id(record.site, "", [])) for record in replicas}
         by_pk = {row.pk: row for key in wanted_sites if (row := self.replicas.get(key)) is not None}
         block_by_pk = {row.pk: row for row in self.blocks.values()}
-        columns = ("dataset_replica_id", "block_id", "pk", "group_id", "size_bytes", "num_files", "is_custodial", "last_update")
-        for some in _chunks(sorted(by_pk)):
-            rows = BlockReplica.objects.filter(dataset_replica_id__in=some).order_by().values_list(*columns)
-            for replica_pk, block_pk, pk, *rest in rows.iterator(chunk_size=5000):
-                block = block_by_pk.get(block_pk)
-                if block is not None:
-                    replica = by_pk[replica_pk]
-                    key = (replica.dataset.name, block.name, replica.site_id)
-                    self.block_replicas[key] = BlockReplicaRow(pk, replica, block, *rest)
+        columns = ("dataset_replica_id", "block_id", "id", "group_id", "size_bytes", "num_files", "is_custodial", "last_update")
+        rows = rows_of(BlockReplica, columns, key="dataset_replica_id", values=sorted(by_pk))
+        for replica_pk, block_pk, pk, *rest in rows:
+            block = block_by_pk.get(block_pk)
+            if block is not None:
+                replica = by_pk[replica_pk]
+                self.block_replicas[replica.dataset.name, block.name, replica.site_id] = BlockReplicaRow(
+                    pk, replica, block, *rest
+                )
 
 
 def _named_blocks(
@@ -127,12 +144,6 @@ def _named_blocks(
     return {name: blocks for name, blocks in wanted.items() if blocks}
 
 
-def _askable(names: Iterable[str]) -> list[str]:
+def askable(names: Iterable[str]) -> list[str]:
     """Return *names* in order without those that hold NUL: none can be there, and PostgreSQL refuses to look for them."""
     return sorted(name for name in names if "\0" not in name)
-
-
-def _chunks(values: Iterable[Any]) -> Iterable[list[Any]]:
-    rest = iter(values)
-    while some := list(islice(rest, _IDS_PER_QUERY)):
-        yield some

@@ -42,7 +42,7 @@ def take_dataset(batch: Batch, record: DatasetRecord) -> None:
     if row is None and (wrong := name_problem(record.name, "name")):
         problems.append(wrong)
     status = _status(record, problems)
-    release = _release(record, problems)
+    release = release_of(record, problems)
     if record.data_type is not UNSET and not record.data_type.isprintable():
         problems.append(Problem("data_type", shown(record.data_type), "printable characters"))
     if record.attributes is not UNSET and "\\u0000" in json.dumps(record.attributes):
@@ -170,7 +170,7 @@ def _status(record: DatasetRecord, problems: list[Problem]) -> str | UnsetType:
     return UNSET
 
 
-def _release(record: DatasetRecord, problems: list[Problem]) -> str | UnsetType | None:
+def release_of(record: DatasetRecord, problems: list[Problem]) -> str | UnsetType | None:
     """Return ``10_6_0`` for ``[10, 6, 0, ""]``, ``10_6_0_x`` for ``[10, 6, 0, "x"]``, None for an empty version.
 
     Source: policy language page, section 3, ``dataset.release``.

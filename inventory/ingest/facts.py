@@ -1,14 +1,15 @@
-"""Sections ``attrs``: usage facts, locks and enforced replicas of datasets; all of them together are one complete feed.
+"""Sections ``attrs``: usage facts, locks and enforced replicas of datasets; all of them together are complete feeds.
 
-A feed is the facts as they were at one moment. What a newer feed does not name is unknown no longer: it is 0, never or
-no, so what older feeds said is cleared. Documents with the same moment belong to one feed and add to one another;
-a document older than the feed that is there changes no fact.
+A document carries the feeds that its ``meta.feeds`` names, without that all; others stay as they are, with their facts. A feed
+is the facts as they were at one moment. What a newer feed does not name is unknown no longer: it is 0, never or no, so what
+older feeds said is cleared. Documents with the same moment belong to one feed and add to one another; a document older than
+the feed that is there changes no fact.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum, auto
 from itertools import islice
@@ -18,6 +19,7 @@ from msgspec import UNSET
 
 from inventory.choices import FactFeedName
 from inventory.ingest.batch import Batch
+from inventory.ingest.reading import rows_of
 from inventory.ingest.records import AttrsRecord, moment
 from inventory.ingest.rejects import BadRecord, Problem, shown
 from inventory.ingest.replicas import known_dataset
@@ -37,6 +39,7 @@ _COLUMNS = {
     "on_protected_site": ("on_protected_site", FactFeedName.PROTECTED_SITES),
     "is_latest_production_release": ("latest_production_release", FactFeedName.RELEASES),
 }
+_FEED_OF_FIELD = dict(_COLUMNS.values()) | {"enforcer_protected_replicas": FactFeedName.ENFORCER}
 _FACTS = Upsert(DatasetFacts, ("dataset_id", *_COLUMNS), ("dataset_id",), tuple(_COLUMNS))
 _ENFORCED = Upsert(EnforcedReplica, ("dataset_replica_id",), ("dataset_replica_id",), ())
 _KEYS_PER_QUERY = 5000
@@ -44,11 +47,12 @@ _INJECTED = "inject"
 
 
 class FeedAge(Enum):
-    """How the document's feed compares with the one that is there."""
+    """How the document's feed compares with the one that is there; ABSENT where the document does not carry it."""
 
     NEWER = auto()
     SAME = auto()
     OLDER = auto()
+    ABSENT = auto()
 
 
 class Facts:
@@ -67,10 +71,17 @@ class Facts:
         """Return the feeds of which the inventory has newer facts than this document."""
         return sorted(name for name, age in self._ages.items() if age is FeedAge.OLDER)
 
-    def begin(self, measured_at: datetime) -> None:
-        """Compare the document's moment with the feeds; called before the first record is taken, once."""
+    def begin(self, measured_at: datetime, *, feeds: Collection[str] | None, source: str | None) -> None:
+        """Compare the document's moment with the feeds that it carries (None: all); called once, before any record is taken.
+
+        *source* names who measured; without it that is the document.
+        """
+        self._source = self._source if source is None else source
         known = dict(FactFeed.objects.order_by("name").values_list("name", "measured_at"))
         for name in FactFeedName.values:
+            if feeds is not None and name not in feeds:
+                self._ages[name] = FeedAge.ABSENT
+                continue
             before = known.get(name)
             newer = before is None or measured_at > before
             self._ages[name] = FeedAge.NEWER if newer else FeedAge.SAME if measured_at == before else FeedAge.OLDER
@@ -79,6 +90,10 @@ class Facts:
         """Hand the record to the batch; raises ``BadRecord`` if it names what is not there."""
         problems: list[Problem] = []
         known_dataset(batch, record.dataset, problems)
+        for name, feed in _FEED_OF_FIELD.items():
+            if self._ages[feed] is FeedAge.ABSENT and getattr(record, name) is not UNSET:
+                help_ = f"name the feed {feed} in meta.feeds if this document has all of it, or leave the field out"
+                problems.append(Problem(name, "a fact of another feed", "only facts of the feeds in meta.feeds", help_))
         if record.locked_blocks is not UNSET:
             for site, blocks in record.locked_blocks.items():
                 batch.places.site_id(site, f"locked_blocks.{site}", problems)
@@ -100,8 +115,13 @@ class Facts:
         """Write what the batch's records say; its datasets and replicas are in the database by now."""
         self._write_facts(batch)
         self._write_locks(batch)
-        if self._ages[FactFeedName.ENFORCER] is not FeedAge.OLDER:
+        if self._ages[FactFeedName.ENFORCER] in {FeedAge.NEWER, FeedAge.SAME}:
             self._write_enforced(batch)
+
+    @property
+    def taken_feeds(self) -> list[str]:
+        """Return the feeds that this document is, or belongs to."""
+        return sorted(name for name, age in self._ages.items() if age in {FeedAge.NEWER, FeedAge.SAME})
 
     def finish(self, measured_at: datetime) -> None:
         """Clear what a newer feed does not name, and note when the feeds were measured; never moves a feed backwards."""
@@ -122,8 +142,8 @@ class Facts:
         named = [(record, batch.datasets[record.dataset].pk) for record in batch.attrs]
         self._named.extend(pk for _, pk in named if pk is not None)
         present: dict[int, tuple[Any, ...]] = {}
-        for some in _chunks(pk for _, pk in named):
-            present.update((row[0], row[1:]) for row in DatasetFacts.objects.filter(pk__in=some).values_list("pk", *_COLUMNS))
+        for row in rows_of(DatasetFacts, ("dataset_id", *_COLUMNS), key="dataset_id", values=(pk for _, pk in named)):
+            present[row[0]] = row[1:]
         rows = []
         for record, pk in named:
             before = present.get(pk) if pk is not None else None
@@ -138,7 +158,8 @@ class Facts:
         for place, (column, (name, feed)) in enumerate(_COLUMNS.items()):
             old = before[place] if before is not None else None
             given = getattr(record, name)
-            if self._ages[feed] is FeedAge.OLDER or (given is UNSET and self._ages[feed] is FeedAge.SAME):
+            age = self._ages[feed]
+            if age in {FeedAge.OLDER, FeedAge.ABSENT} or (given is UNSET and age is FeedAge.SAME):
                 values.append(old)
             elif given is UNSET or given is None:
                 values.append(None)

@@ -2,57 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from inventory.ingest.batch import Batch
-from inventory.ingest.rows import BlockReplicaRow
+from inventory.ingest.reading import rows_of
+from inventory.ingest.rows import BlockReplicaRow, BlockRow, DatasetRow, FileRow, ReplicaRow
 from inventory.ingest.writing import Upsert
 from inventory.models import Block, BlockReplica, Dataset, DatasetReplica, File, PresentFile
 
 _DATASET_FIELDS = ("status", "data_type", "release", "is_open", "last_update", "attributes")
-_DATASETS = Upsert(Dataset, ("name", *_DATASET_FIELDS, "size_bytes", "num_files", "num_blocks"), ("name",), _DATASET_FIELDS)
+_DATASETS = Upsert(Dataset, ("name", "size_bytes", "num_files", "num_blocks", *_DATASET_FIELDS), ("name",), _DATASET_FIELDS)
 _BLOCK_FIELDS = ("size_bytes", "num_files", "is_open", "last_update")
 _BLOCKS = Upsert(Block, ("dataset_id", "name", *_BLOCK_FIELDS), ("dataset_id", "name"), _BLOCK_FIELDS)
 _FILES = Upsert(File, ("block_id", "lfn", "size_bytes", "checksum"), ("lfn",), ("size_bytes", "checksum"))
 _REPLICAS = Upsert(
     DatasetReplica, ("dataset_id", "site_id", "group_id", "is_growing"), ("dataset_id", "site_id"), ("group_id", "is_growing")
 )
-_PART_FIELDS = ("group_id", "size_bytes", "num_files", "is_custodial", "last_update")
-_PARTS = Upsert(
-    BlockReplica,
-    ("dataset_replica_id", "block_id", "site_id", *_PART_FIELDS),
-    ("block_id", "site_id"),
-    ("dataset_replica_id", *_PART_FIELDS),
-)
+_PART_FIELDS = ("dataset_replica_id", "group_id", "size_bytes", "num_files", "is_custodial", "last_update")
+_PARTS = Upsert(BlockReplica, ("block_id", "site_id", *_PART_FIELDS), ("block_id", "site_id"), _PART_FIELDS)
 _PRESENT = Upsert(PresentFile, ("block_replica_id", "file_id"), ("block_replica_id", "file_id"), ())
 _KEYS_PER_QUERY = 5000
 
 
+class FileIsKnown(Exception):
+    """A file that was taken for new is known already, in another block; nothing of the batch was written."""
+
+
 def flush(batch: Batch) -> None:
-    """Write the datasets, blocks, files and replicas of *batch* that are new or changed, and bring the sums up to date."""
-    _flush_datasets(batch)
+    """Write the datasets, blocks, files and replicas of *batch* that are new or changed, and bring the sums up to date.
+
+    Raises ``FileIsKnown`` for a batch that did not look for its files; then the caller fills another one that does.
+    """
+    try:
+        with transaction.atomic(savepoint=not batch.looks_for_files):
+            _flush(batch)
+    except IntegrityError as error:
+        if batch.looks_for_files:
+            raise
+        raise FileIsKnown from error
+
+
+def _flush(batch: Batch) -> None:
+    fresh = _flush_datasets(batch)
     _keep_what_was_complete(batch)
     _flush_blocks(batch)
     _flush_files(batch)
     _flush_replicas(batch)
     _flush_block_replicas(batch)
     changed = {block.dataset.pk for block in batch.touched_blocks if block.is_dirty or block.gains_files}
-    _sum_up(pk for pk in changed if pk is not None)
+    _sum_up(pk for pk in changed - fresh if pk is not None)
 
 
-def _flush_datasets(batch: Batch) -> None:
-    dirty = [row for row in batch.datasets.values() if row.is_new or row.is_dirty]
-    rows = [(row.name, *(getattr(row, name) for name in _DATASET_FIELDS), 0, 0, 0) for row in dirty]
-    keys = _DATASETS.write(rows, want_keys=any(row.is_new for row in dirty))
-    for row in dirty:
-        if row.is_new:
-            row.pk = keys[row.name,]
+def _flush_datasets(batch: Batch) -> set[int | None]:
+    """Write the datasets; return the keys of new ones, whose sums are right from the start: all their blocks are in the batch."""
+    new = [row for row in batch.datasets.values() if row.is_new]
+    sums = {row.name: [0, 0, 0] for row in new}
+    for block in batch.touched_blocks:
+        if block.dataset.is_new:
+            of = sums[block.dataset.name]
+            of[0] += block.size_bytes
+            of[1] += block.num_files
+            of[2] += 1
+    pks = _DATASETS.create([(row.name, *sums[row.name], *_values(row, _DATASET_FIELDS)) for row in new])
+    for row, pk in zip(new, pks, strict=True):
+        row.pk = pk
+    fresh: set[int | None] = set(pks)
+    _change(_DATASETS, [row for row in batch.datasets.values() if row.is_dirty and row.pk not in fresh], _dataset_values)
+    return fresh
+
+
+def _change(table: Upsert, rows: Sequence[Any], values: Callable[[Any], tuple[Any, ...]]) -> None:
+    table.change([row.pk for row in rows], [values(row) for row in rows])
+
+
+def _values(row: Any, names: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in names)
+
+
+def _dataset_values(row: DatasetRow) -> tuple[Any, ...]:
+    return (row.name, 0, 0, 0, *_values(row, _DATASET_FIELDS))
 
 
 def _keep_what_was_complete(batch: Batch) -> None:
@@ -73,63 +107,76 @@ def _keep_what_was_complete(batch: Batch) -> None:
 
 
 def _flush_blocks(batch: Batch) -> None:
-    dirty = [row for row in batch.touched_blocks if row.is_new or row.is_dirty]
-    rows = [(row.dataset.pk, row.name, *(getattr(row, name) for name in _BLOCK_FIELDS)) for row in dirty]
-    keys = _BLOCKS.write(rows, want_keys=any(row.is_new for row in dirty))
-    for row in dirty:
-        if row.is_new:
-            row.pk = keys[row.dataset.pk, row.name]
-            row.is_dirty = True  # the sums of its dataset change
+    new = [row for row in batch.touched_blocks if row.is_new]
+    _change(_BLOCKS, [row for row in batch.touched_blocks if row.is_dirty and not row.is_new], _block_values)
+    for row, pk in zip(new, _BLOCKS.create([_block_values(row) for row in new]), strict=True):
+        row.pk = pk
+        row.is_dirty = True  # the sums of its dataset change
+
+
+def _block_values(row: BlockRow) -> tuple[Any, ...]:
+    return (row.dataset.pk, row.name, row.size_bytes, row.num_files, row.is_open, row.last_update)
 
 
 def _flush_files(batch: Batch) -> None:
-    rows = []
     for row in batch.touched_files:
         row.block_pk = row.block.pk if row.block is not None else row.block_pk
-        rows.append((row.block_pk, row.lfn, row.size_bytes, row.checksum))
-    needed = any(part.present for part in batch.touched_block_replicas)
-    keys = _FILES.write(rows, want_keys=needed)
-    if needed:
-        for row in batch.touched_files:
-            row.pk = keys[row.lfn,]
+    new = [row for row in batch.touched_files if row.is_new]
+    _change(_FILES, [row for row in batch.touched_files if not row.is_new], _file_values)
+    for row, pk in zip(new, _FILES.create([_file_values(row) for row in new]), strict=True):
+        row.pk = pk
+
+
+def _file_values(row: FileRow) -> tuple[Any, ...]:
+    return (row.block_pk, row.lfn, row.size_bytes, row.checksum)
 
 
 def _flush_replicas(batch: Batch) -> None:
-    dirty = [row for row in batch.touched_replicas if row.is_new or row.is_dirty]
-    rows = [(row.dataset.pk, row.site_id, row.group_id, row.is_growing) for row in dirty]
-    keys = _REPLICAS.write(rows, want_keys=any(row.is_new for row in dirty))
-    for row in dirty:
-        if row.is_new:
-            row.pk = keys[row.dataset.pk, row.site_id]
+    new = [row for row in batch.touched_replicas if row.is_new]
+    _change(_REPLICAS, [row for row in batch.touched_replicas if row.is_dirty and not row.is_new], _replica_values)
+    for row, pk in zip(new, _REPLICAS.create([_replica_values(row) for row in new]), strict=True):
+        row.pk = pk
+
+
+def _replica_values(row: ReplicaRow) -> tuple[Any, ...]:
+    return (row.dataset.pk, row.site_id, row.group_id, row.is_growing)
 
 
 def _flush_block_replicas(batch: Batch) -> None:
     listing = _different_listings(batch.touched_block_replicas)
-    rows = []
-    for row in batch.touched_block_replicas:
-        row.is_dirty = row.is_dirty or id(row) in listing
-        batch.counts.row("block replicas", row)
-        if row.is_new or row.is_dirty:
-            fields = (getattr(row, name) for name in _PART_FIELDS)
-            rows.append((row.replica.pk, row.block.pk, row.replica.site_id, *fields))
-    is_listing_new = any(row.is_new for row in listing.values())
-    keys = _PARTS.write(rows, want_keys=is_listing_new)
     for row in listing.values():
-        if row.is_new:
-            row.pk = keys[row.block.pk, row.replica.site_id]
-    for some in _chunks(row.pk for row in listing.values()):
+        row.is_dirty = True
+    for row in batch.touched_block_replicas:
+        batch.counts.row("block replicas", row)
+    new = [row for row in batch.touched_block_replicas if row.is_new]
+    _change(_PARTS, [row for row in batch.touched_block_replicas if row.is_dirty and not row.is_new], _part_values)
+    known = [row.pk for row in listing.values() if not row.is_new]
+    for row, pk in zip(new, _PARTS.create([_part_values(row) for row in new]), strict=True):
+        row.pk = pk
+    for some in _chunks(known):
         PresentFile.objects.filter(block_replica_id__in=some).delete()
     _PRESENT.write([(row.pk, file.pk) for row in listing.values() for file in row.present or ()])
 
 
+def _part_values(row: BlockReplicaRow) -> tuple[Any, ...]:
+    return (
+        row.block.pk,
+        row.replica.site_id,
+        row.replica.pk,
+        row.group_id,
+        row.size_bytes,
+        row.num_files,
+        row.is_custodial,
+        row.last_update,
+    )
+
+
 def _different_listings(parts: Sequence[BlockReplicaRow]) -> dict[int, BlockReplicaRow]:
     """Return the block replicas whose recorded present files are not those wanted, by ``id``."""
-    known = {row.pk: row for row in parts if row.present is not None and not row.is_new}
+    known = {row.pk: row for row in parts if row.present is not None and not row.is_new and not row.stays_complete}
     recorded: dict[int | None, set[int]] = {}
-    for some in _chunks(known):
-        pairs = PresentFile.objects.filter(block_replica_id__in=some).order_by()
-        for pk, file_pk in pairs.values_list("block_replica_id", "file_id").iterator(chunk_size=5000):
-            recorded.setdefault(pk, set()).add(file_pk)
+    for pk, file_pk in rows_of(PresentFile, ("block_replica_id", "file_id"), key="block_replica_id", values=known):
+        recorded.setdefault(pk, set()).add(file_pk)
     different = {id(row): row for row in parts if row.is_new and row.present}
     for row in known.values():
         if {file.pk for file in row.present or ()} != recorded.get(row.pk, set()):

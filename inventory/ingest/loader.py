@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import IO, Any
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import IO, Any, TypeVar
 
 import msgspec
+from django.db import connection
 
+from inventory.choices import FactFeedName
 from inventory.exceptions import IngestError
 from inventory.ingest.batch import Batch
 from inventory.ingest.datasets import take_dataset
 from inventory.ingest.documents import DocumentReader, Item
 from inventory.ingest.facts import Facts
-from inventory.ingest.flush import flush, refresh_statistics
+from inventory.ingest.flush import FileIsKnown, flush, refresh_statistics
 from inventory.ingest.places import Places
 from inventory.ingest.records import (
-    LAST_MOMENT,
     RECORD_TYPES,
     AttrsRecord,
     DatasetRecord,
     DatasetReplicaRecord,
     GroupRecord,
+    MetaRecord,
     SiteRecord,
     decode_record,
     moment,
@@ -31,12 +34,18 @@ from inventory.ingest.rejects import BadRecord, Problem, Reject, shown
 from inventory.ingest.replicas import take_replica
 from inventory.ingest.rows import Counts
 from inventory.ingest.sections import Change, registered_sections, section_handler
+from inventory.ingest.sieve import sieve
 
 #: Rejects that are kept to be shown; all are counted.
 REJECTS_KEPT = 100
 
 #: Rows after which the planner's statistics are refreshed for the first time.
 _ANALYSE_FROM = 20_000
+
+#: How far the clock of who measured may be ahead.
+_CLOCK_SKEW = timedelta(minutes=5)
+
+_Said = TypeVar("_Said")
 
 #: Names of rejected datasets that are kept, so that what builds on them is told why.
 _REJECTED_NAMES_KEPT = 10_000
@@ -60,6 +69,7 @@ class LoadResult:
     rejects: list[Reject] = field(default_factory=list)
     num_rejects: int = 0
     feed_measured_at: datetime | None = None
+    feeds: list[str] = field(default_factory=list)
     older_feeds: list[str] = field(default_factory=list)
 
 
@@ -71,7 +81,8 @@ def known_sections() -> frozenset[str]:
 class Loader:
     """Takes one document, inside the caller's transaction; who calls decides what rejected records mean.
 
-    ``now`` is the time of what the document gives no time for, and of the facts if it has no ``meta``. Rejected records
+    ``now`` is the time of what the document gives no time for, and of the facts if it has no ``meta``; *clock* is the real
+    time, after which nothing can have been measured. Rejected records
     are written to *bad_records*, one JSON line each, in a form that can be mended and injected again.
     """
 
@@ -80,6 +91,7 @@ class Loader:
         *,
         source: str,
         now: datetime,
+        clock: datetime,
         batch_size: int,
         bad_records: IO[bytes] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
@@ -91,7 +103,10 @@ class Loader:
         self._on_progress = on_progress
         self._places = Places(self.result.counts)
         self._facts = Facts(self.result.counts, source=source)
+        self._latest = clock + _CLOCK_SKEW
         self._meta_now: datetime | None = None
+        self._feeds: tuple[str, ...] | None = None
+        self._feed_source: str | None = None
         self._feed_began = False
         self._rejected_datasets: dict[str, int] = {}
 
@@ -100,9 +115,9 @@ class Loader:
         analysed = 0
         for batch in self._batches(reader):
             self._take(batch)
-            # Each time the load has doubled: no autovacuum sees rows of an open transaction, and plans for empty tables
+            # Each time the load has grown fourfold: no autovacuum sees rows of an open transaction, and plans for empty tables
             # read full ones from end to end.
-            if self.result.counts.changes >= max(2 * analysed, _ANALYSE_FROM):
+            if self.result.counts.changes >= max(4 * analysed, _ANALYSE_FROM):
                 analysed = self.result.counts.changes
                 refresh_statistics()
             if self._on_progress is not None:
@@ -111,6 +126,7 @@ class Loader:
             self._begin_feed()
             self._facts.finish(self._measured_at)
             self.result.feed_measured_at = self._measured_at
+            self.result.feeds = self._facts.taken_feeds
             self.result.older_feeds = self._facts.older_feeds
         return self.result
 
@@ -152,62 +168,107 @@ class Loader:
             return None
 
     def _take_meta(self, item: Item) -> None:
-        """Note the moment of the facts. A wrong one ends the load: all facts of the document would bear a wrong time."""
+        """Note what the document says of itself. What is wrong ends the load: it would hold for all facts of the document."""
         try:
             meta = decode_record("meta", item.body)
         except BadRecord as bad:
-            raise IngestError(f"record {item.number}: meta: {bad}; expected an object as {{'now': 1767225600}}") from bad
-        seconds = meta.get("now") if isinstance(meta, dict) else None
+            wrong = bad.problems[0]
+            path = f"meta.{wrong.path}" if wrong.path else "meta"
+            raise IngestError(f"record {item.number}: {path}: found {wrong.found}, expected {wrong.expected}") from bad
+        if not isinstance(meta, MetaRecord):
+            raise TypeError(f"meta was decoded as {type(meta).__name__}")
+        self._take_moment(item.number, meta.now)
+        if meta.feeds is not None:
+            unknown = sorted(set(meta.feeds) - set(FactFeedName.values))
+            if unknown:
+                known = ", ".join(FactFeedName.values)
+                raise IngestError(f"record {item.number}: meta.feeds: found {shown(unknown[0])}, expected some of {known}")
+            self._feeds = self._only_once(item.number, "meta.feeds", self._feeds, tuple(sorted(set(meta.feeds))))
+        if meta.source is not None:
+            self._feed_source = self._only_once(item.number, "meta.source", self._feed_source, meta.source)
+
+    def _take_moment(self, number: int, seconds: float | None) -> None:
         if seconds is None:
             return
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= LAST_MOMENT:
-            raise IngestError(f"record {item.number}: meta.now: found {shown(seconds)}, expected seconds since 1970")
         now = moment(seconds)
+        if now > self._latest:
+            raise IngestError(
+                f"record {number}: meta.now: found {now.isoformat()}, which lies in the future; expected the moment at which the "
+                f"facts were measured, at most {_CLOCK_SKEW.seconds // 60} minutes after this machine's clock: see what set it"
+            )
         if self._meta_now not in {None, now} or (self._feed_began and self._meta_now is None):
             raise IngestError(
-                f"record {item.number}: meta.now: found {now.isoformat()} after {self._measured_at.isoformat()}: facts of "
+                f"record {number}: meta.now: found {now.isoformat()} after {self._measured_at.isoformat()}: facts of "
                 "several moments go into several documents, each with meta in front of its attrs"
             )
         self._meta_now = now
 
+    def _only_once(self, number: int, path: str, before: _Said | None, given: _Said) -> _Said:
+        if before not in {None, given} or (self._feed_began and before is None):
+            raise IngestError(
+                f"record {number}: {path}: found {given!r} after {'attrs' if before is None else repr(before)}: "
+                "what a document carries is said once, in front of its attrs"
+            )
+        return given
+
     def _begin_feed(self) -> None:
         if not self._feed_began:
             self._feed_began = True
-            self._facts.begin(self._measured_at)
+            self._facts.begin(self._measured_at, feeds=self._feeds, source=self._feed_source)
 
     def _take(self, records: list[tuple[Item, Any]]) -> None:
-        batch = Batch(self._places, self.result.counts, self._now, self._rejected_datasets)
-        batch.load([record for _, record in records])
+        own = [(item, record) for item, record in records if not isinstance(record, dict)]
+        # Sites and groups are written as they come: a batch that has any is filled once, so it must know its files.
+        is_sure = connection.vendor != "postgresql" or any(isinstance(record, SiteRecord | GroupRecord) for _, record in own)
+        if not is_sure:
+            passed = sieve([record for _, record in own], places=self._places, counts=self.result.counts)
+            own = [one for one, is_there in zip(own, passed, strict=True) if not is_there]
+        batch, rejected = self._filled(own, looks_for_files=is_sure)
+        try:
+            flush(batch)
+        except FileIsKnown:
+            batch, rejected = self._filled(own, looks_for_files=True)
+            flush(batch)
+        self.result.counts.merge(batch.counts)
+        self._rejected_datasets = dict(islice(batch.rejected_datasets.items(), _REJECTED_NAMES_KEPT))
+        for item, bad in rejected:
+            self._reject(item, bad)
+        if batch.attrs:
+            self._facts.write(batch)
         others: dict[str, list[tuple[Item, Any]]] = {}
         for item, record in records:
             if isinstance(record, dict):
                 others.setdefault(item.section, []).append((item, record))
-            else:
-                self._apply(batch, item, record)
-        flush(batch)
-        if batch.attrs:
-            self._facts.write(batch)
         for section, bodies in others.items():
             self._hand_out(section, bodies)
 
-    def _apply(self, batch: Batch, item: Item, record: Any) -> None:
-        try:
-            match record:
-                case SiteRecord():
-                    self._places.take_site(record)
-                case GroupRecord():
-                    self._places.take_group(record)
-                case DatasetRecord():
-                    take_dataset(batch, record)
-                case DatasetReplicaRecord():
-                    take_replica(batch, record)
-                case AttrsRecord():
-                    self._begin_feed()
-                    self._facts.check(batch, record)
-        except BadRecord as bad:
-            if isinstance(record, DatasetRecord) and len(self._rejected_datasets) < _REJECTED_NAMES_KEPT:
-                self._rejected_datasets.setdefault(record.name, item.number)
-            self._reject(item, bad)
+    def _filled(self, records: list[tuple[Item, Any]], *, looks_for_files: bool) -> tuple[Batch, list[tuple[Item, BadRecord]]]:
+        """Return a batch with what the records come to, and those of them that were not taken."""
+        batch = Batch(self._places, Counts(), self._now, dict(self._rejected_datasets), looks_for_files)
+        batch.load([record for _, record in records])
+        rejected: list[tuple[Item, BadRecord]] = []
+        for item, record in records:
+            try:
+                self._apply(batch, record)
+            except BadRecord as bad:
+                if isinstance(record, DatasetRecord):
+                    batch.rejected_datasets.setdefault(record.name, item.number)
+                rejected.append((item, bad))
+        return batch, rejected
+
+    def _apply(self, batch: Batch, record: Any) -> None:
+        match record:
+            case SiteRecord():
+                self._places.take_site(record)
+            case GroupRecord():
+                self._places.take_group(record)
+            case DatasetRecord():
+                take_dataset(batch, record)
+            case DatasetReplicaRecord():
+                take_replica(batch, record)
+            case AttrsRecord():
+                self._begin_feed()
+                self._facts.check(batch, record)
 
     def _hand_out(self, section: str, records: list[tuple[Item, Any]]) -> None:
         handler = section_handler(section)
@@ -232,8 +293,10 @@ class Loader:
     def _keep_bad(self, bad_records: IO[bytes], item: Item) -> None:
         """Write the record as a line of its own; the first is a ``meta``, so that its facts stay those of this document."""
         if self.result.num_rejects == 1:
-            now = {"meta": {"now": self._measured_at.timestamp()}}
-            bad_records.write(msgspec.json.encode(now) + b"\n")
+            meta: dict[str, Any] = {"now": self._measured_at.timestamp()}
+            meta |= {} if self._feeds is None else {"feeds": self._feeds}
+            meta |= {} if self._feed_source is None else {"source": self._feed_source}
+            bad_records.write(msgspec.json.encode({"meta": meta}) + b"\n")
         if item.body is None:
             return
         if item.section in {"", item.path}:

@@ -114,6 +114,14 @@ class AttrsRecord(_Record):
     enforcer_protected_replicas: list[SiteName] | UnsetType = UNSET
 
 
+class MetaRecord(msgspec.Struct, kw_only=True):
+    """What a document says of itself; fields beyond these are ignored."""
+
+    now: Moment | None = None
+    feeds: list[str] | None = None
+    source: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+
+
 #: What the inventory itself takes; other sections belong to those who registered them.
 RECORD_TYPES: Mapping[str, type[_Record]] = {
     "site": SiteRecord,
@@ -123,22 +131,24 @@ RECORD_TYPES: Mapping[str, type[_Record]] = {
     "attrs": AttrsRecord,
 }
 
-_decoders = {section: msgspec.json.Decoder(type_) for section, type_ in RECORD_TYPES.items()}
+#: All sections whose records have a shape here.
+_SHAPES: Mapping[str, type[msgspec.Struct]] = {**RECORD_TYPES, "meta": MetaRecord}
+_decoders = {section: msgspec.json.Decoder(type_) for section, type_ in _SHAPES.items()}
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`$")
 _MISSING_FIELD = re.compile(r"Object missing required field `(.*)`$")
 
 
-def decode_record(section: str, body: bytes | msgspec.Raw | object) -> _Record | dict[str, Any]:
+def decode_record(section: str, body: bytes | msgspec.Raw | object) -> msgspec.Struct | dict[str, Any]:
     """Return the record of *section* in *body*, which is JSON text or a decoded value.
 
     Sections that others take stay JSON objects. Raises ``BadRecord`` with the place of what does not fit.
     """
     try:
-        if section in RECORD_TYPES:
+        if section in _SHAPES:
             if isinstance(body, bytes | msgspec.Raw):
                 return _decoders[section].decode(body)
-            return msgspec.convert(body, RECORD_TYPES[section])
+            return msgspec.convert(body, _SHAPES[section])
         if isinstance(body, bytes | msgspec.Raw):
             return msgspec.json.decode(body, type=dict[str, Any])
         return msgspec.convert(body, dict[str, Any])

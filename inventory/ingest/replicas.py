@@ -137,6 +137,8 @@ def _take_part(batch: Batch, replica: ReplicaRow, part: _Part) -> None:
         row = BlockReplicaRow(None, replica, block, replica.group_id, part.size_bytes, part.num_files, False, batch.now)
         batch.block_replicas[key] = row
     row.present = part.present
+    is_complete = (row.size_bytes, row.num_files) == (block.size_bytes, block.num_files)
+    row.stays_complete = part.present == [] and is_complete and not block.gains_files
     if (row.size_bytes, row.num_files) != (part.size_bytes, part.num_files):
         last_update = batch.now if last_update is UNSET else last_update
         # Other bytes than before, and nobody says of which files: what was recorded is not known to hold any more.

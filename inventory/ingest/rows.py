@@ -72,7 +72,10 @@ class ReplicaRow(_Row):
 
 @dataclass(slots=True, eq=False)
 class BlockReplicaRow(_Row):
-    """``present`` holds the files to be recorded as present (empty for a complete one), None where they stay as they are."""
+    """``present`` holds the files to be recorded as present (empty for a complete one), None where they stay as they are.
+
+    ``stays_complete`` is set where it was complete and is: then no files of it are recorded, and none need be looked for.
+    """
 
     replica: ReplicaRow
     block: BlockRow
@@ -82,6 +85,7 @@ class BlockReplicaRow(_Row):
     is_custodial: bool
     last_update: datetime
     present: list[FileRow] | None = None
+    stays_complete: bool = False
 
 
 @dataclass(slots=True)
@@ -103,6 +107,11 @@ class Counts:
     def changes(self) -> int:
         """Return how many rows are not as they were."""
         return sum(number for table in self.tables.values() for what, number in table.items() if what != "unchanged")
+
+    def merge(self, other: Counts) -> None:
+        """Add what another account counted."""
+        for table, counter in other.tables.items():
+            self.tables[table].update(counter)
 
     def as_json(self) -> dict[str, dict[str, int]]:
         """Return the counts as they are kept with the injection."""

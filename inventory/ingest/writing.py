@@ -1,4 +1,9 @@
-"""Many rows at once: one upsert per table, by COPY through a temporary table on PostgreSQL, in batches on SQLite."""
+"""Many rows at once, table by table: by COPY on PostgreSQL, in batches on SQLite.
+
+Rows that are known to be new go by COPY straight into their table, under keys drawn from its sequence beforehand: what
+PostgreSQL needs for that is the least that it can need. Rows that may be there go through a temporary table and one statement
+that leaves equal ones untouched.
+"""
 
 from __future__ import annotations
 
@@ -33,29 +38,86 @@ class Upsert:
         """
         if not rows:
             return {}
-        adapters = [_adapter(self.model._meta.get_field(column.removesuffix("_id"))) for column in self.columns]
-        adapted = [
-            tuple(value if adapt is None else adapt(value) for adapt, value in zip(adapters, row, strict=True)) for row in rows
-        ]
         write = self._write_postgresql if connection.vendor == "postgresql" else self._write_batches
-        keys = write(adapted, want_keys)
+        keys = write(self._adapted(rows), want_keys)
         if want_keys and len(keys) < len(rows):
             keys = {**keys, **self._present_keys(rows)}
         return keys
 
-    def _write_postgresql(self, rows: list[tuple[Any, ...]], want_keys: bool) -> dict[tuple[Any, ...], int]:
-        table = connection.ops.quote_name(self.model._meta.db_table)
-        staging = connection.ops.quote_name(f"staging_{self.model._meta.db_table}")
-        columns = _names(self.columns)
+    def create(self, rows: Sequence[tuple[Any, ...]]) -> list[int]:
+        """Write *rows* that are not there yet (values in the order of ``columns``) and return their keys, in their order.
+
+        Raises ``IntegrityError`` on PostgreSQL if one is there after all; the caller must have a savepoint for that.
+        """
+        if not rows:
+            return []
+        if connection.vendor != "postgresql":
+            keys = self.write(rows, want_keys=True)
+            positions = [self.columns.index(name) for name in self.key]
+            return [keys[tuple(row[position] for position in positions)] for row in rows]
+        table = self.model._meta.db_table
         with connection.cursor() as cursor:
             cursor.execute(
-                f"CREATE TEMPORARY TABLE IF NOT EXISTS {staging} ON COMMIT DROP AS "  # noqa: S608 - names of our models
-                f"SELECT {columns} FROM {table} WITH NO DATA"
+                "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
+                [table, self.model._meta.pk.column, len(rows)],
             )
-            cursor.execute(f"TRUNCATE {staging}")
-            with cursor.cursor.copy(f"COPY {staging} ({columns}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
+            pks = [pk for (pk,) in cursor.fetchall()]
+            _copy(
+                cursor,
+                f"{connection.ops.quote_name(table)} ({_names((str(self.model._meta.pk.column), *self.columns))})",
+                ((pk, *row) for pk, row in zip(pks, self._adapted(rows), strict=True)),
+            )
+        return pks
+
+    def change(self, pks: Sequence[int], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Give the rows of these keys the values of ``update`` in *rows*; a row that was removed meanwhile stays gone."""
+        if not rows:
+            return
+        if connection.vendor != "postgresql":  # one writer: nobody has removed any
+            self.write(rows)
+            return
+        table = connection.ops.quote_name(self.model._meta.db_table)
+        first = len(self.columns) - len(self.update)
+        if self.columns[first:] != self.update:
+            raise ValueError(f"{self.columns} do not end in {self.update}")
+        with connection.cursor() as cursor:
+            staging = self._staging(cursor, (str(self.model._meta.pk.column), *self.update), "changed")
+            _copy(cursor, staging, ((pk, *row[first:]) for pk, row in zip(pks, self._adapted(rows), strict=True)))
+            # Locked in the order of their keys, as by those who remove rows.
+            cursor.execute(
+                f"SELECT 1 FROM {table} WHERE id IN (SELECT id FROM {staging}) ORDER BY id FOR NO KEY UPDATE"  # noqa: S608 - as above
+            )
+            names = [connection.ops.quote_name(name) for name in self.update]
+            cursor.execute(
+                f"UPDATE {table} AS old SET {', '.join(f'{name} = new.{name}' for name in names)} "  # noqa: S608 - as above
+                f"FROM {staging} AS new WHERE old.id = new.id"
+            )
+
+    def _adapted(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+        adapters = [_adapter(self.model._meta.get_field(column.removesuffix("_id"))) for column in self.columns]
+        if not any(adapters):
+            return rows
+        return [
+            tuple(value if adapt is None else adapt(value) for adapt, value in zip(adapters, row, strict=True)) for row in rows
+        ]
+
+    def _staging(self, cursor: Any, columns: Sequence[str], kind: str) -> str:
+        """Return the name of an empty temporary table with these columns of the model's."""
+        table = connection.ops.quote_name(self.model._meta.db_table)
+        staging = connection.ops.quote_name(f"{kind}_{self.model._meta.db_table}")
+        cursor.execute(
+            f"CREATE TEMPORARY TABLE IF NOT EXISTS {staging} ON COMMIT DROP AS "  # noqa: S608 - names of our models
+            f"SELECT {_names(columns)} FROM {table} WITH NO DATA"
+        )
+        cursor.execute(f"TRUNCATE {staging}")
+        return staging
+
+    def _write_postgresql(self, rows: Sequence[tuple[Any, ...]], want_keys: bool) -> dict[tuple[Any, ...], int]:
+        table = connection.ops.quote_name(self.model._meta.db_table)
+        columns = _names(self.columns)
+        with connection.cursor() as cursor:
+            staging = self._staging(cursor, self.columns, "staging")
+            _copy(cursor, f"{staging} ({columns})", rows)
             # Ordered by the natural key, so that two writers that meet take their row locks in the same order.
             cursor.execute(
                 f"INSERT INTO {table} AS old ({columns}) SELECT {columns} FROM {staging} ORDER BY {_names(self.key)} "  # noqa: S608 - as above
@@ -63,7 +125,7 @@ class Upsert:
             )
             return _by_natural_key(cursor.fetchall()) if want_keys else {}
 
-    def _write_batches(self, rows: list[tuple[Any, ...]], want_keys: bool) -> dict[tuple[Any, ...], int]:
+    def _write_batches(self, rows: Sequence[tuple[Any, ...]], want_keys: bool) -> dict[tuple[Any, ...], int]:
         table = connection.ops.quote_name(self.model._meta.db_table)
         row_marks = "(" + ", ".join(["%s"] * len(self.columns)) + ")"
         keys: dict[tuple[Any, ...], int] = {}
@@ -103,6 +165,13 @@ class Upsert:
                 if tuple(key) in wanted:
                     found[tuple(key)] = pk
         return found
+
+
+def _copy(cursor: Any, target: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Send *rows* by COPY; what PostgreSQL refuses is raised as Django's errors, as from any other statement."""
+    with connection.wrap_database_errors, cursor.cursor.copy(f"COPY {target} FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def _names(columns: Iterable[str]) -> str:

@@ -76,6 +76,7 @@ class InjectionReport:
     rejects: tuple[Reject, ...]
     num_rejects: int
     feed_measured_at: datetime | None
+    feeds: tuple[str, ...]
     older_feeds: tuple[str, ...]
     seconds: float
 
@@ -134,6 +135,7 @@ def inject(
         rejects=tuple(result.rejects),
         num_rejects=result.num_rejects,
         feed_measured_at=result.feed_measured_at,
+        feeds=tuple(result.feeds),
         older_feeds=tuple(result.older_feeds),
         seconds=time.monotonic() - started,
     )
@@ -156,7 +158,14 @@ def _load(
         if injection is not None:
             _show_life(injection.pk)
         _take_turn()
-        loader = Loader(source=source, now=now, batch_size=batch_size, bad_records=bad_records, on_progress=on_progress)
+        loader = Loader(
+            source=source,
+            now=now,
+            clock=timezone.now(),
+            batch_size=batch_size,
+            bad_records=bad_records,
+            on_progress=on_progress,
+        )
         result = loader.load(reader)
         if injection is None or (result.num_rejects and bad_records is None):
             transaction.set_rollback(True)

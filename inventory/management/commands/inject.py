@@ -124,7 +124,8 @@ class Command(BaseCommand):
             console = Console(file=self.stdout._out, width=None if sys.stdout.isatty() else 110, highlight=False)
             console.print(table)
         if report.feed_measured_at is not None:
-            self.stdout.write(f"facts: a complete feed of {report.feed_measured_at:%Y-%m-%d %H:%M:%S} UTC")
+            feeds = ", ".join(report.feeds) or "none"
+            self.stdout.write(f"facts: complete feeds of {report.feed_measured_at:%Y-%m-%d %H:%M:%S} UTC: {feeds}")
         if report.older_feeds:
             self.stdout.write(f"  older than what is there, so not taken: {', '.join(report.older_feeds)}")
         self.stdout.write(f"{report.num_records:,} records in {report.seconds:.1f} s")
