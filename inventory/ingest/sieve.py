@@ -157,7 +157,7 @@ def _is_same_block(known: tuple[Any, ...] | None, given: BlockRecord) -> bool:
         else:
             return False
     lines.sort()
-    return "\n".join(lines) == listing
+    return bool("\n".join(lines) == listing)
 
 
 def _is_same_replica(known: _Known, record: DatasetReplicaRecord, places: Places) -> bool:
