@@ -137,12 +137,14 @@ def _take_block(batch: Batch, dataset: DatasetRow, plan: _BlockPlan) -> None:
     given, row = plan.record, plan.row
     last_update = UNSET if given.last_update is UNSET else moment(given.last_update)
     if row is None:
-        row = BlockRow(None, dataset, given.name, plan.size_bytes, plan.num_files, False, batch.now)
+        at = batch.now if last_update is UNSET else last_update
+        row = BlockRow(None, dataset, given.name, plan.size_bytes, plan.num_files, given.is_open is True, at)
         batch.blocks[dataset.name, given.name] = row
-    row.take("size_bytes", plan.size_bytes)
-    row.take("num_files", plan.num_files)
-    row.take("is_open", given.is_open)
-    row.take("last_update", last_update)
+    else:
+        row.take("size_bytes", plan.size_bytes)
+        row.take("num_files", plan.num_files)
+        row.take("is_open", given.is_open)
+        row.take("last_update", last_update)
     row.gains_files = bool(plan.new_files)
     batch.counts.row("blocks", row)
     batch.touched_blocks.append(row)
@@ -151,8 +153,8 @@ def _take_block(batch: Batch, dataset: DatasetRow, plan: _BlockPlan) -> None:
         batch.files[file.name] = new
         batch.touched_files.append(new)
         row.listed_bytes += file.size
-        row.listed_files += 1
-        batch.counts.row("files", new)
+    row.listed_files += len(plan.new_files)
+    batch.counts.add("files", "created", len(plan.new_files))
     for known, known_checksum in plan.known_files:
         known.take("checksum", known_checksum)
         if known.is_dirty:

@@ -146,10 +146,12 @@ def _flush_block_replicas(batch: Batch) -> None:
     listing = _different_listings(batch.touched_block_replicas)
     for row in listing.values():
         row.is_dirty = True
-    for row in batch.touched_block_replicas:
-        batch.counts.row("block replicas", row)
-    new = [row for row in batch.touched_block_replicas if row.is_new]
-    _change(_PARTS, [row for row in batch.touched_block_replicas if row.is_dirty and not row.is_new], _part_values)
+    new = [row for row in batch.touched_block_replicas if row.pk is None]
+    changed = [row for row in batch.touched_block_replicas if row.is_dirty and row.pk is not None]
+    batch.counts.add("block replicas", "created", len(new))
+    batch.counts.add("block replicas", "changed", len(changed))
+    batch.counts.add("block replicas", "unchanged", len(batch.touched_block_replicas) - len(new) - len(changed))
+    _change(_PARTS, changed, _part_values)
     known = [row.pk for row in listing.values() if not row.is_new]
     for row, pk in zip(new, _PARTS.create([_part_values(row) for row in new]), strict=True):
         row.pk = pk

@@ -134,8 +134,20 @@ def _take_part(batch: Batch, replica: ReplicaRow, part: _Part) -> None:
     row = batch.block_replicas.get(key)
     last_update = UNSET if given.last_update is UNSET else moment(given.last_update)
     if row is None:
-        row = BlockReplicaRow(None, replica, block, replica.group_id, part.size_bytes, part.num_files, False, batch.now)
+        row = BlockReplicaRow(
+            None,
+            replica,
+            block,
+            replica.group_id if part.group_id is UNSET else part.group_id,
+            part.size_bytes,
+            part.num_files,
+            given.is_custodial is True,
+            batch.now if last_update is UNSET else last_update,
+            part.present,
+        )
         batch.block_replicas[key] = row
+        batch.touched_block_replicas.append(row)
+        return
     row.present = part.present
     is_complete = (row.size_bytes, row.num_files) == (block.size_bytes, block.num_files)
     row.stays_complete = part.present == [] and is_complete and not block.gains_files
