@@ -33,7 +33,7 @@ class RuleTraceSerializer(serializers.Serializer[RuleTrace]):
 
 
 class EvaluationSerializer(serializers.Serializer[Evaluation]):
-    num_deletions = serializers.IntegerField(help_text="Deletions that the plan had before.")
+    num_deletions = serializers.IntegerField(help_text="Deletions of the dataset that the plan had before.")
     blocks = serializers.ListField(child=serializers.CharField(), help_text="Blocks whose final decision it made.")
     rules = RuleTraceSerializer(source="stack.rules", many=True)
 
@@ -55,6 +55,6 @@ class ExplanationSerializer(serializers.Serializer[ReplicaExplanation]):
 
 
 class CycleExplanationSerializer(serializers.Serializer[Any]):
-    asked_at = serializers.DateTimeField(help_text="When the inventory was read; it may have changed since the cycle.")
+    read_at = serializers.DateTimeField(allow_null=True, help_text="When the cycle read the inventory.")
     problem = serializers.CharField(allow_blank=True, help_text="Why there is no explanation.")
     explanation = ExplanationSerializer(allow_null=True)

@@ -21,14 +21,17 @@ class Membership:
     replica and the whole inventory as it stands, not the cycle's scope.
     """
 
-    def __init__(self, conditions: Sequence[Condition], arrays: InventoryArrays, now: float) -> None:
+    def __init__(
+        self, conditions: Sequence[Condition], arrays: InventoryArrays, now: float, *, newest: float | None = None
+    ) -> None:
+        """*newest*: ``last_update`` of the newest block replica (s since 1970) where *arrays* do not hold them all."""
         everything = np.ones(arrays.num_rows, dtype=np.bool_)
         empty = (np.diff(arrays.first_row) == 0) & arrays.site_is_tape[arrays.replica_site]
         variables = {p.variable.name for condition in conditions for p in predicates(condition.expression)}
         self._arrays = arrays
         self._state = CycleState(arrays, everything, empty, variables)
-        newest = float(arrays.row_time.max(initial=0.0))
-        compiler = ConditionCompiler(arrays, now, newest_in_scope=newest)
+        self.newest = float(arrays.row_time.max(initial=0.0)) if newest is None else newest
+        compiler = ConditionCompiler(arrays, now, newest_in_scope=self.newest)
         self._is_changing = not CHANGING_VARIABLES.isdisjoint(variables)
         self._nodes = [compiler.condition(condition) for condition in conditions]
 

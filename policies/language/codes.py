@@ -34,6 +34,7 @@ def _table(severity: Severity, rows: dict[str, str]) -> dict[str, Code]:
 _ERRORS = {
     "P001": "The text is not UTF-8.",
     "P002": "A character is invisible or not printable, so two texts that look alike would differ.",
+    "P003": "The text asks for more work than a check may take; from there on it is not read.",
     "P101": "The first word of the line is no statement.",
     "P102": "A statement lacks its condition, name or word.",
     "P103": "A statement that may stand once stands twice.",

@@ -1,13 +1,9 @@
-"""Conditions: the time clause cut off, the predicates scanned and checked, the rest joined by ``grammar.lark``."""
+"""Conditions: the time clause cut off, the predicates scanned and checked, the rest joined as ``grammar.lark`` says."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-
-from lark import Lark, Token, Transformer, Tree, v_args
+from itertools import islice
 
 from policies.language import ast
 from policies.language.allowances import report_misplaced
@@ -21,38 +17,11 @@ from policies.language.times import Doubt, Moment, iso_text
 from policies.language.variables import BY_NAME
 
 _CLAUSE = re.compile(r"(?:^|(?<= ))(until|from)(?= |$)")
+#: A shorter value adds little to the time of its predicate, whatever it holds.
+_USUAL_LENGTH = 16
 #: What a value must hold to be looked at closely.
 _UNUSUAL = re.compile(r"[ ()\[]")
 _CONNECTIVE = re.compile(r"(?:^|(?<= ))(?:and|or)(?= |$)")
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """How the terminals of a condition are joined: a node of the tree, its leaves the indices of the terminals."""
-
-    kind: type[ast.And] | type[ast.Or] | type[ast.Not]
-    parts: tuple[int | _Shape, ...]
-    start: int = 0
-
-
-@v_args(inline=True)
-class _Joiner(Transformer[Token, "int | _Shape"]):
-    """Builds the shape bottom up; every terminal carries its index."""
-
-    def predicate(self, token: Token) -> int:
-        return int(token)
-
-    def group(self, left: Token, operand: int | _Shape, right: Token) -> int | _Shape:
-        return operand
-
-    def negation(self, mark: Token, operand: int | _Shape) -> _Shape:
-        return _Shape(ast.Not, (operand,), int(mark))
-
-    def conjunction(self, *operands: int | _Shape | Token) -> _Shape:
-        return _Shape(ast.And, tuple(o for o in operands if not isinstance(o, str | Tree)))
-
-    def disjunction(self, *operands: int | _Shape | Token) -> _Shape:
-        return _Shape(ast.Or, tuple(o for o in operands if not isinstance(o, str | Tree)))
 
 
 def join(node: type[ast.And] | type[ast.Or], operands: list[Expression]) -> Expression:
@@ -62,14 +31,6 @@ def join(node: type[ast.And] | type[ast.Or], operands: list[Expression]) -> Expr
         flat.extend(operand.operands if isinstance(operand, node) else (operand,))
     first, last = flat[0].span, flat[-1].span
     return node(tuple(flat), Span(first.line, first.column, last.end_column))
-
-
-_PARSER = Lark(
-    (Path(__file__).parent / "grammar.lark").read_text(encoding="utf-8"),
-    parser="lalr",
-    transformer=_Joiner(),
-    keep_all_tokens=False,
-)
 
 
 def split_clause(fragment: Fragment) -> tuple[Fragment, str]:
@@ -91,7 +52,7 @@ class ConditionReader:
         if report_misplaced(fragment, self.reporter):
             return None
         body, window = self._window(fragment)
-        tokens = Scanner(body, self.reporter).scan() if body.text else None
+        tokens = self._scanned(body) if body.text else None
         if not body.text:
             place = fragment.span(0, 1)
             self.reporter.report("P102", place, "a condition is missing before the time clause", "write one before it")
@@ -100,6 +61,13 @@ class ConditionReader:
             return None
         span = fragment.span(0, len(fragment.text))
         return Condition(expression, span, fragment.text, window)
+
+    def _scanned(self, body: Fragment) -> list[RawToken] | None:
+        """Return the terminals, None where they are not well formed or more than a check may take."""
+        scanner = Scanner(body, self.reporter)
+        tokens = scanner.scan()
+        is_affordable = self.reporter.spend(sum(map(_cost, scanner.tokens)), body.span(0, len(body.text)))
+        return tokens if is_affordable else None
 
     def _expression(self, tokens: list[RawToken], body: Fragment, kind: ConditionKind) -> Expression | None:
         checker = Checker(body, kind, self.reporter)
@@ -122,7 +90,7 @@ class ConditionReader:
             return terms[0]
         if is_chain:
             return join(ast.And, list(terms.values()))
-        return _build(_shape(tuple(token.kind for token in tokens)), tokens, terms, body)
+        return join_terms(tokens, terms, body)
 
     # --- doubts about values
 
@@ -177,7 +145,8 @@ class ConditionReader:
         text = fragment.text
         if "until" not in text and "from" not in text:
             return fragment, None
-        clauses = list(_CLAUSE.finditer(text))
+        # Two can stand there; a third is enough to know that they are too many.
+        clauses = list(islice(_CLAUSE.finditer(text), 3))
         if not clauses:
             return fragment, None
         connective = _CONNECTIVE.search(text, clauses[0].end())
@@ -218,26 +187,55 @@ class ConditionReader:
         return literal
 
 
-@lru_cache(maxsize=1024)
-def _shape(kinds: tuple[str, ...]) -> int | _Shape:
-    """Return how the terminals are joined, as the grammar says. The scanner has made sure that they are in order."""
-    parser = _PARSER.parse_interactive()
-    for index, kind in enumerate(kinds):
-        parser.feed_token(Token(kind, str(index)))
-    result: int | _Shape = parser.feed_token(Token("$END", ""))
-    return result
+def _cost(token: RawToken) -> float:
+    """Return how much longer than the predicate ``dataset.name == /A/B/C`` a token takes to check, as measured."""
+    raw = token.predicate
+    if raw is None:
+        return 0.25
+    value = raw.value
+    if len(value) < _USUAL_LENGTH:
+        return 1.0
+    if raw.operator in (ast.Operator.MATCH, ast.Operator.NOT_MATCH):
+        return 1.0 + len(value) / 14
+    specials = value.count("*") + value.count("?") + value.count("[")
+    return 1.0 + value.count(" ") / 8 + specials / 7 + len(value) / 1000
 
 
-def _build(shape: int | _Shape, tokens: list[RawToken], terms: dict[int, Expression], body: Fragment) -> Expression:
-    """Return the tree of the shape over the checked terms."""
-    if isinstance(shape, int):
-        return terms[shape]
-    operands = [_build(part, tokens, terms, body) for part in shape.parts]
-    if shape.kind is ast.Not:
-        place = body.span(tokens[shape.start].start, tokens[shape.start].end)
-        operand = operands[0]
-        if isinstance(operand, ast.Predicate):
-            # ``not VAR`` is a predicate of its own ("some block is not"), ``not (VAR)`` negates a condition: keep them apart.
-            operand = ast.And((operand,), operand.span)
-        return ast.Not(operand, Span(place.line, place.column, operand.span.end_column))
-    return join(ast.And if shape.kind is ast.And else ast.Or, operands)
+def join_terms(tokens: list[RawToken], terms: dict[int, Expression], body: Fragment) -> Expression:
+    """Return the tree of the checked *terms*, by index of token, as ``grammar.lark`` says: 'and' binds tighter than 'or'.
+
+    The scanner has made sure that the tokens are in order. By hand, and not by a parser that is made of the grammar: that
+    one took ten times as long, most of the time of checking conditions with many parentheses.
+    """
+    disjuncts: list[Expression] = []
+    conjuncts: list[Expression] = []
+    outer: list[tuple[list[Expression], list[Expression], RawToken | None]] = []
+    mark: RawToken | None = None
+    for index, token in enumerate(tokens):
+        if token.kind == "PREDICATE":
+            conjuncts.append(terms[index])
+        elif token.kind == "NOT":
+            mark = token
+        elif token.kind == "OR":
+            disjuncts.append(_joined(ast.And, conjuncts))
+            conjuncts = []
+        elif token.kind == "LPAR":
+            outer.append((disjuncts, conjuncts, mark))
+            disjuncts, conjuncts, mark = [], [], None
+        elif token.kind == "RPAR":
+            group = _joined(ast.Or, [*disjuncts, _joined(ast.And, conjuncts)])
+            disjuncts, conjuncts, negation = outer.pop()
+            conjuncts.append(group if negation is None else _negated(group, negation, body))
+    return _joined(ast.Or, [*disjuncts, _joined(ast.And, conjuncts)])
+
+
+def _joined(node: type[ast.And] | type[ast.Or], operands: list[Expression]) -> Expression:
+    return operands[0] if len(operands) == 1 else join(node, operands)
+
+
+def _negated(operand: Expression, mark: RawToken, body: Fragment) -> Expression:
+    place = body.span(mark.start, mark.end)
+    if isinstance(operand, ast.Predicate):
+        # ``not VAR`` is a predicate of its own ("some block is not"), ``not (VAR)`` negates a condition: keep them apart.
+        operand = ast.And((operand,), operand.span)
+    return ast.Not(operand, Span(place.line, place.column, operand.span.end_column))

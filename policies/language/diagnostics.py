@@ -15,6 +15,9 @@ from policies.language.source import Source
 ERRORS_WITH_CLOSE_MATCHES = 50
 #: More of one line tell nothing more: ten million parentheses in one line must not make ten million findings.
 ERRORS_OF_A_LINE = 20
+#: What one check may take, in predicates of usual length: about a second of work. A text with more lines may take more.
+LEAST_ALLOWANCE = 25_000
+ALLOWANCE_PER_LINE = 2.5
 #: A longer line is shown as a window around the caret.
 SHOWN_CHARACTERS = 240
 #: What a message quotes of a token; the line below it shows the rest.
@@ -60,6 +63,30 @@ class Reporter:
         self._found: list[Diagnostic] = []
         self._errors = 0
         self._errors_of_line: dict[int, int] = {}
+        self._left = max(LEAST_ALLOWANCE, ALLOWANCE_PER_LINE * len(source.lines))
+        self._is_spent = False
+
+    @property
+    def is_spent(self) -> bool:
+        """Tell whether the text asks for more work than a check may take: what follows is not read."""
+        return self._is_spent
+
+    @property
+    def allowance(self) -> float:
+        """Return what is left of the work that this check may take, in predicates."""
+        return self._left
+
+    def spend(self, amount: float, span: Span) -> bool:
+        """Charge work of *amount* predicates; where the allowance is used up, report that once, at *span*, and return False."""
+        self._left -= amount
+        if self._left >= 0:
+            return True
+        if not self._is_spent:
+            self._is_spent = True
+            most = max(LEAST_ALLOWANCE, int(ALLOWANCE_PER_LINE * len(self.source.lines)))
+            message = f"the text is too large: from here on it is not read (a policy holds up to {most:,} predicates)"
+            self.report("P003", span, message, "split it into several policies, or replace rules by patterns")
+        return False
 
     @property
     def error_count(self) -> int:
@@ -78,6 +105,7 @@ class Reporter:
             of_line = self._errors_of_line[span.line] = self._errors_of_line.get(span.line, 0) + 1
             if of_line > ERRORS_OF_A_LINE:
                 return
+            self._left -= 1
         source_line = self.source.line(span.line)
         self._found.append(Diagnostic(code, severity, message, span, self.source.file_name, source_line, help_text))
 

@@ -5,6 +5,7 @@ The language is line-oriented, so each line is read by itself and a wrong one ne
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from policies.language.ast import Condition, Policy, Span
@@ -69,18 +70,21 @@ def parse_condition(
     return (None if reporter.error_count else condition), reporter.sorted()
 
 
-def readable_lines(source: Source, reporter: Reporter) -> list[Fragment]:
-    """Return the folded lines that hold anything, and report those with characters that nobody can read."""
-    fragments: list[Fragment] = []
+def readable_lines(source: Source, reporter: Reporter) -> Iterator[Fragment]:
+    """Yield the folded lines that hold anything, and report those with characters that nobody can read.
+
+    Ends where the text has asked for all the work that a check may take.
+    """
     for number, line in enumerate(source.lines, start=1):
         fragment = fold(line, number)
         if not fragment.text:
             continue
+        if not reporter.spend(0, Span(number, 1, 2)):
+            return
         if (suspect := suspect_characters(line)) is not None and suspect.start() < _content_end(fragment):
             _report_suspect(suspect.start(), line, number, reporter)
         else:
-            fragments.append(fragment)
-    return fragments
+            yield fragment
 
 
 def _content_end(fragment: Fragment) -> int:

@@ -93,6 +93,7 @@ class Scanner:
         self.open: list[int] = []
         self.tokens: list[RawToken] = []
         self.has_failed = False
+        self.most = 4 * reporter.allowance
 
     def scan(self) -> list[RawToken] | None:
         """Return the terminals of the condition, None if it is not well formed (then that is reported)."""
@@ -100,9 +101,16 @@ class Scanner:
             self._term()
             if not self._connective():
                 break
+            if self._is_too_long:
+                return None  # the reader of conditions says that it is too long
         for start in self.open:
             self._fail("P210", start, start + 1, "'(' is not closed", "add a ')', or leave the '(' out")
         return None if self.has_failed else self.tokens
+
+    @property
+    def _is_too_long(self) -> bool:
+        """Tell whether no check may go on: a token costs a quarter of a predicate at least."""
+        return len(self.tokens) > self.most
 
     def _fail(self, code: str, start: int, end: int, message: str, help_text: str | None = None) -> None:
         self.has_failed = True
@@ -121,7 +129,7 @@ class Scanner:
     def _term(self) -> None:
         """Read opening parentheses, 'not' and one predicate."""
         self._skip_blank()
-        while self.at < len(self.text):
+        while self.at < len(self.text) and not self._is_too_long:
             if self.text[self.at] == "(":
                 self._open_parenthesis()
             elif self.text.startswith(("not (", "not("), self.at):
@@ -165,6 +173,9 @@ class Scanner:
         negations = 0
         while found[0] == "not":
             negations += 1
+            if negations > MAX_DEPTH:
+                self._fail("P206", start, found.end(), "'not' stands more than once", "leave both out, or write one")
+                return None
             self.at = found.end()
             self._skip_blank()
             following = _WORD.match(self.text, self.at)

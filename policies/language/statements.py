@@ -173,6 +173,8 @@ class StatementReader:
                 key = self._key(checker, name, at, end, direction)
                 if key is not None:
                     keys.append(key)
+                if not self.reporter.spend(1, rest.span(at, end)):
+                    return
                 direction = None
             at = end + 1
         if direction is not None:

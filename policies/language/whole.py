@@ -17,6 +17,8 @@ _NEEDED = {
 def check_whole(reader: StatementReader, *, partition: str | None, require_partition: bool) -> Policy | None:
     """Return the policy that the statements make; None, with the reason reported, if something is missing."""
     reporter = reader.reporter
+    if reporter.is_spent:
+        return None  # nobody knows what stands in the lines that were not read
     end = reporter.source.end
     for name in SITE_STATEMENTS:
         if name not in reader.first:

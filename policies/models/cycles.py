@@ -31,6 +31,9 @@ class Cycle(models.Model):
     stage = models.CharField(max_length=64, blank=True)
     error = models.TextField(blank=True)
     decisions_file = models.CharField(max_length=255, blank=True, help_text="Name in the default file storage (Parquet).")
+    evidence_file = models.CharField(
+        max_length=255, blank=True, help_text="What the cycle saw, for explanations: a Parquet file in the default storage."
+    )
     plan_digest = models.CharField(max_length=64, blank=True)
     num_block_replicas = models.PositiveIntegerField(default=0)
     protected_bytes = models.BigIntegerField(default=0)

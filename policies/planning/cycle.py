@@ -29,6 +29,7 @@ class Cycle:
     - ``is_settled``: (n_replicas,) bool, not to be evaluated again;
     - ``is_candidate``: (n_replicas,) bool, has dismissed blocks at a site that is triggered now;
     - ``num_changes``: (n_datasets,) how often something was deleted or handed over;
+    - ``turns``: step and replica of each unit whose turn came, in order;
     - ``is_protect``, ``is_dismiss``, ``is_delete``, ``is_ignore``: per rule, one false more at the end for ``UNDECIDED``.
     """
 
@@ -40,6 +41,7 @@ class Cycle:
         ledger: SiteLedger,
         stack: StackEvaluator,
         *,
+        newest_in_scope: float,
         watch: Watch | None = None,
     ) -> None:
         self.rules = tuple(rules)
@@ -47,6 +49,7 @@ class Cycle:
         self.arrays = state.arrays
         self.partition = partition
         self.ledger = ledger
+        self.newest_in_scope = newest_in_scope
         self._stack = stack
         self._watch = watch
         actions = [*(rule.action for rule in rules), None]
@@ -61,6 +64,7 @@ class Cycle:
         self.is_candidate = np.zeros(arrays.num_replicas, dtype=np.bool_)
         self.new_owner = np.full(arrays.num_rows, NOT_HANDED_OVER, dtype=np.int32)
         self.deletions: list[Deletion] = []
+        self.turns: list[tuple[int, int]] = []
         self._is_deleted = np.zeros(arrays.num_rows, dtype=np.bool_)
         self._empty_at_start = np.flatnonzero(state.empty)
         self.num_changes = np.zeros(arrays.num_datasets, dtype=np.int64)
@@ -70,7 +74,7 @@ class Cycle:
     def evaluate(self, replicas: Ints) -> Verdict:
         """Return what the stack says about *replicas* in the state of this moment."""
         if self._watch is not None:
-            self._watch.observe(self.state, replicas, len(self.deletions))
+            self._watch.observe(self.state, replicas, self.deletions)
         return self._stack.evaluate(self.state, replicas)
 
     def unsettled(self, replicas: Ints) -> Ints:
@@ -173,8 +177,9 @@ class Cycle:
         self.is_candidate[candidates] = False
         np.subtract.at(self._num_candidates, self.arrays.replica_site[candidates], 1)
 
-    def release(self, site: int) -> None:
-        """Take back the candidates of *site*: it is clean, they are kept."""
+    def release(self, site: int, step: int) -> None:
+        """Release *site* in *step* and take back its candidates: it is clean, they are kept."""
+        self.ledger.release(site, step)
         self.is_candidate[self.arrays.site_first[site] : self.arrays.site_first[site + 1]] = False
         self._num_candidates[site] = 0
 
@@ -215,6 +220,9 @@ class Cycle:
             target_sites=tuple(self._site_outcome(int(site)) for site in targets),
             num_passes=num_passes,
             num_steps=num_steps,
+            turns=tuple(self.turns),
+            newest_in_scope=self.newest_in_scope,
+            newest_of_all=self.partition.newest,
         )
 
     def _empty_outcomes(self) -> dict[int, tuple[Decision, int]]:
@@ -233,7 +241,7 @@ class Cycle:
             bytes_before=ledger.bytes_before[site],
             bytes_after=ledger.bytes_now[site],
             protected_bytes=ledger.protected[site],
-            is_triggered=ledger.is_triggered[site] or ledger.is_released[site],
-            is_released=ledger.is_released[site],
+            is_triggered=ledger.is_triggered[site] or ledger.released_in_step[site] is not None,
+            released_in_step=ledger.released_in_step[site],
             num_deletions=ledger.num_deletions[site],
         )

@@ -17,9 +17,13 @@ from policies.evaluation.inventory_arrays import InventoryArrays
 from policies.evaluation.restriction import DatasetExtract, extract_dataset
 from policies.evaluation.state import CycleState
 from policies.language.ast import Condition, Policy
+from policies.language.checker import ConditionKind
+from policies.language.parser import parse_condition
 from policies.planning.decisions import WORDS
+from policies.planning.evidence import DatasetEvidence, deletion_numbers
 from policies.planning.outcome import NOT_HANDED_OVER, Decision, GuardrailRule, Outcome
 from policies.planning.planner import applied_rules, plan_cycle, variables_of
+from policies.planning.replay import replay_dataset
 from policies.planning.story import planner_story
 from policies.planning.watching import Sighting, Watch
 
@@ -43,7 +47,7 @@ class BlockDecision:
 class Evaluation:
     """One evaluation that counted: the stack as the replica saw it, and the blocks whose final decision it made.
 
-    ``num_deletions``: how many deletions the plan had before it.
+    ``num_deletions``: how many deletions of the dataset the plan had before it.
     """
 
     stack: StackTrace
@@ -96,11 +100,52 @@ def explain_replica(
         guardrails=guardrails,
         watch=watch,
     )
+    return _told(
+        policy, guardrails, snapshot, extract, outcome, watch=watch, now=now, numbers=deletion_numbers(outcome, snapshot)
+    )
+
+
+def explain_recorded(policy: Policy, evidence: DatasetEvidence, *, now: float, dataset: str, site: str) -> ReplicaExplanation:
+    """Return what ``explain_replica`` would have said as the cycle of *evidence* ran, without anything but its own dataset.
+
+    *policy* and *now* must be those of the cycle. Raises:
+        UnknownReplica: the cycle saw no such replica.
+    """
+    replica, dataset_row = find_replica(evidence.snapshot, dataset, site)
+    extract = extract_dataset(evidence.snapshot, dataset_row)
+    watch = Watch(replica, extract.replicas, extract.rows)
+    membership = tuple(_condition(text, "partition") for text in evidence.conditions)
+    guardrails = [GuardrailRule(name, _condition(text, "replica")) for name, text in evidence.guardrails]
+    outcome = replay_dataset(policy, membership, evidence, now=now, guardrails=guardrails, watch=watch)
+    of_replica = iter(evidence.numbers.get(replica, ()))
+    numbers = [next(of_replica, 0) if deletion.replica == replica else 0 for deletion in outcome.deletions]
+    return _told(policy, guardrails, evidence.snapshot, extract, outcome, watch=watch, now=now, numbers=numbers)
+
+
+def _condition(text: str, kind: ConditionKind) -> Condition:
+    condition, findings = parse_condition(text, kind=kind)
+    if condition is None:
+        raise ValueError(f"a recorded condition does not parse any more: {text!r}: {findings[0].message}")
+    return condition
+
+
+def _told(
+    policy: Policy,
+    guardrails: Sequence[GuardrailRule],
+    snapshot: Snapshot,
+    extract: DatasetExtract,
+    outcome: Outcome,
+    *,
+    watch: Watch,
+    now: float,
+    numbers: Sequence[int],
+) -> ReplicaExplanation:
+    """Tell the outcome for the watched replica; *numbers*: of each deletion among those of its site."""
+    replica = watch.replica
+    dataset_row, site_row = snapshot.replicas.select("dataset", "site").row(replica)
     rows = extract.rows[snapshot.block_replicas.get_column("replica").to_numpy()[extract.rows] == replica]
     in_scope = rows[outcome.in_scope[rows]]
-    times = snapshot.block_replicas.get_column("last_update").to_numpy()
-    newest = float(times[outcome.in_scope].max(initial=0.0))
-    replay = _Replay(policy, guardrails, extract, replica=replica, newest=newest, now=now)
+    replay = _Replay(policy, guardrails, extract, replica=replica, newest=outcome.newest_in_scope, now=now)
     names = snapshot.blocks.get_column("name").gather(snapshot.block_replicas.get_column("block").gather(rows)).to_list()
     name_of = dict(zip(rows.tolist(), names, strict=True))
     evaluations = tuple(
@@ -109,11 +154,13 @@ def explain_replica(
     )
     first = replay.trace(watch.sightings[0]) if watch.sightings else None
     return ReplicaExplanation(
-        dataset=dataset,
-        site=site,
+        dataset=str(snapshot.datasets.get_column("name")[dataset_row]),
+        site=str(snapshot.sites.get_column("name")[site_row]),
         evaluations=evaluations,
         blocks=tuple(_block_decision(row, name_of[row], snapshot, outcome) for row in in_scope.tolist()),
-        planner=planner_story(policy, snapshot, outcome, replica, first=first, num_evaluations=len(watch.sightings)),
+        planner=planner_story(
+            policy, snapshot, outcome, replica, first=first, num_evaluations=len(watch.sightings), numbers=numbers
+        ),
     )
 
 

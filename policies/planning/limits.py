@@ -23,7 +23,7 @@ class SiteLedger:
         self, arrays: InventoryArrays, members: Mask, stops: Sequence[Condition], *, now: float, deletion_per_iteration: float
     ) -> None:
         """*members*: the partition's block replicas, also at sites that are no target (their occupancy counts in ``On``)."""
-        self._arrays = arrays
+        self.arrays = arrays
         self._until: SiteTest = any_of(stops, arrays, now)
         self._now = now
         self._deletion_per_iteration = deletion_per_iteration
@@ -33,13 +33,13 @@ class SiteLedger:
         self.protected = [0] * arrays.num_sites
         self.was_protected: Mask = np.zeros(arrays.num_rows, dtype=np.bool_)
         self.is_triggered = [False] * arrays.num_sites
-        self.is_released = [False] * arrays.num_sites
+        self.released_in_step: list[int | None] = [None] * arrays.num_sites
         self.num_deletions = [0] * arrays.num_sites
 
     def meets(self, conditions: Sequence[Condition]) -> list[bool]:
         """Return for each site whether one of *conditions* holds with the occupancy of this moment."""
-        test = any_of(conditions, self._arrays, self._now)
-        return [test(site, self.occupancy(site)) for site in range(self._arrays.num_sites)]
+        test = any_of(conditions, self.arrays, self._now)
+        return [test(site, self.occupancy(site)) for site in range(self.arrays.num_sites)]
 
     def occupancy(self, site: int) -> float:
         return occupancy(self.bytes_now[site], self.quota[site])
@@ -50,9 +50,9 @@ class SiteLedger:
         if len(new) == 0:
             return
         self.was_protected[new] = True
-        site = self._arrays.replica_site[self._arrays.row_replica[new]]
+        site = self.arrays.replica_site[self.arrays.row_replica[new]]
         if site[0] == site[-1] and (site == site[0]).all():
-            self.protected[int(site[0])] += int(self._arrays.row_size[new].sum())
+            self.protected[int(site[0])] += int(self.arrays.row_size[new].sum())
             return
         for number, size in enumerate(self._sum_by_site(new)):
             if size:
@@ -74,19 +74,20 @@ class SiteLedger:
         quota = self.quota[site]
         return quota > 0 and deleted_bytes / quota > self._deletion_per_iteration
 
-    def release_if_clean(self, site: int) -> bool:
-        """Release *site* for the rest of the cycle if one of the ``Until`` conditions holds now, and tell whether it does."""
-        if not self._until(site, self.occupancy(site)):
-            return False
+    def is_clean(self, site: int) -> bool:
+        """Tell whether one of the ``Until`` conditions holds at *site* now."""
+        return self._until(site, self.occupancy(site))
+
+    def release(self, site: int, step: int) -> None:
+        """Note that *site* is not triggered any more, from *step* on to the end of the cycle."""
         self.is_triggered[site] = False
-        self.is_released[site] = True
-        return True
+        self.released_in_step[site] = step
 
     def _sum_by_site(self, rows: NDArray[np.integer]) -> list[int]:
         """Sum sizes per site exactly: whole TB and the rest apart, so that no float sum exceeds 2**53."""
-        site = self._arrays.replica_site[self._arrays.row_replica[rows]]
-        size = self._arrays.row_size[rows]
-        count = self._arrays.num_sites
+        site = self.arrays.replica_site[self.arrays.row_replica[rows]]
+        size = self.arrays.row_size[rows]
+        count = self.arrays.num_sites
         high = np.bincount(site, weights=size >> 30, minlength=count)
         low = np.bincount(site, weights=size & ((1 << 30) - 1), minlength=count)
         return [(int(h) << 30) + int(l_) for h, l_ in zip(high, low, strict=True)]

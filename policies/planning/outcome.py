@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -53,8 +53,13 @@ class SiteOutcome:
     bytes_after: int
     protected_bytes: int
     is_triggered: bool
-    is_released: bool
+    released_in_step: int | None
     num_deletions: int
+
+    @property
+    def is_released(self) -> bool:
+        """Tell whether an ``Until`` condition held after a deletion, so that what was left there was kept."""
+        return self.released_in_step is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,9 @@ class Outcome:
     - ``empty_replicas``: replicas at tape sites that hold nothing but take part [102]: replica -> (Decision, rule);
     - ``deletions``: in the order in which they were decided;
     - ``target_sites``: one outcome per site that met ``On``, by site name;
-    - ``num_passes``, ``num_steps``: how often the loop ran.
+    - ``num_passes``, ``num_steps``: how often the loop ran;
+    - ``turns``: step and replica of each unit whose turn came, in order: deleted, handed over or passed over;
+    - ``newest_in_scope``, ``newest_of_all``: ``last_update`` of the newest block replica, s since 1970, 0 without any.
     """
 
     rules: tuple[Rule, ...]
@@ -82,6 +89,13 @@ class Outcome:
     target_sites: tuple[SiteOutcome, ...]
     num_passes: int
     num_steps: int
+    turns: tuple[tuple[int, int], ...]
+    newest_in_scope: float
+    newest_of_all: float
+
+    def with_sites(self, target_sites: tuple[SiteOutcome, ...]) -> Outcome:
+        """Return the same outcome with other sums of its sites."""
+        return replace(self, target_sites=target_sites)
 
 
 #: ``new_owner`` of a block replica that was not handed over (``NOBODY`` would be an owner).

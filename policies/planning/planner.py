@@ -58,25 +58,16 @@ def plan_cycle(
         raise ValueError(f"deletion_per_iteration must be a share of the quota from 0 on, not {deletion_per_iteration}")
     report = progress or (lambda _what, _share: None)
     report("reading", 0.0)
-    rules = applied_rules(policy, guardrails)
     arrays = InventoryArrays(snapshot)
     partition = Membership(membership, arrays, now)
     members = partition.members()
     ledger = SiteLedger(arrays, members, policy.stops, now=now, deletion_per_iteration=deletion_per_iteration)
     targets = np.array(ledger.meets(policy.targets), dtype=np.bool_)
-    at_target = targets[arrays.replica_site]
-    in_scope = members & at_target[arrays.row_replica]
-    empty = empty_tape_replicas(arrays) & at_target
     triggered = ledger.meets(policy.triggers)
     ledger.is_triggered = [bool(target) and trigger for target, trigger in zip(targets, triggered, strict=True)]
 
     report("evaluating", 0.0)
-    state = CycleState(arrays, in_scope, empty, variables_of(policy, guardrails))
-    newest = float(arrays.row_time[in_scope].max(initial=0.0))
-    compiler = ConditionCompiler(arrays, now, newest_in_scope=newest)
-    names = snapshot.datasets.get_column("name").to_list()
-    stack = StackEvaluator(rules, compiler, names, now)
-    cycle = Cycle(rules, state, partition, ledger, stack, watch=watch)
+    cycle, compiler = begin_cycle(policy, guardrails, partition, ledger, members=members, targets=targets, now=now, watch=watch)
     dirty = first_pass(cycle)
     order = CandidateOrder(policy.order, compiler)
     step = static_step if policy.is_static else greedy_step
@@ -91,6 +82,35 @@ def plan_cycle(
         num_passes += 1
     report("planning", 1.0)
     return cycle.outcome(np.flatnonzero(targets), num_passes=num_passes, num_steps=num_steps)
+
+
+def begin_cycle(
+    policy: Policy,
+    guardrails: Sequence[GuardrailRule],
+    partition: Membership,
+    ledger: SiteLedger,
+    *,
+    members: Mask,
+    targets: Mask,
+    now: float,
+    newest_in_scope: float | None = None,
+    watch: Watch | None = None,
+) -> tuple[Cycle, ConditionCompiler]:
+    """Return a cycle before its first pass, and the compiler of its conditions.
+
+    *members*, *targets*: the partition's block replicas and the sites that met ``On``; *newest_in_scope*: where the arrays
+    hold a part of the cycle only, the newest ``last_update`` of the whole.
+    """
+    arrays = ledger.arrays
+    rules = applied_rules(policy, guardrails)
+    at_target = targets[arrays.replica_site]
+    in_scope = members & at_target[arrays.row_replica]
+    empty = empty_tape_replicas(arrays) & at_target
+    state = CycleState(arrays, in_scope, empty, variables_of(policy, guardrails))
+    newest = float(arrays.row_time[in_scope].max(initial=0.0)) if newest_in_scope is None else newest_in_scope
+    compiler = ConditionCompiler(arrays, now, newest_in_scope=newest)
+    stack = StackEvaluator(rules, compiler, arrays.snapshot.datasets.get_column("name").to_list(), now)
+    return Cycle(rules, state, partition, ledger, stack, newest_in_scope=newest, watch=watch), compiler
 
 
 def applied_rules(policy: Policy, guardrails: Sequence[GuardrailRule]) -> tuple[Rule, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from policies.evaluation.inventory_arrays import Ints
@@ -25,10 +27,11 @@ def greedy_step(cycle: Cycle, order: CandidateOrder, step: int) -> Ints:
     for replica in order.sorted(cycle.state, cycle.candidates_at(site)).tolist():
         if cycle.ledger.is_step_used_up(site, deleted_bytes):
             break
+        cycle.turns.append((step, replica))
         deleted_bytes += _take(cycle, step, replica, gone)
         touched.append(replica)
-        if cycle.ledger.release_if_clean(site):
-            cycle.release(site)
+        if cycle.ledger.is_clean(site):
+            cycle.release(site, step)
             break
     # Units of one step are of different datasets: the sums may wait for the end of the step.
     cycle.remove(np.concatenate([_NONE, *gone]))
@@ -43,18 +46,37 @@ def static_step(cycle: Cycle, order: CandidateOrder, step: int) -> Ints:
     changed: set[int] = set()
     for replica in order.sorted(cycle.state, np.flatnonzero(cycle.is_candidate)).tolist():
         site = int(cycle.arrays.replica_site[replica])
-        dataset = int(cycle.arrays.replica_dataset[replica])
         if not cycle.ledger.is_triggered[site]:
             continue
-        if dataset in changed and not _is_still_candidate(cycle, replica):
-            continue
-        gone: list[Ints] = []
-        _take(cycle, step, replica, gone)
-        cycle.remove(np.concatenate([_NONE, *gone]))
-        changed.add(dataset)
-        if cycle.ledger.release_if_clean(site):
-            cycle.release(site)
+        cycle.turns.append((step, replica))
+        if _take_if_candidate(cycle, step, replica, changed) and cycle.ledger.is_clean(site):
+            cycle.release(site, step)
     return np.array(sorted(changed), dtype=np.int64)
+
+
+def replayed_step(cycle: Cycle, order: CandidateOrder, step: int, turns: Collection[int]) -> Ints:
+    """Take the candidates among the replicas *turns*, those whose turn came in *step* when the cycle was planned.
+
+    Nothing is tested that depends on other datasets: the step limit and ``Until`` have chosen the turns. Returns the datasets
+    that the step changed.
+    """
+    changed: set[int] = set()
+    for replica in order.sorted(cycle.state, np.flatnonzero(cycle.is_candidate)).tolist():
+        if replica in turns:
+            _take_if_candidate(cycle, step, replica, changed)
+    return np.array(sorted(changed), dtype=np.int64)
+
+
+def _take_if_candidate(cycle: Cycle, step: int, replica: int, changed: set[int]) -> bool:
+    """Take a unit, unless its dataset is in *changed* and it is no candidate any more; return whether it was taken."""
+    dataset = int(cycle.arrays.replica_dataset[replica])
+    if dataset in changed and not _is_still_candidate(cycle, replica):
+        return False
+    gone: list[Ints] = []
+    _take(cycle, step, replica, gone)
+    cycle.remove(np.concatenate([_NONE, *gone]))
+    changed.add(dataset)
+    return True
 
 
 def _is_still_candidate(cycle: Cycle, replica: int) -> bool:

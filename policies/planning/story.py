@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,9 +16,19 @@ from policies.planning.outcome import NOT_HANDED_OVER, Decision, Outcome, SiteOu
 
 
 def planner_story(
-    policy: Policy, snapshot: Snapshot, outcome: Outcome, replica: int, *, first: StackTrace | None, num_evaluations: int
+    policy: Policy,
+    snapshot: Snapshot,
+    outcome: Outcome,
+    replica: int,
+    *,
+    first: StackTrace | None,
+    num_evaluations: int,
+    numbers: Sequence[int],
 ) -> tuple[str, ...]:
-    """Return the sentences; *first* is the stack as the replica met it first, None if it was never evaluated."""
+    """Return the sentences; *first* is the stack as the replica met it first, None if it was never evaluated.
+
+    *numbers*: for each deletion of the outcome, which of its site's it was.
+    """
     site_row = int(snapshot.replicas.get_column("site")[replica])
     site_name = str(snapshot.sites.get_column("name")[site_row])
     site = next((found for found in outcome.target_sites if found.site == site_row), None)
@@ -29,7 +40,7 @@ def planner_story(
     return (
         *story.evaluations(first, num_evaluations),
         *story.hand_overs(),
-        *story.deletions(),
+        *story.deletions(numbers),
         *story.kept(policy),
         *story.protected_or_ignored(),
     )
@@ -77,11 +88,9 @@ class _Story:
             )
         return sentences
 
-    def deletions(self) -> list[str]:
-        site_of = self._snapshot.replicas.get_column("site").to_numpy()
-        at_site = [deletion for deletion in self._outcome.deletions if site_of[deletion.replica] == self._site.site]
+    def deletions(self, numbers: Sequence[int]) -> list[str]:
         sentences = []
-        for number, deletion in enumerate(at_site, start=1):
+        for deletion, number in zip(self._outcome.deletions, numbers, strict=True):
             if deletion.replica != self._replica:
                 continue
             what = f"{_blocks(len(deletion.block_replicas))} ({bytes_text(deletion.size_bytes)})"
@@ -92,8 +101,8 @@ class _Story:
                 )
             else:
                 sentences.append(
-                    f"{what} dismissed by {_line(rule)} and deleted in step {deletion.step}: number {number} of the"
-                    f" {len(at_site)} deletions at {self._site_name}."
+                    f"{what} dismissed by {_line(rule)} and deleted in step {deletion.step}:"
+                    f" {_place(number, self._site.num_deletions)} at {self._site_name}."
                 )
         return sentences
 
@@ -145,6 +154,10 @@ def _line(rule: Rule) -> str:
 
 def _lines(rules: list[Rule]) -> str:
     return ", ".join(_line(rule) for rule in rules)
+
+
+def _place(number: int, total: int) -> str:
+    return "the only deletion" if total == 1 else f"number {number} of the {total:,} deletions"
 
 
 def _count(number: int, word: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +11,14 @@ from numpy.typing import NDArray
 from policies.evaluation.inventory_arrays import Ints
 from policies.evaluation.matching import Mask
 from policies.evaluation.state import CycleState
+from policies.planning.outcome import Deletion
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """The dataset as it was when the replica was evaluated, in the order of ``Watch.rows`` and ``Watch.replicas``.
 
-    ``num_deletions``: how many deletions of the cycle had been decided by then.
+    ``num_deletions``: how many deletions of the dataset the cycle had decided by then.
     """
 
     present: Mask
@@ -35,10 +37,11 @@ class Watch:
         self.rows = rows
         self.sightings: list[Sighting] = []
 
-    def observe(self, state: CycleState, replicas: Ints, num_deletions: int) -> None:
+    def observe(self, state: CycleState, replicas: Ints, deletions: Sequence[Deletion]) -> None:
         """Note the state if the watched replica is one of *replicas*, which are about to be evaluated."""
         if not (replicas == self.replica).any():
             return
+        num_deletions = int(np.isin([deletion.replica for deletion in deletions], self.replicas).sum())
         sighting = Sighting(state.present[self.rows], state.group[self.rows], state.empty[self.replicas], num_deletions)
         self.sightings.append(sighting)
 

@@ -28,13 +28,13 @@ from policies.language.variables import BY_NAME
 from policies.models import Cycle, CycleRule, CycleSite, Plan, PolicyVersion
 from policies.permissions import RUN_POLICY, require
 from policies.planning.decisions import plan_digest
-from policies.planning.outcome import Decision, Outcome
+from policies.planning.outcome import Decision, GuardrailRule, Outcome
 from policies.planning.planner import plan_cycle
 from policies.selectors.partitions import GuardrailScope, PartitionScope, guardrails_of, partition_by_name, partition_scope
 from policies.services.judging import judge_plan
 from policies.services.limits import Reading, judge_feeds
 from policies.services.plans import plan_freeze
-from policies.services.recording import decisions_save, decisions_table, outcome_sums, rule_rows, site_rows
+from policies.services.recording import decisions_save, decisions_table, evidence_save, outcome_sums, rule_rows, site_rows
 from policies.services.snapshots import TakenSnapshot, snapshot_take
 
 logger = logging.getLogger(__name__)
@@ -205,29 +205,38 @@ def _carry_out(cycle: Cycle, actor: Actor, providers: Mapping[str, Provider]) ->
     notes("reading the inventory", 0.0)
     variables = _variables(policy, scope, rails)
     taken = snapshot_take(quotas=scope.quotas, variables=variables, now=cycle.clock, providers=providers)
+    # Test runs show what the text alone decides (design, Belts).
+    applied = [rail.rule for rail in rails if rail.is_protecting] if cycle.kind != CycleKind.TEST_RUN else []
     outcome = plan_cycle(
         policy,
         scope.conditions,
         taken.snapshot,
         now=cycle.clock.timestamp(),
         deletion_per_iteration=cycle.deletion_per_iteration,
-        guardrails=[rail.rule for rail in rails if rail.is_protecting] if cycle.kind != CycleKind.TEST_RUN else (),
+        guardrails=applied,
         progress=notes,
     )
     notes(_RECORDING[0], 0.0)
     result = CycleResult(cycle, policy, outcome, taken)
-    _record(result, scope, rails, actor)
+    _record(result, scope, rails, applied, actor)
     return result
 
 
-def _record(result: CycleResult, scope: PartitionScope, rails: Sequence[GuardrailScope], actor: Actor) -> None:
-    """Write the decisions file, then everything else in one transaction; without the transaction the file goes again."""
+def _record(
+    result: CycleResult,
+    scope: PartitionScope,
+    rails: Sequence[GuardrailScope],
+    applied: Sequence[GuardrailRule],
+    actor: Actor,
+) -> None:
+    """Write the two files, then everything else in one transaction; without the transaction the files go again."""
     cycle, outcome, snapshot = result.cycle, result.outcome, result.snapshot
-    name = decisions_save(cycle, decisions_table(outcome, snapshot))
+    files = [decisions_save(cycle, decisions_table(outcome, snapshot))]
     try:
+        files.append(evidence_save(cycle, outcome, snapshot, membership=scope.conditions, guardrails=applied))
         with transaction.atomic():
             _lock_running(cycle)
-            _fill(cycle, result, name)
+            _fill(cycle, result, *files)
             sums = site_rows(cycle, outcome, snapshot, outcome_sums(outcome, snapshot))
             CycleSite.objects.bulk_create(sums, batch_size=1000)
             CycleRule.objects.bulk_create(rule_rows(cycle, outcome, snapshot), batch_size=1000)
@@ -242,7 +251,8 @@ def _record(result: CycleResult, scope: PartitionScope, rails: Sequence[Guardrai
                 details |= {"plan": plan.pk, "plan_state": plan.state, "plan_digest": plan.digest, "num_items": plan.num_items}
                 audit_record(actor=actor, action="policies.cycle", subject=str(cycle), details=details)
     except BaseException:
-        default_storage.delete(name)
+        for name in files:
+            default_storage.delete(name)
         raise
     logger.info("%s is completed", cycle, extra={"cycle_id": cycle.pk, **details})
 
@@ -280,7 +290,7 @@ def _lock_running(cycle: Cycle) -> None:
         raise CycleLostError(f"cycle {cycle.pk} was given up while it was computed; its result is thrown away")
 
 
-def _fill(cycle: Cycle, result: CycleResult, decisions_file: str) -> None:
+def _fill(cycle: Cycle, result: CycleResult, decisions_file: str, evidence_file: str) -> None:
     outcome, snapshot = result.outcome, result.snapshot
     sums = outcome_sums(outcome, snapshot)
     cycle.state = CycleState.COMPLETED
@@ -289,6 +299,7 @@ def _fill(cycle: Cycle, result: CycleResult, decisions_file: str) -> None:
     cycle.progress = 1.0
     cycle.stage = ""
     cycle.decisions_file = decisions_file
+    cycle.evidence_file = evidence_file
     cycle.plan_digest = plan_digest(outcome, snapshot)
     cycle.num_block_replicas = int(outcome.in_scope.sum())
     cycle.protected_bytes = sums.by_decision[Decision.PROTECT]

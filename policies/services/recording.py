@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 
 from policies.choices import PlanAction
 from policies.evaluation.columns import NOBODY, NOBODY_NAME, Snapshot
+from policies.language.ast import Condition
 from policies.models import Cycle, CycleRule, CycleSite, PlanItem
 from policies.planning.decisions import WORDS
-from policies.planning.outcome import NOT_HANDED_OVER, Decision, Outcome
+from policies.planning.evidence import write_evidence
+from policies.planning.outcome import NOT_HANDED_OVER, Decision, GuardrailRule, Outcome
 
 #: Columns of a decisions file: a row per (replica, decision, line) and per new owner of handed-over blocks. ``blocks`` is null
 #: where the row has all the blocks that the replica had in the partition at the start (num_blocks says how many).
@@ -73,6 +76,16 @@ def decisions_save(cycle: Cycle, table: pl.DataFrame) -> str:
     buffer = io.BytesIO()
     table.write_parquet(buffer, compression="zstd", row_group_size=50_000)
     return default_storage.save(f"decisions/cycle-{cycle.pk:08d}.parquet", ContentFile(buffer.getvalue()))
+
+
+def evidence_save(
+    cycle: Cycle, outcome: Outcome, snapshot: Snapshot, *, membership: Sequence[Condition], guardrails: Sequence[GuardrailRule]
+) -> str:
+    """Write what the cycle saw to the default file storage, for explanations, and return the name there."""
+    with tempfile.TemporaryFile() as written:
+        write_evidence(written, outcome, snapshot, membership=membership, guardrails=guardrails)
+        written.seek(0)
+        return default_storage.save(f"evidence/cycle-{cycle.pk:08d}.parquet", File(written))
 
 
 def site_rows(cycle: Cycle, outcome: Outcome, snapshot: Snapshot, sums: Sums) -> list[CycleSite]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core.files.storage import default_storage
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from kombu.exceptions import OperationalError
 
+from inventory.models import DatasetReplica
 from policies import receivers
-from policies.models import Cycle
+from policies.models import Cycle, Partition
 from policies.tasks import carry_out_cycle
 from tests.factories.api import client_of as token_client
 from tests.factories.inventories import dataset, document, replica, site
@@ -97,6 +101,25 @@ def test_a_test_run_shows_what_the_text_would_do_and_why(client: Client) -> None
 
 
 @pytest.mark.usefixtures("inventory", "carried_out")
+def test_an_explanation_is_of_what_the_cycle_saw_and_asks_the_inventory_nothing(client: Client) -> None:
+    _, cycle = post(client, TEST_RUNS, {"text": TEXT, "clock": "2026-01-01T00:00:00Z"})
+    address = f"/api/v1/policies/cycles/{cycle['id']}/explain/"
+    before = client.get(address, {"dataset": "/B/x/RAW", "site": "S1"}).json()
+    assert before["explanation"]["planner"] == [
+        "2 blocks (2 TB) dismissed by the default (Dismiss) and deleted in step 1: the only deletion at S1."
+    ]
+    DatasetReplica.objects.all().delete()
+    Partition.objects.update(condition="dataset.name == /nothing")
+    with CaptureQueriesContext(connection) as queries:
+        after = client.get(address, {"dataset": "/B/x/RAW", "site": "S1"}).json()
+    assert after == before
+    assert not [query["sql"] for query in queries if "inventory_" in query["sql"]]
+    default_storage.delete(Cycle.objects.get().evidence_file)
+    gone = client.get(address, {"dataset": "/B/x/RAW", "site": "S1"}).json()
+    assert (gone["explanation"], gone["problem"]) == (None, "What the cycle saw is not kept any more; its decisions are.")
+
+
+@pytest.mark.usefixtures("inventory", "carried_out")
 def test_wrong_queries_about_a_cycle_are_refused(client: Client) -> None:
     _, cycle = post(client, TEST_RUNS, {"text": TEXT})
     address = f"/api/v1/policies/cycles/{cycle['id']}/"
@@ -105,7 +128,9 @@ def test_wrong_queries_about_a_cycle_are_refused(client: Client) -> None:
     assert client.get(address + "explain/", {"dataset": "/A/x/RAW"}).status_code == 400
     missing = client.get(address + "explain/", {"dataset": "/A/x/RAW", "site": "S9"}).json()
     assert missing["explanation"] is None
-    assert "no site S9" in missing["problem"]
+    assert missing["problem"] == "S9 held no replica of /A/x/RAW when the cycle read the inventory."
+    missing = client.get(address + "explain/", {"dataset": "/X", "site": "S1"}).json()
+    assert "no block of /X that is in the partition P" in missing["problem"]
     assert client.get("/api/v1/policies/cycles/999999/decisions/").status_code == 404
 
 

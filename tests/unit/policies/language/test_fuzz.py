@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.language.diagnostics import render
+from policies.language.diagnostics import LEAST_ALLOWANCE, render
 from policies.language.formatter import format_policy
 from policies.language.linter import lint_policy
 from policies.language.parser import parse_condition, parse_policy
@@ -250,6 +250,36 @@ def processor_seconds(text: str) -> float:
     if result.policy is not None:
         render(lint_policy(result.policy, now=1767225600.0))
     return time.process_time() - start
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Protect " + "(" * 12 + "replica.incomplete" + " or replica.size > {i}) and replica.incomplete" * 6 + ")" * 6,
+        "Protect " + "not (" * 20 + "replica.incomplete" + ")" * 20 + " and (" * 20 + "replica.size > {i}" + ")" * 20,
+        "Protect " + "replica.size > {i} or " * 12 + "replica.incomplete",
+        "Protect dataset.name in [" + "/A*{i}*/RAW " * 20 + "]",
+        "Protect dataset.name == " + "*a?[bc]{i}" * 30,
+        "Protect dataset.name =~ " + "(a|b){i}[^/]+" * 20,
+        "Protect " + "a ) not and or ( " * 18 + "{i}",
+        "On (site.quota > {i} or " + "(always and never) or " * 10 + "never)",
+        "Order" + " increasing replica.size decreasing dataset.size" * 8,
+        "Protect dataset.last_update older_than " + "1 day {i} weeks " * 15,
+    ],
+)
+def test_whatever_the_lines_hold_a_check_ends_after_as_much_work_as_plain_lines_may_ask_for(line: str) -> None:
+    most = "\n".join(f"Protect dataset.name == /A{i}/B/C" for i in range(LEAST_ALLOWANCE - 10))
+    hostile = "\n".join(line.replace("{i}", str(i)) for i in range(10_000))
+    assert parse_policy(HEAD + most).policy is not None
+    assert processor_seconds(HEAD + hostile) < 2 * processor_seconds(HEAD + most)
+
+
+def test_a_text_that_is_too_large_is_read_as_far_as_the_allowance_goes() -> None:
+    text = HEAD + "\n".join(["Protect always"] * 20 + ["Protect " + "replica.incomplete or " * 3 + "replica.incomplete"] * 20_000)
+    errors = parse_policy(text).errors
+    assert [error.code for error in errors] == ["P118"] * 20 + ["P003"]
+    assert 10_000 < errors[-1].span.line < 20_000
+    assert parse_policy(text).errors == errors
 
 
 @pytest.mark.parametrize(
