@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.apps import apps
@@ -14,9 +15,10 @@ from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
 
-from inventory.selectors.wording import duration_text, plural, size_text
+from inventory.permissions import may
+from inventory.selectors.wording import duration_text, exact_text, plural, size_text, when_text
 from inventory.services.audit import Actor
-from inventory.services.locks import lock_release
+from inventory.services.locks import lock_extend, lock_release, may_end
 from inventory.services.sites import site_pause, site_resume
 from operations.services.failed import deletions_drop, deletions_retry
 from operations.services.pausing import pause_all, resume_all
@@ -25,6 +27,9 @@ from policies.services.policies import policy_deactivate, policy_version_activat
 from policies.services.test_runs import test_run_request
 
 Key = str | int
+
+#: What one act of renewing adds to the end of a lock.
+RENEWED_FOR = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,14 @@ class Act:
     guard: str = ""
     is_dangerous: bool = False
     reason_required: bool = True
+    #: Who else may, without the right: asked with who acts and the object. The service asks the same.
+    also: Callable[[Actor, Any], bool] | None = None
+
+    def is_open_to(self, user: Any, key: Key) -> bool:
+        """Tell whether *user* may do it to the object of *key*; the general right comes first: it needs no look at the object."""
+        if may(user, self.permission) or may(user, self.permission, self.guarded_object(key)):
+            return True
+        return self.also is not None and self.also(Actor.of(user), self.subject(key))
 
     def subject(self, key: Key) -> Model | None:
         """Return the object of the act, or None where it has none. Raises ``ObjectDoesNotExist`` for a wrong key."""
@@ -136,6 +149,13 @@ def _deletion_drop(deletion: Any, actor: Actor, reason: str) -> str:
 def _lock_release(lock: Any, actor: Actor, reason: str) -> str:
     lock_release(lock_id=lock.pk, actor=actor, now=timezone.now(), reason=reason)
     return "The lock is released: what it held may be deleted by the next cycle."
+
+
+def _lock_renew(lock: Any, actor: Actor, reason: str) -> str:
+    now = timezone.now()
+    end = max(lock.expires_at or now, now) + RENEWED_FOR
+    lock_extend(lock_id=lock.pk, expires_at=end, actor=actor, now=now, reason=reason)
+    return f"The lock holds until {exact_text(end)}."
 
 
 ACTS: dict[str, Act] = {
@@ -261,6 +281,22 @@ ACTS: dict[str, Act] = {
         consequence=lambda lock: f"What it holds for {lock.owner} may be deleted by the next cycle.",
         perform=_lock_release,
         is_dangerous=True,
+        also=may_end,
+    ),
+    "lock-renew": Act(
+        label=f"Renew for {RENEWED_FOR.days} days",
+        verb=lambda lock: f"Renew for {RENEWED_FOR.days} days",
+        permission="inventory.change_lock",
+        model="inventory.Lock",
+        question=lambda lock: f"Renew the lock on {lock} for {RENEWED_FOR.days} days?",
+        consequence=lambda lock: (
+            f"It ends {when_text(lock.expires_at)} ({exact_text(lock.expires_at)})."
+            if lock.expires_at
+            else "It has no end until somebody releases it: this gives it one."
+        ),
+        perform=_lock_renew,
+        reason_required=False,
+        also=may_end,
     ),
 }
 

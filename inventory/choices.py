@@ -46,6 +46,13 @@ class FactFeedName(models.TextChoices):
     ENFORCER = "enforcer", "enforcer"
 
 
+class LockState(models.TextChoices):
+    """in force -> expired | released; an expired one can be renewed, a released one is history."""
+
+    IN_FORCE = "in_force", "in force"
+    OVER = "over", "released or expired"
+
+
 class InjectionState(models.TextChoices):
     """running -> completed | failed; both ends are final."""
 

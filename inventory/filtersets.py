@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from inventory.choices import DatasetStatus, FactFeedName, StorageType
+from inventory.choices import DatasetStatus, FactFeedName, LockState, StorageType
 from inventory.models import (
     AuditEvent,
     Block,
@@ -26,6 +26,7 @@ from inventory.models import (
     Site,
 )
 from inventory.selectors import conditions
+from inventory.selectors.locks import in_force_at, on_dataset
 from inventory.selectors.wording import size_from_text
 
 Rows = QuerySet[Any]
@@ -299,12 +300,27 @@ class BlockReplicaFilterSet(_ByPlaceAndOwner):
 
 
 class LockFilterSet(_FilterSet):
-    dataset_pattern = WildcardFilter()
+    dataset_pattern = WildcardFilter(help_text="The pattern itself; * in it is a wildcard, too.")
+    holds_dataset = filters.CharFilter(method="filter_holds_dataset", help_text="A dataset that its pattern fits.")
+    state = filters.ChoiceFilter(choices=LockState.choices, method="filter_state", help_text="In force now, or over.")
+    lock_set = filters.CharFilter("lock_set__name", help_text="Name of the set that it came with.")
+    expires_before = filters.IsoDateTimeFilter("expires_at", "lt")
     is_released = YesNoFilter("released_at", "isnull", exclude=True)
+    holdings = YesNoFilter(method="filter_nothing", help_text="Count what each lock of the page holds.")
 
     class Meta(_FilterSet.Meta):
         model = Lock
         fields = ["dataset_pattern", "owner", "source"]
+
+    def filter_state(self, queryset: QuerySet[Lock], name: str, value: str) -> QuerySet[Lock]:
+        in_force = in_force_at(timezone.now())
+        return queryset.filter(in_force) if value == LockState.IN_FORCE else queryset.exclude(in_force)
+
+    def filter_nothing(self, queryset: QuerySet[Lock], name: str, value: bool) -> QuerySet[Lock]:
+        return queryset
+
+    def filter_holds_dataset(self, queryset: QuerySet[Lock], name: str, value: str) -> QuerySet[Lock]:
+        return queryset.filter(on_dataset(value))
 
 
 class FactFeedFilterSet(_FilterSet):

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.models import PermissionsMixin
-from django.core.exceptions import PermissionDenied
-from django.db.models import Model
-
-from inventory.services.audit import Actor
+from inventory.services.rights import require
 
 SET_QUOTA = "policies.set_quota"
 RELEASE_PLAN = "policies.release_plan"
@@ -18,17 +14,14 @@ ACTIVATE_POLICY = "policies.activate_policy"
 RUN_POLICY = "policies.run_policy"
 CHANGE_GUARDRAIL = "policies.change_guardrail"
 
-
-def require(actor: Actor, permission: str, subject: Model) -> None:
-    """Raise ``PermissionDenied`` unless *actor* has *permission* on *subject*.
-
-    An actor without a user is a part of the system, or somebody at a shell of the server, who has the database anyway.
-    """
-    user = actor.user
-    if user is None:
-        return
-    if not isinstance(user, PermissionsMixin):
-        raise PermissionDenied(f"{actor.name} is of a kind that has no rights.")
-    may = user.has_perm(permission) or (subject.pk is not None and user.has_perm(permission, subject))
-    if not may:
-        raise PermissionDenied(f"{actor.name} lacks the right {permission!r} on {subject._meta.verbose_name} {subject}.")
+__all__ = [
+    "ACTIVATE_POLICY",
+    "ADD_PARTITION",
+    "CHANGE_GUARDRAIL",
+    "CHANGE_PARTITION",
+    "CHANGE_POLICY",
+    "RELEASE_PLAN",
+    "RUN_POLICY",
+    "SET_QUOTA",
+    "require",
+]

@@ -17,6 +17,7 @@ from dynamo_site.panels import partition_panels
 from inventory.permissions import may
 from inventory.selectors import wording
 from inventory.selectors.datasets_overview import Copy
+from inventory.selectors.lock_holdings import Patterns, lock_holdings, where_text
 from operations.selectors.overview import deleted_bytes_of_plans, plan_progress
 from operations.selectors.pausing import pause_state
 from policies.selectors.occupancy import partition_occupancies, site_in_partitions
@@ -96,9 +97,7 @@ def site_bar(bar: Any, marks: Any, scale: float, done_bytes: int = 0, height: in
 def act_button(context: Context, name: str, key: str | int = "", kind: str = "plain") -> SafeString | str:
     """A link to the page where the act is confirmed, or nothing for a user who may not do it."""
     act = ACTS[name]
-    user = context["request"].user
-    # The general right is asked first: it needs no look at the object.
-    if not (user.has_perm(act.permission) or may(user, act.permission, act.guarded_object(key))):
+    if not act.is_open_to(context["request"].user, key):
         return ""
     return format_html('<a class="dy-button dy-{}" href="{}">{}</a>', kind, act_url(name, key), act.label)
 
@@ -212,6 +211,14 @@ def site_panel(site_name: str) -> dict[str, Any]:
         for panel in partition_panels(site_in_partitions(site_name))
     ]
     return {"rows": rows}
+
+
+@register.inclusion_tag("dynamo/lock_holding.html")
+def lock_holding(lock: Any) -> dict[str, Any]:
+    """What a lock matches now, and where."""
+    patterns = Patterns.of(lock)
+    (held,) = lock_holdings([patterns])
+    return {"held": held, "held_where": where_text(patterns, held)}
 
 
 @register.simple_tag

@@ -14,7 +14,6 @@ from django.views.decorators.http import require_http_methods
 
 from dynamo_site.acts import ACTS, Act, Key
 from inventory.exceptions import InventoryError
-from inventory.permissions import may
 from inventory.services.audit import Actor
 from operations.exceptions import OperationsError
 from policies.exceptions import PolicyError
@@ -33,7 +32,7 @@ def act_view(request: HttpRequest, name: str, key: str = "") -> HttpResponse:
     if act is None or (act.model is None) != (key == ""):
         raise Http404("There is no such act.")
     subject = _subject(act, key)
-    if not may(request.user, act.permission, act.guarded_object(key)):
+    if not act.is_open_to(request.user, key):
         raise PermissionDenied(f"{act.permission} is needed.")
     back = _back(request)
     reason, problem = "", ""

@@ -11,12 +11,16 @@ from django.utils import timezone
 
 from dynamo_site.panels import PartitionPanel, partition_panels
 from inventory.selectors.feeds import stale_feeds
+from inventory.selectors.locks import locks_to_renew
 from inventory.selectors.sites import site_storage
 from inventory.selectors.wording import duration_text, plural, size_text, when_text
 from operations.selectors.pausing import pause_file, pause_state
 from operations.selectors.progress import deletions_under_way
 from policies.selectors.cycles_overview import failed_cycles, held_plans, recent_cycles
 from policies.selectors.occupancy import partition_occupancies
+
+#: Locks that end soon and have a line of their own.
+LOCKS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ def _notices(request: HttpRequest, panels: list[PartitionPanel]) -> list[Notice]
         notices += _site_notices()
     if user.has_perm("inventory.view_factfeed"):
         notices += _feed_notices()
+    if user.has_perm("inventory.view_lock"):
+        notices += _lock_notices(user)
     return sorted(notices, key=lambda notice: notice.kind != "danger")
 
 
@@ -132,6 +138,26 @@ def _site_notices() -> list[Notice]:
         for site in site_storage().values()
         if site.is_paused
     ]
+
+
+def _lock_notices(user: Any) -> list[Notice]:
+    """The user's own locks that end soon: to everybody else they are no news."""
+    found = locks_to_renew(user, now=timezone.now(), limit=LOCKS_SHOWN + 1)
+    notices = [
+        Notice(
+            "warning",
+            f"Your lock on {lock.text} ends {when_text(lock.expires_at)}: what it holds may be deleted then",
+            reverse("admin:inventory_lock_change", args=[lock.key]),
+            "Look",
+            ("lock-renew",),
+            lock.key,
+        )
+        for lock in found[:LOCKS_SHOWN]
+    ]
+    if len(found) > LOCKS_SHOWN:
+        link = f"{reverse('admin:inventory_lock_changelist')}?whose=soon"
+        notices.append(Notice("warning", "More of your locks end within 14 days", link, "All of them"))
+    return notices
 
 
 def _feed_notices() -> list[Notice]:

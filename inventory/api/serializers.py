@@ -15,7 +15,6 @@ from inventory.models import (
     File,
     Group,
     Injection,
-    Lock,
     Site,
 )
 from inventory.selectors.datasets_overview import Copy
@@ -124,24 +123,6 @@ class BlockReplicaSerializer(serializers.ModelSerializer[BlockReplica]):
 
     def get_is_complete(self, replica: BlockReplica) -> bool:
         return (replica.size_bytes, replica.num_files) == (replica.block.size_bytes, replica.block.num_files)
-
-
-class LockSerializer(serializers.ModelSerializer[Lock]):
-    class Meta:
-        model = Lock
-        fields = [
-            "id",
-            "dataset_pattern",
-            "block_pattern",
-            "site_pattern",
-            "group_pattern",
-            "owner",
-            "source",
-            "comment",
-            "created_at",
-            "expires_at",
-            "released_at",
-        ]
 
 
 class FactFeedSerializer(serializers.ModelSerializer[FactFeed]):

@@ -1,6 +1,7 @@
+from django.urls import path
 from rest_framework.routers import DefaultRouter
 
-from inventory.api import views
+from inventory.api import locks, views
 
 app_name = "inventory-api"
 router = DefaultRouter()
@@ -11,8 +12,11 @@ router.register("blocks", views.BlockViewSet)
 router.register("files", views.FileViewSet)
 router.register("dataset-replicas", views.DatasetReplicaViewSet)
 router.register("block-replicas", views.BlockReplicaViewSet)
-router.register("locks", views.LockViewSet)
+router.register("locks", locks.LockViewSet)
 router.register("fact-feeds", views.FactFeedViewSet)
 router.register("injections", views.InjectionViewSet)
 router.register("audit-events", views.AuditEventViewSet)
-urlpatterns = router.urls
+urlpatterns = [
+    path("lock-sets/<str:owner>/<slug:name>/", locks.LockSetView.as_view(), name="lock-set"),
+    *router.urls,
+]

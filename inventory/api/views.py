@@ -87,14 +87,6 @@ class BlockReplicaViewSet(ListFileMixin, ReadOnlyModelViewSet[models.BlockReplic
     filterset_class = filtersets.BlockReplicaFilterSet
 
 
-class LockViewSet(ReadOnlyModelViewSet[models.Lock]):
-    """Locks, released and expired ones included."""
-
-    queryset = models.Lock.objects.all()
-    serializer_class = serializers.LockSerializer
-    filterset_class = filtersets.LockFilterSet
-
-
 class FactFeedViewSet(ReadOnlyModelViewSet[models.FactFeed]):
     """Feeds of facts and when they were measured."""
 

@@ -4,7 +4,7 @@ from inventory.models.audit import AuditEvent, AuditHead
 from inventory.models.datasets import Block, Dataset, File
 from inventory.models.facts import DatasetFacts, EnforcedReplica, FactFeed
 from inventory.models.injections import Injection
-from inventory.models.locks import Lock
+from inventory.models.locks import Lock, LockSet
 from inventory.models.replicas import BlockReplica, DatasetReplica, PresentFile
 from inventory.models.sites import Group, Site
 from inventory.models.statistics import CountedDataset, IncompleteCopy, StatisticsCell, StatisticsCount, StatisticsUnique
@@ -25,6 +25,7 @@ __all__ = [
     "IncompleteCopy",
     "Injection",
     "Lock",
+    "LockSet",
     "PresentFile",
     "Site",
     "StatisticsCell",

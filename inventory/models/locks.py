@@ -5,6 +5,25 @@ from django.db import models
 from django.db.models import Q
 
 
+class LockSet(models.Model):
+    """The locks that one owner keeps under one name and replaces as a whole; the row is what two replacements queue for."""
+
+    owner = models.CharField(max_length=150, help_text="User name of who answers for its locks.")
+    name = models.SlugField(max_length=64)
+    number = models.PositiveIntegerField(default=0, help_text="How often its content has changed.")
+    changed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["owner", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "name"], name="lock_set_unique"),
+            models.CheckConstraint(condition=~Q(owner="") & ~Q(name=""), name="lock_set_has_owner_and_name"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+
 class Lock(models.Model):
     """A promise that matching block replicas stay, until it expires or is released.
 
@@ -20,7 +39,16 @@ class Lock(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
     )
-    source = models.CharField(max_length=32, default="manual", editable=False, help_text="How it came: manual, api, inject.")
+    source = models.CharField(max_length=32, default="manual", editable=False, help_text="How it came: manual, api, set, inject.")
+    lock_set = models.ForeignKey(
+        LockSet,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="locks",
+        help_text="The set that it belongs to, if it came with one.",
+    )
     comment = models.CharField(max_length=512, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True, help_text="Enforced; empty: until released.")

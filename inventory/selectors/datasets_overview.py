@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-import polars as pl
 from django.db.models import Count, F, Max, Prefetch, Q, QuerySet, Sum
 from django.utils import timezone
 
 from inventory.models import Block, BlockReplica, Dataset, DatasetReplica
-from inventory.selectors.locks import locks_in_force, matches
+from inventory.selectors.locks import locks_in_force, on_dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +96,6 @@ def dataset_blocks(dataset_id: int) -> QuerySet[Block]:
 
 def dataset_locks(name: str, *, now: datetime | None = None) -> list[LockRow]:
     """Return the locks in force whose dataset pattern fits *name*, newest first."""
-    in_force = locks_in_force(now or timezone.now()).order_by("-pk")
-    wild = Q(dataset_pattern__contains="*") | Q(dataset_pattern__contains="?")
-    names = pl.Series([name])
     return [
         LockRow(
             pk=lock.pk,
@@ -109,6 +105,5 @@ def dataset_locks(name: str, *, now: datetime | None = None) -> list[LockRow]:
             comment=lock.comment,
             expires_at=lock.expires_at,
         )
-        for lock in in_force.filter(Q(dataset_pattern=name) | wild)
-        if matches(names, lock.dataset_pattern).item()
+        for lock in locks_in_force(now or timezone.now()).filter(on_dataset(name)).order_by("-pk")
     ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,9 @@ from inventory.models import Lock, Site
 
 #: How the policy language calls the owner of what nobody owns.
 NOBODY = "None"
+
+#: How long before its end a lock is shown to its owner.
+EXPIRES_SOON = timedelta(days=14)
 
 _ANY = "*"
 _COLUMNS = ("dataset", "block", "site", "group")
@@ -31,9 +35,48 @@ class ActiveLock:
     group: str
 
 
+@dataclass(frozen=True, slots=True)
+class EndingLock:
+    """A lock that ends soon."""
+
+    key: int
+    text: str
+    expires_at: datetime
+
+
+def in_force_at(now: datetime) -> Q:
+    """Return the condition of a lock that is neither released nor expired at *now*."""
+    return Q(Q(expires_at__isnull=True) | Q(expires_at__gt=now), released_at__isnull=True)
+
+
 def locks_in_force(now: datetime) -> QuerySet[Lock]:
     """Return the locks that are neither released nor expired at *now*."""
-    return Lock.objects.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now), released_at__isnull=True)
+    return Lock.objects.filter(in_force_at(now))
+
+
+def expiring_soon(now: datetime) -> Q:
+    """Return the condition of a lock that holds at *now* and ends within `EXPIRES_SOON`."""
+    return Q(released_at__isnull=True, expires_at__gt=now, expires_at__lte=now + EXPIRES_SOON)
+
+
+def owned_by(user: Any) -> Q:
+    """Return the condition of a lock that *user* made, or of which the user name is the owner."""
+    return Q(owner=user.get_username()) | Q(created_by_id=user.pk)
+
+
+def locks_to_renew(user: Any, *, now: datetime, limit: int) -> list[EndingLock]:
+    """Return the locks of *user* that end soon, the next to end first, at most *limit* of them."""
+    rows = Lock.objects.filter(owned_by(user), expiring_soon(now)).order_by("expires_at", "pk")
+    return [EndingLock(lock.pk, str(lock), lock.expires_at or now) for lock in rows[:limit]]
+
+
+def on_dataset(name: str) -> Q:
+    """Return the condition of a lock whose dataset pattern fits *name*; the patterns with wildcards are read once for it."""
+    wild = Lock.objects.filter(Q(dataset_pattern__contains="*") | Q(dataset_pattern__contains="?")).order_by()
+    names = pl.Series([name], dtype=pl.String)
+    patterns = wild.values_list("dataset_pattern", flat=True).distinct().iterator(chunk_size=10_000)
+    fitting = [pattern for pattern in patterns if matches(names, pattern).item()]
+    return Q(dataset_pattern=name) | Q(dataset_pattern__in=fitting)
 
 
 def active_locks(now: datetime) -> list[ActiveLock]:

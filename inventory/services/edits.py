@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.contrib.auth import get_permission_codename
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models, transaction
 
 from inventory.services.audit import Actor, audit_record
+from inventory.services.rights import require
 
 
 @transaction.atomic
 def definition_save(*, user: AbstractBaseUser, instance: models.Model, changed_fields: Sequence[str]) -> models.Model:
     """Validate and save *instance* as *user* edited it, and append one audit event that names the fields that changed.
 
-    Raises ``django.core.exceptions.ValidationError`` when the row contradicts its model; nothing is saved then.
+    Raises ``django.core.exceptions.ValidationError`` when the row contradicts its model, ``PermissionDenied`` without the right
+    to add or change such rows (or this one); nothing is saved then.
     """
     created = instance.pk is None
+    if not created:
+        type(instance)._default_manager.select_for_update().filter(pk=instance.pk).first()
+    codename = get_permission_codename("add" if created else "change", instance._meta)
+    require(Actor.of(user), f"{instance._meta.app_label}.{codename}", instance)
     instance.full_clean()
     instance.save()
     audit_record(

@@ -8,15 +8,21 @@ from django.utils import timezone
 from inventory.exceptions import InvalidTransition, NotFound
 from inventory.models import Site
 from inventory.services.audit import Actor, audit_record
+from inventory.services.rights import require
+
+PAUSE_SITE = "inventory.pause_site"
+RESUME_SITE = "inventory.resume_site"
 
 
 def site_pause(*, site_name: str, actor: Actor, reason: str) -> Site:
     """Stop new deletions at the site until somebody resumes them.
 
-    Raises ``NotFound`` for an unknown site, ``InvalidTransition`` if it is paused already (the first reason stays).
+    Raises ``NotFound`` for an unknown site, ``InvalidTransition`` if it is paused already (the first reason stays),
+    ``PermissionDenied`` without ``inventory.pause_site``.
     """
     with transaction.atomic():
         site = _locked_site(site_name)
+        require(actor, PAUSE_SITE, site)
         if site.is_paused:
             raise InvalidTransition(
                 f"deletions at {site_name} are paused already, since {site.deletion_paused_at}: {site.deletion_paused_reason}"
@@ -32,10 +38,12 @@ def site_pause(*, site_name: str, actor: Actor, reason: str) -> Site:
 def site_resume(*, site_name: str, actor: Actor, reason: str) -> Site:
     """Let deletions at the site go on.
 
-    Raises ``NotFound`` for an unknown site, ``InvalidTransition`` if it is not paused.
+    Raises ``NotFound`` for an unknown site, ``InvalidTransition`` if it is not paused, ``PermissionDenied`` without
+    ``inventory.resume_site``.
     """
     with transaction.atomic():
         site = _locked_site(site_name)
+        require(actor, RESUME_SITE, site)
         if not site.is_paused:
             raise InvalidTransition(f"deletions at {site_name} are not paused: there is nothing to resume")
         details = {"paused_at": str(site.deletion_paused_at), "paused_reason": site.deletion_paused_reason}

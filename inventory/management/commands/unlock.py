@@ -32,7 +32,7 @@ class Command(BaseCommand):
             with transaction.atomic():
                 locks = [
                     lock_release(lock_id=lock_id, actor=actor, now=now, reason=options["reason"])
-                    for lock_id in sorted(options["ids"])
+                    for lock_id in sorted(set(options["ids"]))
                 ]
         except InventoryError as error:
             raise CommandError(f"nothing was released: {error}") from error

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.messages import get_messages
 from django.test import Client
+from django.utils import timezone
 from guardian.shortcuts import assign_perm
 
 from dynamo_site.acts import ACTS, act_url
 from inventory.models import AuditEvent, Lock, Site
 from operations.models import Deletion, PauseSwitch
 from policies.models import Plan, Policy
+from tests.factories.inventory import LockFactory
 from tests.factories.screens import Screens, account
 
 #: Act -> the roles whose accounts may do it.
@@ -27,6 +31,7 @@ MAY = {
     "deletion-retry": {"Operators"},
     "deletion-drop": {"Operators"},
     "lock-release": {"Operators", "Physics coordinators", "Computing coordinators"},
+    "lock-renew": {"Operators", "Physics coordinators", "Computing coordinators"},
 }
 ROLES = ["Operators", "Physics coordinators", "Computing coordinators", "Group representatives", "Auditors", "Services", None]
 
@@ -210,3 +215,46 @@ def test_a_quota_is_set_through_its_service(screens: Screens, client: Client) ->
     quota.refresh_from_db()
     assert quota.size_bytes == 5 * 10**12
     assert AuditEvent.objects.filter(action="policies.quota_set", actor="operators").count() == 1
+
+
+def test_an_owner_renews_and_releases_a_lock_without_the_right_on_those_of_others(screens: Screens, client: Client) -> None:
+    user = account("Group representatives", "asmith")
+    mine = LockFactory(dataset_pattern="/Mine/*", owner="asmith", expires_at=timezone.now() + timedelta(days=5))
+    client.force_login(user)
+    page = client.get("/admin/").content.decode()
+    assert "Your lock on /Mine/* at * ends in" in page
+    assert act_url("lock-renew", mine.pk) in page
+    assert client.post(act_url("lock-renew", mine.pk)).status_code == 302
+    assert "Your lock on" not in client.get("/admin/").content.decode()
+    assert Lock.objects.get(pk=mine.pk).expires_at == mine.expires_at + timedelta(days=90)
+    assert client.post(act_url("lock-release", screens.lock.pk), {"reason": "x"}).status_code == 403
+    assert client.post(act_url("lock-release", mine.pk), {"reason": "the thesis is finished"}).status_code == 302
+    assert Lock.objects.filter(released_at__isnull=True).get() == screens.lock
+
+
+def test_the_lock_form_fills_in_who_asks_and_edits_no_more_than_end_and_reason(screens: Screens, client: Client) -> None:
+    client.force_login(account("Group representatives", "asmith"))
+    assert 'value="asmith"' in client.get("/admin/inventory/lock/add/").content.decode()
+    mine = LockFactory(dataset_pattern="/Mine/*", site_pattern="T9_*", owner="asmith")
+    address = f"/admin/inventory/lock/{mine.pk}/change/"
+    page = client.get(address).content.decode()
+    assert "holds everywhere" in page
+    assert 'name="dataset_pattern"' not in page
+    body = {"comment": "new", "expires_at_0": "2100-01-31", "expires_at_1": "12:00:00", "dataset_pattern": "/Other"}
+    assert client.post(address, body).status_code == 302
+    lock = Lock.objects.get(pk=mine.pk)
+    assert (lock.comment, lock.dataset_pattern, str(lock.expires_at)) == ("new", "/Mine/*", "2100-01-31 12:00:00+00:00")
+    other = f"/admin/inventory/lock/{screens.lock.pk}/change/"
+    assert 'name="comment"' not in client.get(other).content.decode()
+    assert client.post(other, body).status_code == 403
+
+
+def test_the_list_of_locks_says_what_each_holds_and_where(screens: Screens, client: Client) -> None:
+    LockFactory(dataset_pattern="/Keep/*", site_pattern="T9_*", owner="asmith")
+    client.force_login(account("Group representatives", "asmith"))
+    page = client.get("/admin/inventory/lock/").content.decode()
+    assert page.count("2.00 TB") == 2
+    assert "everywhere, because no site is called T9_*" in page
+    mine = client.get("/admin/inventory/lock/?whose=mine").content.decode()
+    assert "asmith" in mine
+    assert "a thesis" not in mine

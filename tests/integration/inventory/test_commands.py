@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from inventory.models import Lock, Site
-from tests.factories.inventory import SiteFactory, small_document, write_document
+from tests.factories.inventory import BlockReplicaFactory, SiteFactory, small_document, write_document
 
 pytestmark = pytest.mark.django_db
 
@@ -102,17 +102,56 @@ def test_lock_list_and_unlock(run: Run) -> None:
     assert "note" not in out
     lock = Lock.objects.get()
     assert (lock.dataset_pattern, lock.block_pattern, lock.site_pattern) == ("/A/*", "b1", "T2_*")
-    assert "holds everywhere" in run("lock", "/B", "--site", "T9")[1]
+    assert "the lock holds everywhere, because no site is called T9" in run("lock", "/B", "--site", "T9")[1]
     assert "thesis" in run("locks", "--dataset", "/A/")[1]
     assert "2 locks" in run("locks")[1]
     assert run("unlock", str(lock.pk), "4711")[0] == 1
     assert Lock.objects.filter(released_at__isnull=False).count() == 0
     assert run("unlock", str(lock.pk))[0] == 0
-    assert "1 locks" in run("locks")[1]
+    assert "1 lock\n" in run("locks")[1]
     assert "2 locks" in run("locks", "--all")[1]
 
 
-def test_wrong_use_of_lock_is_explained(run: Run) -> None:
-    assert "no date" in run("lock", "/A", "--until", "tomorrow")[2]
-    assert "not after now" in run("lock", "/A", "--days", "-1")[2]
+def test_locks_are_found_by_what_they_hold_and_say_how_much(run: Run) -> None:
+    at = SiteFactory(name="T2_US_MIT")
+    BlockReplicaFactory(block__dataset__name="/A/B/C", block__size_bytes=3 * 10**12, site=at)
+    run("lock", "/A/*", "--days", "10", "--owner", "asmith")
+    run("lock", "/B/*")
+    (line,) = run("locks", "--holds", "/A/B/C", "--bytes", "--json")[1].splitlines()
+    found = json.loads(line)
+    assert (found["dataset_pattern"], found["owner"], found["holding"]["size_bytes"]) == ("/A/*", "asmith", 3 * 10**12)
+    assert "3.00 TB" in run("locks", "--owner", "asmith", "--bytes")[1]
+    assert "1 lock\n" in run("locks", "--expiring", "14")[1]
+    assert "0 locks" in run("locks", "--expiring", "9")[1]
+    assert "it holds 3.00 TB in 1 block replica" in run("lock", "/A/B/C")[1]
+
+
+def test_locks_are_renewed_all_or_none(run: Run) -> None:
+    run("lock", "/A", "--days", "3")
+    run("lock", "/B", "--days", "3", "--comment", "old")
+    first, second = Lock.objects.order_by("pk")
+    assert run("lock", "--renew", str(first.pk), "4711", "--days", "90")[0] == 1
+    assert set(Lock.objects.values_list("expires_at", flat=True)) == {first.expires_at, second.expires_at}
+    assert run("lock", "--renew", str(first.pk), str(second.pk), "--until", "2100-01-31", "--reason", "still needed")[0] == 0
+    assert {str(end.date()) for end in Lock.objects.values_list("expires_at", flat=True)} == {"2100-02-01"}
+    assert Lock.objects.get(pk=second.pk).comment == "old"
+    assert run("lock", "--renew", str(first.pk), "--until-released")[0] == 0
+    assert Lock.objects.get(pk=first.pk).expires_at is None
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["/A", "--until", "tomorrow"], "no date"),
+        (["/A", "--until", "2020-01-01"], "not after now"),
+        (["/A", "--days", "-1"], "1 to 36,500 days"),
+        ([], "name either"),
+        (["/A", "--renew", "1", "--days", "3"], "name either"),
+        (["--renew", "1"], "say how long"),
+    ],
+)
+def test_wrong_use_of_lock_is_explained(run: Run, words: list[str], problem: str) -> None:
+    code, _, err = run("lock", *words)
+    assert code in (1, 2)
+    assert problem in err
     assert Lock.objects.count() == 0
