@@ -17,7 +17,7 @@ from django.contrib.auth.management import create_permissions
 from django.db import DEFAULT_DB_ALIAS
 
 #: Apps whose data every role may look at.
-DATA_APPS = frozenset({"inventory", "policies", "operations"})
+DATA_APPS = frozenset({"inventory", "policies", "campaigns", "operations"})
 #: Apps that only auditors and operators look into: accounts, given rights, beat's schedule, API tokens.
 ADMINISTRATION_APPS = frozenset({"auth", "guardian", "django_celery_beat", "dynamo_site"})
 
@@ -31,7 +31,7 @@ class Role:
 
 
 # Who is on duty may always stop; only operators let go on.
-_PAUSE = frozenset({"operations.pause_all", "inventory.pause_site"})
+_PAUSE = frozenset({"operations.pause_all", "inventory.pause_site", "campaigns.pause_campaign"})
 _LOCKS = frozenset({"inventory.add_lock", "inventory.change_lock"})
 
 ROLES: Mapping[str, Role] = {
@@ -61,10 +61,23 @@ ROLES: Mapping[str, Role] = {
             "policies.release_plan",
             "dynamo_site.issue_apitoken",
             "dynamo_site.revoke_apitoken",
+            "campaigns.add_campaign",
+            "campaigns.change_campaign",
+            "campaigns.propose_campaign",
+            "campaigns.pause_campaign",
+            "campaigns.execute_campaign",
+            "campaigns.decide_exceptions",
+            "campaigns.add_quorumrule",
+            "campaigns.change_quorumrule",
+            "campaigns.add_quorumgroup",
+            "campaigns.change_quorumgroup",
+            "campaigns.add_grouprepresentative",
+            "campaigns.change_grouprepresentative",
         },
     ),
-    "Physics coordinators": Role(views=DATA_APPS, rights=_PAUSE | _LOCKS),
-    "Computing coordinators": Role(views=DATA_APPS, rights=_PAUSE | _LOCKS),
+    # Whether they may sign a campaign is said on each, by the quorum of its partition.
+    "Physics coordinators": Role(views=DATA_APPS, rights=_PAUSE | _LOCKS | {"campaigns.add_campaign"}),
+    "Computing coordinators": Role(views=DATA_APPS, rights=_PAUSE | _LOCKS | {"campaigns.add_campaign"}),
     "Group representatives": Role(views=DATA_APPS, rights=frozenset({"inventory.add_lock"})),
     "Auditors": Role(views=DATA_APPS | ADMINISTRATION_APPS),
     "Services": Role(views=DATA_APPS),

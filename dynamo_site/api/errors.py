@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 from rest_framework.views import set_rollback
 
+from campaigns.exceptions import CampaignError
 from dynamo_site.exceptions import SiteError
 from inventory.exceptions import InventoryError
 from operations.exceptions import OperationsError
@@ -24,12 +25,13 @@ logger = logging.getLogger(__name__)
 _RETRY_AFTER = 5
 
 #: Refusals of the services; each carries a stable ``code`` and a text for people.
-DOMAIN_ERRORS = (InventoryError, PolicyError, OperationsError, SiteError)
+DOMAIN_ERRORS = (InventoryError, PolicyError, CampaignError, OperationsError, SiteError)
 _STATUS_BY_CODE = {
     "not_found": status.HTTP_404_NOT_FOUND,
     "partition_unknown": status.HTTP_404_NOT_FOUND,
     "worker_unreachable": status.HTTP_503_SERVICE_UNAVAILABLE,
     "too_slow": status.HTTP_503_SERVICE_UNAVAILABLE,
+    "own_proposal": status.HTTP_403_FORBIDDEN,
 }
 _INVALID_CODES = frozenset({"invalid_input", "policy_invalid", "partition_invalid", "unreadable_document"})
 
@@ -65,7 +67,7 @@ def error_body(error: exceptions.APIException) -> dict[str, Any]:
     return {"code": error.default_code, "message": str(error.default_detail), "details": full}
 
 
-def refusal(error: InventoryError | PolicyError | OperationsError | SiteError) -> exceptions.APIException:
+def refusal(error: InventoryError | PolicyError | CampaignError | OperationsError | SiteError) -> exceptions.APIException:
     """Return the API's exception for a refusal of a service: 400 for bad input, 404 for what is not there, else 409."""
     fallback = status.HTTP_400_BAD_REQUEST if error.code in _INVALID_CODES else status.HTTP_409_CONFLICT
     translated = exceptions.APIException(str(error), code=error.code)

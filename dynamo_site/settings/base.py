@@ -208,6 +208,10 @@ SPECTACULAR_SETTINGS = {
         "PlanKind": "policies.choices.PlanKind.choices",
         "PlanState": "policies.choices.PlanState.choices",
         "DeletionState": "operations.choices.DeletionState.choices",
+        "CampaignState": "campaigns.choices.CampaignState.choices",
+        "CampaignVerdict": "campaigns.choices.Verdict.choices",
+        "ExceptionState": "campaigns.choices.ExceptionState.choices",
+        "NoticeKind": "campaigns.choices.NoticeKind.choices",
     },
 }
 
@@ -239,6 +243,10 @@ DYNAMO_MAX_INVENTORY_AGE_HOURS = env.float("DYNAMO_MAX_INVENTORY_AGE_HOURS", def
 DYNAMO_PLAN_PATIENCE_HOURS = env.float("DYNAMO_PLAN_PATIENCE_HOURS", default=24.0)
 DYNAMO_CYCLE_MAX_SILENCE_MINUTES = env.float("DYNAMO_CYCLE_MAX_SILENCE_MINUTES", default=60.0)
 
+# Campaigns (docs/campaigns.md).
+DYNAMO_CAMPAIGN_NOTICE_DAYS = env.float("DYNAMO_CAMPAIGN_NOTICE_DAYS", default=14.0)
+DYNAMO_BASE_URL = env.str("DYNAMO_BASE_URL", default="http://localhost:8000")
+
 DYNAMO_DELETION_ATTEMPTS = env.int("DYNAMO_DELETION_ATTEMPTS", default=3)
 DYNAMO_DELETION_BACK_OFF_SECONDS = env.float("DYNAMO_DELETION_BACK_OFF_SECONDS", default=15.0)
 DYNAMO_DELETION_BATCHES_PER_SITE = env.int("DYNAMO_DELETION_BATCHES_PER_SITE", default=4)
@@ -249,6 +257,10 @@ DYNAMO_DELETION_LONGEST_BACK_OFF_SECONDS = env.float("DYNAMO_DELETION_LONGEST_BA
 DYNAMO_STORAGE_SECRETS = env.path("DYNAMO_STORAGE_SECRETS", default=VAR_DIR / "secrets")
 
 EMAIL_BACKEND = env.str("DJANGO_EMAIL_BACKEND", default="django.core.mail.backends.console.EmailBackend")
+EMAIL_HOST = env.str("DJANGO_EMAIL_HOST", default="localhost")
+EMAIL_PORT = env.int("DJANGO_EMAIL_PORT", default=25)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DJANGO_DEFAULT_FROM_EMAIL", default="dynamo@localhost")
 
 # Celery logs as the rest does.
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

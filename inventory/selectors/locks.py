@@ -92,6 +92,17 @@ def active_locks(now: datetime) -> list[ActiveLock]:
     return [ActiveLock(key, dataset, block, site if fits[site] else _ANY, group) for key, dataset, block, site, group in rows]
 
 
+def lock_people(now: datetime) -> dict[int, int]:
+    """Return, by lock in force at *now*, the account that made it; locks that no account made are absent."""
+    rows = locks_in_force(now).filter(created_by__is_active=True).order_by("pk")
+    return dict(rows.values_list("pk", "created_by_id"))
+
+
+def lock_patterns_of_source(source: str) -> set[str]:
+    """Return the dataset patterns of all locks, also released ones, that came from *source*."""
+    return set(Lock.objects.filter(source=source).values_list("dataset_pattern", flat=True))
+
+
 def locked_rows(frame: pl.DataFrame, *, now: datetime) -> pl.Series:
     """Tell for each row of *frame* whether a lock in force at *now* holds it: a Boolean Series in the order of the rows.
 

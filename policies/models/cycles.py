@@ -20,6 +20,9 @@ class Cycle(models.Model):
     source = models.CharField(max_length=512, help_text="Policy and version, or file name.")
     started_by = models.CharField(max_length=150)
     deletion_per_iteration = models.FloatField(default=0.01, help_text="Step limit as a part of a site's quota.")
+    with_guardrails = models.BooleanField(
+        default=False, help_text="A test run with protecting guardrails on top, as real cycles and campaigns have them."
+    )
     clock = models.DateTimeField(help_text="The time that the policy's times are relative to.")
     started_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)

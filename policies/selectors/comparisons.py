@@ -16,6 +16,9 @@ from policies.selectors.decisions import scan_parquet_file
 MOST_ROWS = 100
 #: What "tier" means: the last part of a dataset's name.
 TIER = pl.col("dataset").str.extract(r"([^/]*)$").alias("tier")
+
+#: What "era" means: the first word of the second part of a dataset's name, as Run2026A in /A/Run2026A-v1/RAW.
+ERA = pl.col("dataset").str.extract(r"^/[^/]*/([^/-]*)").fill_null("").alias("era")
 #: Columns of the file of changed replicas, a row per (replica, change).
 REPLICA_COLUMNS = ("site", "dataset", "old", "new", "old_line", "new_line", "num_blocks", "size_bytes")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -95,10 +95,12 @@ def cycle_start(
     partition_name: str | None = None,
     policy_version: PolicyVersion | None = None,
     deletion_per_iteration: float = 0.01,
+    with_guardrails: bool = False,
 ) -> Cycle:
     """Record a cycle as running, so that a worker can carry it out; nothing is evaluated yet.
 
     *now* is the clock that the policy's times are relative to; *text* must be that of *policy_version* where one is given.
+    *with_guardrails*: a test run applies protecting guardrails too; cycles that plan always do.
 
     Raises:
         PolicyInvalidError: the text has errors (they are in it).
@@ -124,6 +126,7 @@ def cycle_start(
                 started_by=actor.name,
                 clock=now,
                 deletion_per_iteration=deletion_per_iteration,
+                with_guardrails=with_guardrails,
             )
     except IntegrityError as error:
         if not Cycle.objects.filter(partition=partition, state=CycleState.RUNNING).exclude(kind=CycleKind.TEST_RUN).exists():
@@ -131,8 +134,12 @@ def cycle_start(
         raise CycleRunningError(f"a cycle of the partition {partition.name} is under way; wait until it has finished") from error
 
 
-def cycle_carry_out(*, cycle_id: int, actor: Actor, providers: Mapping[str, Provider] = PROVIDERS) -> CycleResult:
+def cycle_carry_out(
+    *, cycle_id: int, actor: Actor, providers: Mapping[str, Provider] = PROVIDERS, also_read: Collection[str] = ()
+) -> CycleResult:
     """Evaluate a running cycle, record its decisions and, unless it is a test run, freeze and judge its plan.
+
+    *also_read*: variables whose facts the caller needs beside those that the text names.
 
     All that it leaves is written in one transaction at the end: a cycle that fails leaves its error and nothing else. Whatever
     stopped it is raised again. Raises `CycleLostError` where the cycle is not running any more.
@@ -141,7 +148,7 @@ def cycle_carry_out(*, cycle_id: int, actor: Actor, providers: Mapping[str, Prov
     if cycle.state != CycleState.RUNNING:
         raise CycleLostError(f"cycle {cycle.pk} is {CycleState(cycle.state).label}: it cannot be carried out")
     try:
-        return _carry_out(cycle, actor, providers)
+        return _carry_out(cycle, actor, providers, also_read)
     except BaseException as error:
         cycle_fail(cycle_id=cycle_id, message=str(error) or type(error).__name__)
         raise
@@ -178,6 +185,11 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def applies_guardrails(cycle: Cycle) -> bool:
+    """Tell whether protecting guardrails stand on top of the text: where a plan is made, and where a test run asks for them."""
+    return cycle.kind != CycleKind.TEST_RUN or cycle.with_guardrails
+
+
 class _Notes:
     """Tells the database how far a cycle is, at most once a second, and that it is alive."""
 
@@ -197,16 +209,16 @@ class _Notes:
         )
 
 
-def _carry_out(cycle: Cycle, actor: Actor, providers: Mapping[str, Provider]) -> CycleResult:
+def _carry_out(cycle: Cycle, actor: Actor, providers: Mapping[str, Provider], also_read: Collection[str]) -> CycleResult:
     notes = _Notes(cycle.pk)
     policy = parsed_policy(cycle.text, cycle.source, partition_name=cycle.partition.name)
     scope = partition_scope(cycle.partition.name)
     rails = guardrails_of(scope.id)
     notes("reading the inventory", 0.0)
-    variables = _variables(policy, scope, rails)
+    variables = _variables(policy, scope, rails) | frozenset(also_read)
     taken = snapshot_take(quotas=scope.quotas, variables=variables, now=cycle.clock, providers=providers)
-    # Test runs show what the text alone decides (design, Belts).
-    applied = [rail.rule for rail in rails if rail.is_protecting] if cycle.kind != CycleKind.TEST_RUN else []
+    # Most test runs show what the text alone decides (design, Belts).
+    applied = [rail.rule for rail in rails if rail.is_protecting] if applies_guardrails(cycle) else []
     outcome = plan_cycle(
         policy,
         scope.conditions,

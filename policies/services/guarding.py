@@ -32,10 +32,23 @@ def judge_guardrails(outcome: Outcome, snapshot: Snapshot, guardrails: Sequence[
     if not guardrails:
         return []
     arrays = InventoryArrays(snapshot)
-    return [_judge(outcome, arrays, rail, now) for rail in guardrails]
+    return [_reading(rail, _met(outcome, arrays, rail, now), arrays.snapshot) for rail in guardrails]
 
 
-def _judge(outcome: Outcome, arrays: InventoryArrays, rail: GuardrailRule, now: float) -> Reading:
+def rows_against_guardrails(
+    outcome: Outcome, snapshot: Snapshot, guardrails: Sequence[GuardrailRule], *, now: float
+) -> dict[int, str]:
+    """Return the block replicas (rows of the snapshot) whose deletion meets a guardrail, with the first one's name."""
+    found: dict[int, str] = {}
+    arrays = InventoryArrays(snapshot)
+    for rail in guardrails:
+        for deletion in _met(outcome, arrays, rail, now):
+            for row in deletion.block_replicas.tolist():
+                found.setdefault(row, rail.name)
+    return found
+
+
+def _met(outcome: Outcome, arrays: InventoryArrays, rail: GuardrailRule, now: float) -> list[Deletion]:
     compiler = ConditionCompiler(arrays, now, newest_in_scope=float(arrays.row_time[outcome.in_scope].max(initial=0.0)))
     names = arrays.snapshot.datasets.get_column("name").to_list()
     stack = StackEvaluator(_stack(rail), compiler, names, now)
@@ -51,7 +64,7 @@ def _judge(outcome: Outcome, arrays: InventoryArrays, rail: GuardrailRule, now: 
         verdict = stack.evaluate(state, replicas)
         met.extend(by_replica[int(replica)] for replica in replicas[verdict.final_rule == 0])
         state.remove(np.unique(np.concatenate([deletion.block_replicas for deletion in deletions])).astype(np.int64))
-    return _reading(rail, met, arrays.snapshot)
+    return met
 
 
 def _stack(rail: GuardrailRule) -> tuple[Rule, ...]:

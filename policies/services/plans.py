@@ -143,6 +143,24 @@ def plan_discard(*, plan_id: int, actor: Actor, reason: str) -> Plan:
 
 
 @transaction.atomic
+def plan_discard_listed(*, plan_id: int, actor: Actor, reason: str) -> Plan:
+    """Give up a frozen list, released or not; a plan that is over stays as it is.
+
+    Called by the application that froze it: it answers for the right to do so. Raises `InvalidTransitionError` for the plan of a
+    cycle, `PolicyError` without a reason.
+    """
+    plan = _locked(plan_id)
+    _require_reason(reason)
+    if plan.state in (PlanState.DONE, PlanState.DISCARDED):
+        return plan
+    if plan.kind == PlanKind.CYCLE:
+        raise _refusal(plan, PlanState.DISCARDED)
+    _move(plan, PlanState.DISCARDED, actor, reason)
+    audit_record(actor=actor, action="policies.plan_discard", subject=f"plan {plan.pk}", reason=reason, details=_identity(plan))
+    return plan
+
+
+@transaction.atomic
 def plan_finish(*, plan_id: int) -> Plan:
     """Note that nothing of a released plan is left to do; a plan that is over stays as it is.
 

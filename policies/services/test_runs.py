@@ -69,10 +69,10 @@ def test_run_adopt(*, cycle_id: int, version: PolicyVersion) -> bool:
     """Note that a test run made before *version* was saved was one of its very text, so that it counts as its test.
 
     Returns False, and changes nothing, unless the run is completed, belongs to no version, and had the same text, partition,
-    step limit and the clock of the time when it was started.
+    step limit and the clock of the time when it was started, and no guardrails.
     """
     cycle = Cycle.objects.select_for_update(of=("self",)).filter(pk=cycle_id).first()
-    if cycle is None or cycle.kind != CycleKind.TEST_RUN or cycle.state != CycleState.COMPLETED:
+    if cycle is None or cycle.kind != CycleKind.TEST_RUN or cycle.state != CycleState.COMPLETED or cycle.with_guardrails:
         return False
     policy = version.policy
     is_of_now = abs(cycle.clock - cycle.started_at) <= _CLOCK_TOLERANCE

@@ -1,0 +1,25 @@
+"""Campaigns as the database keeps them. What is signed is a revision: frozen text, frozen list, digest."""
+
+from campaigns.models.approvals import Approval, QuorumGroup, QuorumRule
+from campaigns.models.campaigns import Campaign, CampaignEvent, Comment
+from campaigns.models.exception_requests import DroppedItem, ExceptionRequest, GroupRepresentative
+from campaigns.models.notices import Notice
+from campaigns.models.reports import CampaignReport
+from campaigns.models.revisions import Revision, StudiedStatus, Study
+
+__all__ = [
+    "Approval",
+    "Campaign",
+    "CampaignEvent",
+    "CampaignReport",
+    "Comment",
+    "DroppedItem",
+    "ExceptionRequest",
+    "GroupRepresentative",
+    "Notice",
+    "QuorumGroup",
+    "QuorumRule",
+    "Revision",
+    "StudiedStatus",
+    "Study",
+]

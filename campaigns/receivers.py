@@ -1,0 +1,37 @@
+"""What campaigns do when a service says that work waits: a worker is told."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.dispatch import receiver
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from campaigns.services.studies import study_fail
+from campaigns.signals import campaign_moved, study_started
+from campaigns.tasks import carry_out_study, tell
+from policies.exceptions import WorkerUnreachableError
+
+logger = logging.getLogger(__name__)
+
+
+@receiver(study_started, dispatch_uid="campaigns.carry_out_study")
+def carry_out_started_study(sender: object, *, study_id: int, actor_name: str, **kwargs: Any) -> None:
+    """Send the study to a worker; if the broker is down it fails at once and says so, instead of waiting for nobody."""
+    try:
+        carry_out_study.delay(study_id, actor_name)
+    except (OperationalError, OSError) as gone:
+        problem = f"the message broker does not answer ({gone}): start it, then study again"
+        study_fail(study_id=study_id, message=problem, now=timezone.now())
+        raise WorkerUnreachableError(problem) from gone
+
+
+@receiver(campaign_moved, dispatch_uid="campaigns.tell")
+def tell_of_moved_campaign(sender: object, *, campaign_id: int, **kwargs: Any) -> None:
+    """Have people told; if the broker is down the periodic work tells them."""
+    try:
+        tell.delay(campaign_id)
+    except (OperationalError, OSError) as gone:
+        logger.warning("campaign %s: people are told later: %s", campaign_id, gone, extra={"campaign_id": campaign_id})

@@ -1,0 +1,1 @@
+"""Reading campaigns: frozen dataclasses and numbers, nothing is written."""

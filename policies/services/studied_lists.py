@@ -1,0 +1,189 @@
+"""What a text would delete, item by item with all that people ask about it: what a campaign studies, freezes and signs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+
+from inventory.selectors.locks import locked_rows
+from inventory.selectors.replicas import LIVING_STATUSES
+from inventory.services.audit import Actor
+from policies.choices import CycleKind
+from policies.evaluation.columns import NOBODY_NAME, Snapshot
+from policies.evaluation.inventory_arrays import InventoryArrays
+from policies.evaluation.membership import Membership
+from policies.models import Cycle
+from policies.planning.outcome import NOT_HANDED_OVER, Outcome
+from policies.selectors.comparisons import ERA, TIER
+from policies.selectors.partitions import guardrails_of, partition_scope
+from policies.services.cycles import CycleResult, cycle_carry_out, cycle_start
+from policies.services.guarding import rows_against_guardrails
+from policies.services.listed import ListedReplica
+
+#: A list is one decision: no step ends because enough of a quota was deleted in it.
+_WHOLE_QUOTA = 1.0
+_LAST_ACCESS = "dataset.last_access"
+
+
+@dataclass(frozen=True, slots=True)
+class StudiedList:
+    """A row per block replica that a text deletes, in the order in which it was decided.
+
+    ``items``: key, site, storage_type, dataset, status, last_access (s since 1970, null = unknown, 0 = never), block, owner,
+    size, num_files, line, rule, may_be_last_copy, tier, era, copies_left (complete copies at living sites that the list
+    leaves), is_last_copy (complete here, and none left), is_tape, is_locked. ``against_guardrails``: bytes and block replicas
+    that the text would delete but a guardrail forbids, by guardrail; they are not among the items. ``partition_bytes``: of the
+    whole partition.
+    """
+
+    items: pl.DataFrame
+    cycle_id: int
+    clock: datetime
+    snapshot_at: datetime
+    partition_bytes: int
+    num_handed_over: int
+    against_guardrails: dict[str, dict[str, int]]
+    unknown_feeds: tuple[str, ...]
+
+
+def list_study_start(*, text: str, source: str, partition_name: str, actor: Actor, now: datetime) -> Cycle:
+    """Record a test run with guardrails, to be carried out by `list_study`. Raises what ``cycle_start`` raises."""
+    return cycle_start(
+        text=text,
+        source=source,
+        kind=CycleKind.TEST_RUN,
+        actor=actor,
+        now=now,
+        partition_name=partition_name,
+        deletion_per_iteration=_WHOLE_QUOTA,
+        with_guardrails=True,
+    )
+
+
+def list_study(*, cycle_id: int, actor: Actor) -> StudiedList:
+    """Carry out a test run that `list_study_start` recorded, and return what its text would delete.
+
+    Last copies are those after the whole list: of two copies that both go, both are last. Raises what ``cycle_carry_out`` raises.
+    """
+    result = cycle_carry_out(cycle_id=cycle_id, actor=actor, also_read=(_LAST_ACCESS,))
+    snapshot, outcome = result.snapshot, result.outcome
+    scope = partition_scope(result.cycle.partition.name)
+    rails = [rail.rule for rail in guardrails_of(scope.id)]
+    clock = result.cycle.clock.timestamp()
+    forbidden = rows_against_guardrails(outcome, snapshot, rails, now=clock)
+    arrays = InventoryArrays(snapshot)
+    members = Membership(scope.conditions, arrays, clock).members()
+    rows, rules = _deleted(outcome, forbidden)
+    return StudiedList(
+        items=_items(result, rows, rules),
+        cycle_id=result.cycle.pk,
+        clock=result.cycle.clock,
+        snapshot_at=datetime.fromtimestamp(snapshot.taken_at, tz=UTC),
+        partition_bytes=int(arrays.row_size[members].sum(dtype=np.int64)),
+        num_handed_over=int((outcome.new_owner != NOT_HANDED_OVER).sum()),
+        against_guardrails=_left_out(forbidden, arrays),
+        unknown_feeds=tuple(feed.name for feed in result.taken.unknown),
+    )
+
+
+def listed_replicas(items: pl.DataFrame) -> Iterator[ListedReplica]:
+    """Yield the items of a `StudiedList` as a plan freezes them."""
+    columns = ["key", "site", "dataset", "block", "owner", "size", "num_files", "line", "rule", "may_be_last_copy"]
+    for key, site, dataset, block, owner, size, files, line, rule, may_be_last in items.select(columns).iter_rows():
+        yield ListedReplica(
+            block_replica_key=key,
+            site_name=site,
+            dataset_name=dataset,
+            block_name=block,
+            owner=owner,
+            size_bytes=size,
+            num_files=files,
+            rule_text=rule,
+            line=line,
+            may_be_last_copy=may_be_last,
+        )
+
+
+_Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+def _deleted(outcome: Outcome, forbidden: dict[int, str]) -> tuple[_Rows, _Rows]:
+    """Return the rows of block replicas that go, in the order of the plan, and the rule that decided each."""
+    if not outcome.deletions:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    counts = [len(deletion.block_replicas) for deletion in outcome.deletions]
+    rows = np.concatenate([deletion.block_replicas for deletion in outcome.deletions]).astype(np.int64)
+    rules = np.repeat(np.array([deletion.rule for deletion in outcome.deletions], dtype=np.int64), counts)
+    goes = ~np.isin(rows, np.array(sorted(forbidden), dtype=np.int64))
+    return rows[goes], rules[goes]
+
+
+def _items(result: CycleResult, rows: _Rows, rules: _Rows) -> pl.DataFrame:
+    snapshot, outcome = result.snapshot, result.outcome
+    if snapshot.block_replica_keys is None:
+        raise ValueError("the snapshot has no keys of block replicas: only what was read from the database can be planned")
+    chosen = snapshot.block_replicas.select("replica", "block", "group", "size", "num_files")[rows]
+    replicas = snapshot.replicas[chosen.get_column("replica")]
+    datasets = snapshot.datasets[replicas.get_column("dataset")]
+    owners = pl.concat([pl.Series([NOBODY_NAME], dtype=pl.String), snapshot.groups.get_column("name")])
+    blocks = snapshot.blocks[chosen.get_column("block")]
+    is_complete = (chosen.get_column("size") == blocks.get_column("size")) & (
+        chosen.get_column("num_files") == blocks.get_column("num_files")
+    )
+    left = _copies_left(snapshot, rows)[chosen.get_column("block").to_numpy()]
+    lines = pl.Series([rule.decision_line for rule in outcome.rules], dtype=pl.Int32)
+    texts = pl.Series([rule.text for rule in outcome.rules], dtype=pl.String)
+    last_access = (
+        datasets.get_column("last_access")
+        if "last_access" in datasets.columns
+        else pl.Series([None]).new_from_index(0, len(rows))
+    )
+    frame = pl.DataFrame(
+        {
+            "key": snapshot.block_replica_keys.gather(rows),
+            "site": snapshot.sites.get_column("name").gather(replicas.get_column("site")),
+            "storage_type": snapshot.sites.get_column("storage_type").gather(replicas.get_column("site")),
+            "dataset": datasets.get_column("name"),
+            "status": datasets.get_column("status"),
+            "last_access": last_access.cast(pl.Float64),
+            "block": blocks.get_column("name"),
+            "owner": owners.gather(chosen.get_column("group").cast(pl.Int64) + 1),
+            "size": chosen.get_column("size"),
+            "num_files": chosen.get_column("num_files"),
+            "line": lines.gather(rules),
+            "rule": texts.gather(rules),
+            "copies_left": pl.Series(left, dtype=pl.Int32),
+            "is_last_copy": is_complete & pl.Series(left == 0, dtype=pl.Boolean),
+        }
+    )
+    frame = frame.with_columns(
+        TIER, ERA, is_tape=pl.col("storage_type") == "MSS", may_be_last_copy=pl.lit(value=False), group=pl.col("owner")
+    )
+    return frame.with_columns(is_locked=locked_rows(frame, now=result.cycle.clock)).drop("group")
+
+
+def _copies_left(snapshot: Snapshot, going: _Rows) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return for each block how many complete copies lie at living sites beside those that go, in the whole inventory."""
+    replicas = snapshot.block_replicas
+    blocks = snapshot.blocks[replicas.get_column("block")]
+    is_complete = (replicas.get_column("size") == blocks.get_column("size")) & (
+        replicas.get_column("num_files") == blocks.get_column("num_files")
+    )
+    site = snapshot.replicas.get_column("site").gather(replicas.get_column("replica"))
+    is_living = snapshot.sites.get_column("status").gather(site).is_in([status.value for status in LIVING_STATUSES])
+    stays = (is_complete & is_living).to_numpy().copy()
+    stays[going] = False
+    return np.bincount(replicas.get_column("block").to_numpy()[stays], minlength=snapshot.blocks.height)
+
+
+def _left_out(forbidden: dict[int, str], arrays: InventoryArrays) -> dict[str, dict[str, int]]:
+    sums: dict[str, dict[str, int]] = {}
+    for row, name in forbidden.items():
+        entry = sums.setdefault(name, {"items": 0, "size_bytes": 0})
+        entry["items"] += 1
+        entry["size_bytes"] += int(arrays.row_size[row])
+    return sums
