@@ -156,13 +156,12 @@ def _items(result: CycleResult, rows: _Rows, rules: _Rows) -> pl.DataFrame:
             "num_files": chosen.get_column("num_files"),
             "line": lines.gather(rules),
             "rule": texts.gather(rules),
+            "may_be_last_copy": pl.Series([rule.allows_last_copy for rule in outcome.rules], dtype=pl.Boolean).gather(rules),
             "copies_left": pl.Series(left, dtype=pl.Int32),
             "is_last_copy": is_complete & pl.Series(left == 0, dtype=pl.Boolean),
         }
     )
-    frame = frame.with_columns(
-        TIER, ERA, is_tape=pl.col("storage_type") == "MSS", may_be_last_copy=pl.lit(value=False), group=pl.col("owner")
-    )
+    frame = frame.with_columns(TIER, ERA, is_tape=pl.col("storage_type") == "MSS", group=pl.col("owner"))
     return frame.with_columns(is_locked=locked_rows(frame, now=result.cycle.clock)).drop("group")
 
 
