@@ -6,9 +6,12 @@ class OperationsConfig(AppConfig):
     verbose_name = "Deletions"
 
     def ready(self) -> None:
-        """Connect the receivers, and tell new locks what is being deleted."""
+        """Connect the receivers, tell new locks what is being deleted, and campaigns what became of their lists."""
+        from campaigns.services.outcomes import register_outcomes  # noqa: PLC0415 - models exist only now
         from inventory.services.under_way import register_look  # noqa: PLC0415 - models exist only now
         from operations import receivers  # noqa: F401, PLC0415
+        from operations.selectors.campaign_outcomes import campaign_outcomes  # noqa: PLC0415
         from operations.services.under_way import look_under_way  # noqa: PLC0415
 
         register_look(look_under_way)
+        register_outcomes(campaign_outcomes)

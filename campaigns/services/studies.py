@@ -46,9 +46,25 @@ def text_with_exceptions(campaign: Campaign) -> str:
 def campaign_study(*, campaign_id: int, actor: Actor, now: datetime) -> Study:
     """Record a study as started and hand it to a worker; look at its state and progress for what becomes of it.
 
+    Raises what `campaign_study_now` raises before anything is evaluated.
+    """
+    study = _start(campaign_id, actor, now)
+    transaction.on_commit(lambda: study_started.send(sender=Study, study_id=study.pk, actor_name=actor.name))
+    return study
+
+
+def campaign_study_now(*, campaign_id: int, actor: Actor, now: datetime) -> Study:
+    """Study a campaign in this process, and return the finished study.
+
     Raises ``PermissionDenied``, `InvalidTransition`, `NotReady` while another one runs, ``PolicyInvalidError`` with all findings
     where the text has errors (also one that an older Dynamo took), ``PartitionUnknownError``.
     """
+    with transaction.atomic():
+        study = _start(campaign_id, actor, now)
+    return study_carry_out(study_id=study.pk, actor=actor, now=now)
+
+
+def _start(campaign_id: int, actor: Actor, now: datetime) -> Study:
     campaign = campaign_lock_for(campaign_id, CampaignAction.STUDY, actor)
     cycle = list_study_start(
         text=text_with_exceptions(campaign),
@@ -59,7 +75,7 @@ def campaign_study(*, campaign_id: int, actor: Actor, now: datetime) -> Study:
     )
     try:
         with transaction.atomic():
-            study = Study.objects.create(
+            return Study.objects.create(
                 campaign=campaign,
                 cycle_id=cycle.pk,
                 base_text=campaign.text,
@@ -71,8 +87,6 @@ def campaign_study(*, campaign_id: int, actor: Actor, now: datetime) -> Study:
         if not Study.objects.filter(campaign=campaign, state=StudyState.RUNNING).exists():
             raise
         raise NotReady(f"a study of '{campaign}' is under way: wait until it has finished") from error
-    transaction.on_commit(lambda: study_started.send(sender=Study, study_id=study.pk, actor_name=actor.name))
-    return study
 
 
 def study_carry_out(*, study_id: int, actor: Actor, now: datetime) -> Study:

@@ -17,5 +17,6 @@ urlpatterns = [
     path("v1/", include((guard_patterns([path("", ApiRoot.as_view(), name="v1")], write_scope=READ), "v1"))),
     path("v1/inventory/", guarded("inventory.api.urls", write_scope="inventory:write")),
     path("v1/policies/", guarded("policies.api.urls", write_scope="policies:write")),
+    path("v1/campaigns/", guarded("campaigns.api.urls", write_scope="campaigns:write")),
     path("v1/operations/", guarded("operations.api.urls", write_scope="operations:write")),
 ]

@@ -18,6 +18,7 @@ class ApiRoot(APIView):
         names = {
             "inventory": "api:inventory-api:api-root",
             "policies": "api:policies-api:api-root",
+            "campaigns": "api:campaigns-api:api-root",
             "operations": "api:operations-api:api-root",
             "schema": "api:schema",
             "docs": "api:docs",

@@ -21,6 +21,7 @@ from operations.constants import CLAIM_ADVISORY_LOCK
 from operations.models import Attempt, Deletion, QueuedPlan, SiteHealth
 from operations.selectors.pausing import pause_state
 from operations.services.audit_details import reason_counts
+from operations.services.campaign_portions import portions_left, standing_in_queue
 from operations.services.limits import QueueLimits
 from operations.services.recheck import recheck
 from policies.services.standing import plans_that_wait
@@ -94,7 +95,12 @@ def _claim_at(site: SiteStorage, *, worker: str, now: datetime, limits: QueueLim
             if fresh is None or not _has_room(fresh, now=now, limits=limits):
                 return None
             site = fresh
-            rows = _waiting(site.name, now=now, limits=limits, not_of=plans_on_hold(now=now))
+            # Campaigns before plans and their rows: the order in which their transitions lock.
+            standing = standing_in_queue(now=now)
+            portions = portions_left(standing.values(), site.name, now=now)
+            waits = {plan for plan, one in standing.items() if one.hold} | {plan for plan, left in portions.items() if left <= 0}
+            not_of = waits | set(plans_on_hold(now=now))
+            rows = _waiting(site.name, now=now, limits=limits, not_of=not_of, portions=portions)
             if not rows:
                 return None
             checked = recheck(rows, now=now)
@@ -131,8 +137,14 @@ def plans_on_hold(*, now: datetime) -> dict[int, str]:
     return plans_that_wait(list(under_way.values_list("plan_id", flat=True)), now=now)
 
 
-def _waiting(site_name: str, *, now: datetime, limits: QueueLimits, not_of: Collection[int]) -> list[Deletion]:
-    """Lock and return the oldest deletions that wait at a site, up to the limits of a batch and at least one."""
+def _waiting(
+    site_name: str, *, now: datetime, limits: QueueLimits, not_of: Collection[int], portions: Mapping[int, int]
+) -> list[Deletion]:
+    """Lock and return the oldest deletions that wait at a site, up to the limits of a batch and at least one.
+
+    Of a plan in *portions* no more is taken once so many bytes of it are.
+    """
+    left = dict(portions)
     waiting = (
         Deletion.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
         .filter(Q(not_before__isnull=True) | Q(not_before__lte=now), state=DeletionState.QUEUED, site_name=site_name)
@@ -142,6 +154,10 @@ def _waiting(site_name: str, *, now: datetime, limits: QueueLimits, not_of: Coll
     rows: list[Deletion] = []
     num_files = 0
     for row in waiting:
+        if row.plan_id in left:
+            if left[row.plan_id] <= 0:
+                continue
+            left[row.plan_id] -= row.size_bytes
         num_files += row.num_files
         if rows and num_files > limits.batch_files:
             break

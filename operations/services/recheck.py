@@ -26,6 +26,7 @@ from inventory.selectors.sites import site_storage
 from operations.choices import DeletionState
 from operations.constants import NOBODY
 from operations.models import Attempt, Deletion
+from operations.services.campaign_portions import dropped_out_of_campaigns
 from policies.selectors.plans import executable_plans, items_allowed_as_last_copies
 from policies.services.snapshots import GoneBlockReplica
 from policies.services.standing import StandingItem, Surroundings, items_without_grounds
@@ -50,6 +51,8 @@ def recheck(rows: Sequence[Deletion], *, now: datetime) -> Rechecked:
     executable = executable_plans({row.plan_id for row in rows})
     against = {row.pk: reason for row in rows if (reason := _changed(row, known.get(row.block_replica_key), executable))}
     remaining = [row for row in rows if row.pk not in against]
+    against |= dropped_out_of_campaigns(remaining)
+    remaining = [row for row in remaining if row.pk not in against]
     against |= _locked(remaining, known, now)
     remaining = [row for row in remaining if row.pk not in against]
     against |= _last_copies(remaining)

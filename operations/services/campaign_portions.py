@@ -1,0 +1,42 @@
+"""How much of campaigns' lists may go at a site today, and which lists may not go at all now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import Q, Sum
+
+from campaigns.selectors.execution import ListedItem, Standing, campaigns_standing, items_dropped_out
+from operations.choices import DeletionState
+from operations.models import Deletion, QueuedPlan
+
+
+def standing_in_queue(*, now: datetime) -> dict[int, Standing]:
+    """Return how the campaigns stand whose lists are in the queue; inside a transaction they stay so until it ends."""
+    under_way = QueuedPlan.objects.filter(over_at__isnull=True).order_by("plan_id")
+    return campaigns_standing(list(under_way.values_list("plan_id", flat=True)), now=now)
+
+
+def portions_left(standing: Iterable[Standing], site_name: str, *, now: datetime) -> dict[int, int]:
+    """Return, by plan, how many bytes may still be begun at the site on this day (UTC); plans without a limit are absent.
+
+    What is being deleted counts like what was; the item that reaches the limit is the last, and may go beyond it.
+    """
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    left: dict[int, int] = {}
+    for one in standing:
+        if one.site_bytes_per_day is None:
+            continue
+        today = Q(state=DeletionState.ACTING) | Q(state=DeletionState.DONE, finished_at__gte=midnight)
+        rows = Deletion.objects.filter(today, plan_id=one.plan_id, site_name=site_name)
+        left[one.plan_id] = one.site_bytes_per_day - (rows.aggregate(size=Sum("size_bytes"))["size"] or 0)
+    return left
+
+
+def dropped_out_of_campaigns(rows: Iterable[Deletion]) -> dict[int, str]:
+    """Return the deletions that their campaign does not want any more, and why."""
+    rows = list(rows)
+    items = [ListedItem(row.plan_id, row.plan_item_id, row.dataset_name) for row in rows]
+    reasons = items_dropped_out(items)
+    return {row.pk: reasons[row.plan_item_id] for row in rows if row.plan_item_id in reasons}
