@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
         ('inventory', '0001_initial'),
-        ('policies', '0008_cycle_with_guardrails'),
+        ('policies', '0008_cycle_evidence'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
