@@ -49,7 +49,7 @@ def size_from_text(text: str) -> int:
         raise ValueError(f"found {text[:40]!r}, expected bytes or a number with one of the units {', '.join(_UNITS)}, as 1.5 TB")
     unit = (found["unit"] or "B").lower()
     power = [known.lower() for known in _UNITS].index(unit)
-    size = round(Decimal(found["number"]) * 1000**power)
+    size = round(Decimal(found["number"]) * Decimal(1000) ** power)
     if size > _LARGEST_SIZE:
         raise ValueError(f"found {text[:40]!r}, which is more than anything stored can have: at most {size_text(_LARGEST_SIZE)}")
     return size
