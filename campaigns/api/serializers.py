@@ -61,13 +61,13 @@ class CommentRequestSerializer(serializers.Serializer[Any]):
     text = serializers.CharField()
 
 
-class PatternsSerializer(serializers.Serializer[Any]):
+class DatasetPatternsSerializer(serializers.Serializer[Any]):
     patterns = serializers.ListField(
         child=serializers.CharField(max_length=512), max_length=MAX_PATTERNS, help_text="Names of datasets, * and ? allowed."
     )
 
 
-class AskSerializer(PatternsSerializer):
+class AskSerializer(DatasetPatternsSerializer):
     reason = serializers.CharField()
     until = serializers.DateField(help_text="Last day; at most a year from now.")
     group = serializers.CharField(max_length=64, help_text="Group that the data are kept for.")

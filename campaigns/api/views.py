@@ -152,11 +152,11 @@ class CampaignViewSet(ReadOnlyModelViewSet[Campaign]):
         )
         return self._answer(campaign)
 
-    @extend_schema(request=s.PatternsSerializer, responses=s.EffectSerializer)
+    @extend_schema(request=s.DatasetPatternsSerializer, responses=s.EffectSerializer)
     @action(detail=True, methods=["post"], **_BARE)
     def effect(self, request: Request, pk: str) -> Response:
         """What an exception with these names would keep; nothing is changed."""
-        found = exception_effect(campaign_id=self.get_object().pk, patterns=self._wanted(s.PatternsSerializer)["patterns"])
+        found = exception_effect(campaign_id=self.get_object().pk, patterns=self._wanted(s.DatasetPatternsSerializer)["patterns"])
         return Response(s.EffectSerializer(found).data)
 
     @extend_schema(request=s.AskSerializer, responses={201: s.ExceptionSerializer})
