@@ -8,6 +8,7 @@ from dynamo_site.monitoring.health import Readiness, alive
 from dynamo_site.monitoring.metrics import metrics
 from dynamo_site.views.acts import act_view
 from dynamo_site.views.history import history_view
+from dynamo_site.views.statistics import statistics_view
 
 handler404 = "dynamo_site.views.refused.not_found"
 handler500 = "dynamo_site.views.refused.server_error"
@@ -19,6 +20,7 @@ urlpatterns = [
     path("api/", include("dynamo_site.api.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/history/", admin.site.admin_view(history_view), name="dynamo_history"),
+    path("admin/statistics/", admin.site.admin_view(statistics_view), name="dynamo_statistics"),
     path("admin/act/<slug:name>/", admin.site.admin_view(act_view), name="dynamo_act_all"),
     path("admin/act/<slug:name>/<str:key>/", admin.site.admin_view(act_view), name="dynamo_act"),
     path("admin/", admin.site.urls),

@@ -66,3 +66,21 @@ class ExportFormat(models.TextChoices):
 
     CSV = "csv", "CSV"
     PARQUET = "parquet", "Parquet"
+
+
+class StatisticsDimension(models.TextChoices):
+    """What statistics are asked by."""
+
+    TIER = "tier", "tier"
+    STATUS = "status", "status"
+    SITE = "site", "site"
+    GROUP = "group", "group"
+    RELEASE = "release", "release"
+    DATA_TYPE = "data_type", "data type"
+
+
+class StatisticsBasis(models.TextChoices):
+    """Which bytes statistics sum up."""
+
+    PHYSICAL = "physical", "present"
+    PROJECTED = "projected", "projected"

@@ -336,8 +336,9 @@ class InjectionFilterSet(_FilterSet):
 
 
 class AuditEventFilterSet(_FilterSet):
-    action = WildcardFilter()
-    subject = WildcardFilter()
+    actor = WildcardFilter(label="person", help_text="Login, or the part of the system that acted: worker *, schedule.")
+    action = WildcardFilter(help_text="Name of the act, as policies.plan_release or inventory.*.")
+    subject = WildcardFilter(label="object", help_text="What was acted on: a dataset, site *, plan 12*, campaign 3*.")
     since = filters.IsoDateTimeFilter("at", "gte")
     before = filters.IsoDateTimeFilter("at", "lt")
 

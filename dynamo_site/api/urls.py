@@ -6,6 +6,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from dynamo_site.api.guarding import guard_patterns, guarded
+from dynamo_site.api.histories import DatasetHistoryView
 from dynamo_site.api.scopes import READ
 from dynamo_site.api.views import ApiRoot
 
@@ -15,6 +16,17 @@ urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
     path("v1/", include((guard_patterns([path("", ApiRoot.as_view(), name="v1")], write_scope=READ), "v1"))),
+    path(
+        "v1/inventory/",
+        include(
+            (
+                guard_patterns(
+                    [path("datasets/<int:pk>/history/", DatasetHistoryView.as_view(), name="dataset-history")], write_scope=READ
+                ),
+                "v1-histories",
+            )
+        ),
+    ),
     path("v1/inventory/", guarded("inventory.api.urls", write_scope="inventory:write")),
     path("v1/policies/", guarded("policies.api.urls", write_scope="policies:write")),
     path("v1/campaigns/", guarded("campaigns.api.urls", write_scope="campaigns:write")),

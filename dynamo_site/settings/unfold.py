@@ -85,8 +85,16 @@ UNFOLD: dict[str, Any] = {
                 "title": "Data",
                 "items": [
                     _entry("Datasets", "folder_open", "inventory.dataset"),
+                    {
+                        "title": "Statistics",
+                        "icon": "bar_chart",
+                        "link": reverse_lazy("dynamo_statistics"),
+                        "permission": _may_view("inventory.view_dataset"),
+                    },
                     _entry("Dataset replicas", "content_copy", "inventory.datasetreplica"),
+                    _entry("Blocks", "view_module", "inventory.block"),
                     _entry("Block replicas", "grid_view", "inventory.blockreplica"),
+                    _entry("Files", "draft", "inventory.file"),
                     _entry("Sites", "dns", "inventory.site"),
                     _entry("Groups", "groups", "inventory.group"),
                     _entry("Locks", "lock", "inventory.lock"),

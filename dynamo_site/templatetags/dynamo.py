@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from dynamo_site.acts import ACTS, act_url
 from dynamo_site.bars import Bar, bar_scale, occupancy_bar
 from dynamo_site.panels import partition_panels
+from dynamo_site.stories import STORY_RIGHTS, dataset_story
 from inventory.permissions import may
 from inventory.selectors import wording
 from inventory.selectors.datasets_overview import Copy
@@ -231,3 +232,11 @@ def done_bytes_of(plan: Any) -> dict[str, int]:
 def scale_of(bars: Any) -> float:
     """The common scale of bars."""
     return bar_scale(bars)
+
+
+@register.inclusion_tag("dynamo/story.html", takes_context=True)
+def dataset_history(context: Context, name: str) -> dict[str, Any]:
+    """What happened to the dataset, for a user who may look at acts, decisions and deletions; nothing of it for others."""
+    user = context["request"].user
+    may_look = all(user.has_perm(right) for right in STORY_RIGHTS)
+    return {"events": dataset_story(name) if may_look else []}

@@ -2,42 +2,73 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
 from inventory.admin.base import ReadOnlyAdmin
+from inventory.admin.lists import KeysetAdmin
+from inventory.filtersets import AuditEventFilterSet
 from inventory.models import AuditEvent
-from inventory.selectors.wording import when_html
-from inventory.services.audit import audit_verify
+from inventory.selectors.audit import action_text
+from inventory.selectors.datasets_overview import name_filter
+from inventory.selectors.wording import NOTHING, when_html
+from inventory.services.audit import audit_verify, audit_verify_latest
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(ReadOnlyAdmin):
+class AuditEventAdmin(KeysetAdmin):
     """Events, newest first; the chain of their digests can be checked here."""
 
-    list_display = ["when", "actor", "action", "subject", "reason"]
-    list_filter = ["action"]
-    search_fields = ["actor", "action", "subject", "reason"]
-    search_help_text = "Person, act, object or reason"
-    paginator = InfinitePaginator
-    sortable_by: list[str] = []
-    list_fullwidth = True
-    fields = ["when", "actor", "user", "action", "subject", "reason", "details", "previous_digest", "digest"]
-    list_before_template = "dynamo/audit_chain.html"
+    list_display = ["when", "who", "what", "about", "why"]
+    filterset_class = AuditEventFilterSet
+    main_filters = ("actor", "subject", "action")
+    search_help_text = "A word of person, act, object or reason"
+    empty_hint = "Nothing was done yet: the first act of a person or of a cycle is written here."
+    fields = ["when", "who", "user", "what", "about", "why", "details", "previous_digest", "digest"]
+    list_before_template = "dynamo/audit_before.html"
 
-    @display(description="when", ordering="-pk")
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AuditEvent], search_term: str
+    ) -> tuple[QuerySet[AuditEvent], bool]:
+        term = search_term.strip()
+        fields = ("actor", "action", "subject", "reason")
+        return (queryset.filter(reduce(or_, (name_filter(term, field) for field in fields))) if term else queryset), False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().changelist_view(request, {"broken": audit_verify_latest(), **(extra_context or {})})
+
+    @display(description="who")
+    def who(self, event: AuditEvent) -> str:
+        return event.actor
+
+    @display(description="did what")
+    def what(self, event: AuditEvent) -> SafeString:
+        return format_html('<span title="{}">{}</span>', event.action, action_text(event.action))
+
+    @display(description="about")
+    def about(self, event: AuditEvent) -> str:
+        return event.subject
+
+    @display(description="why")
+    def why(self, event: AuditEvent) -> str:
+        return event.reason or NOTHING
+
+    @display(description="when")
     def when(self, event: AuditEvent) -> SafeString:
         return when_html(event.at)
 
     def get_custom_urls(self) -> tuple[tuple[str, str, Any], ...]:
-        return (("check-chain/", "inventory_auditevent_check", self.check_chain),)
+        return (*super().get_custom_urls(), ("check-chain/", "inventory_auditevent_check", self.check_chain))
 
     def check_chain(self, request: HttpRequest, model_admin: ReadOnlyAdmin) -> HttpResponse:
         """Recompute the whole chain on request (POST: it reads every event) and say whether it is intact."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
@@ -12,13 +12,18 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from inventory.admin.lists import KeysetAdmin
+from inventory.exceptions import InvalidInput
 from inventory.filtersets import DatasetFilterSet
 from inventory.models import Dataset, DatasetReplica
-from inventory.selectors.datasets_overview import dataset_copies, dataset_locks
-from inventory.selectors.wording import NOTHING, badge_html, count_text, size_html, when_html
+from inventory.selectors.datasets_overview import dataset_blocks, dataset_copies, dataset_locks
+from inventory.selectors.keyset import KeysetPage, keyset_page
+from inventory.selectors.wording import NOTHING, badge_html, count_text, plural, size_html, when_html
 
 #: Chips beyond this many are counted instead of shown.
 MAX_CHIPS = 6
+
+#: Blocks on one page of a dataset.
+BLOCKS_SHOWN = 20
 
 
 @admin.register(Dataset)
@@ -32,10 +37,10 @@ class DatasetAdmin(KeysetAdmin):
     sortable_by = ["name", "size", "updated"]
     search_help_text = "Name or part of it; * and ? are wildcards, as in /SingleMuon/*/MINIAOD"
     fields = [
-        ("name", "status"),
-        ("data_type", "release"),
-        ("is_open", "updated"),
-        ("size", "num_files", "num_blocks"),
+        ("name", "status_word"),
+        ("tier", "kind", "software"),
+        ("size", "files", "open"),
+        ("usage", "updated"),
         "attributes",
     ]
     change_form_outer_before_template = "dynamo/dataset_panels.html"
@@ -50,8 +55,52 @@ class DatasetAdmin(KeysetAdmin):
         dataset = self.get_object(request, object_id)
         context: dict[str, Any] = {}
         if dataset is not None:
-            context = {"copies": dataset_copies(dataset.pk), "locks": dataset_locks(dataset.name)}
+            context = {
+                "copies": dataset_copies(dataset.pk),
+                "locks": dataset_locks(dataset.name),
+                "blocks": self._blocks(request, dataset),
+            }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    @staticmethod
+    def _blocks(request: HttpRequest, dataset: Dataset) -> KeysetPage:
+        """Return the page of blocks that the address asks for; a wrong mark shows the first one."""
+        rows = dataset_blocks(dataset.pk)
+        try:
+            return keyset_page(rows, order="name", mark=request.GET.get("blocks", ""), size=BLOCKS_SHOWN)
+        except InvalidInput as error:
+            messages.error(request, str(error))
+            return keyset_page(rows, order="name", size=BLOCKS_SHOWN)
+
+    @display(description="files")
+    def files(self, dataset: Dataset) -> str:
+        return f"{plural(dataset.num_files, 'file')} in {plural(dataset.num_blocks, 'block')}"
+
+    @display(description="open for more blocks", boolean=True)
+    def open(self, dataset: Dataset) -> bool:
+        return dataset.is_open
+
+    @display(description="software release")
+    def software(self, dataset: Dataset) -> str:
+        return dataset.release or NOTHING
+
+    @display(description="kind of data")
+    def kind(self, dataset: Dataset) -> str:
+        return dataset.data_type or NOTHING
+
+    @display(description="usage")
+    def usage(self, dataset: Dataset) -> SafeString | str:
+        facts = getattr(dataset, "facts", None)
+        if facts is None:
+            return "no feed names it"
+        known = [
+            f"{facts.num_accesses:,.0f} accesses" if facts.num_accesses is not None else "",
+            f"usage rank {facts.usage_rank:g}" if facts.usage_rank is not None else "",
+        ]
+        words = ", ".join(word for word in known if word)
+        if facts.last_access_at is None:
+            return words or "no access known"
+        return format_html("{}last access {}", f"{words}, " if words else "", when_html(facts.last_access_at))
 
     @display(description="size", ordering="size_bytes")
     def size(self, dataset: Dataset) -> SafeString:

@@ -59,9 +59,9 @@ class InjectionAdmin(ReadOnlyAdmin):
         "started_by",
         "started",
         "finished",
-        "num_records",
+        "records",
         "counts",
-        "num_rejects",
+        "rejected",
         "rejects",
         "error",
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -37,6 +39,9 @@ class SiteAdmin(DefinitionAdmin, GuardedModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> list[str]:
         # The name is how plans, locks and audit events call the site: it never changes once given.
         return [*self.readonly_fields, *(["name"] if obj else [])]
+
+    def get_form(self, request: HttpRequest, obj: Site | None = None, change: bool = False, **options: Any) -> Any:
+        return super().get_form(request, obj, change, **{"labels": {"lfn_rules": "Rules from LFN to path"}, **options})
 
     @display(description="kind", ordering="storage_type")
     def kind(self, site: Site) -> str:

@@ -2,6 +2,7 @@ from django.urls import path
 from rest_framework.routers import DefaultRouter
 
 from inventory.api import locks, views
+from inventory.api.statistics import StatisticsView
 
 app_name = "inventory-api"
 router = DefaultRouter()
@@ -18,5 +19,6 @@ router.register("injections", views.InjectionViewSet)
 router.register("audit-events", views.AuditEventViewSet)
 urlpatterns = [
     path("lock-sets/<str:owner>/<slug:name>/", locks.LockSetView.as_view(), name="lock-set"),
+    path("statistics/", StatisticsView.as_view(), name="statistics"),
     *router.urls,
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, F, Max, Prefetch, Q, QuerySet, Sum
+from django.db.models import Count, F, Max, Min, Prefetch, Q, QuerySet, Sum
 from django.utils import timezone
 
 from inventory.models import Block, BlockReplica, Dataset, DatasetReplica
@@ -58,6 +58,11 @@ def dataset_key(name: str) -> int | None:
     return Dataset.objects.filter(name=name).values_list("pk", flat=True).first()
 
 
+def dataset_name(dataset_id: int) -> str | None:
+    """Return the name of the dataset, or None."""
+    return Dataset.objects.filter(pk=dataset_id).values_list("name", flat=True).first()
+
+
 def dataset_copies(dataset_id: int) -> list[Copy]:
     """Return the copies of a dataset by site; three queries, whatever their number."""
     dataset = Dataset.objects.get(pk=dataset_id)
@@ -86,6 +91,14 @@ def dataset_copies(dataset_id: int) -> list[Copy]:
         )
         for replica in DatasetReplica.objects.filter(dataset_id=dataset_id).select_related("site").order_by("site__name")
     ]
+
+
+def first_and_last_block(dataset_id: int) -> tuple[datetime | None, datetime | None, int]:
+    """Return when the first and the latest block of the dataset came, as far as is known, and how many there are."""
+    found = Block.objects.filter(dataset_id=dataset_id).aggregate(
+        first=Min("last_update"), last=Max("last_update"), number=Count("pk")
+    )
+    return found["first"], found["last"], found["number"]
 
 
 def dataset_blocks(dataset_id: int) -> QuerySet[Block]:

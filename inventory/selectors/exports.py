@@ -14,7 +14,7 @@ from django.db.models import Field, Model, QuerySet, fields
 
 from inventory.choices import ExportFormat
 from inventory.exceptions import InvalidInput
-from inventory.models import Block, BlockReplica, Dataset, DatasetReplica, File, Site
+from inventory.models import AuditEvent, Block, BlockReplica, Dataset, DatasetReplica, File, Site
 from inventory.selectors.keyset import bounded_count, keyset_batches
 
 #: Rows that one request sends; it holds a web worker for as long as it takes. More go by ``manage.py inventory_export``.
@@ -42,6 +42,7 @@ COLUMNS: dict[type[Model], Mapping[str, str]] = {
         "size_bytes": "size_bytes",
         "checksum": "checksum",
     },
+    AuditEvent: {name: name for name in ("at", "actor", "action", "subject", "reason", "previous_digest", "digest")},
     DatasetReplica: {"dataset": "dataset__name", "site": "site__name", "group": "group__name", "is_growing": "is_growing"},
     BlockReplica: {
         "dataset": "block__dataset__name",
