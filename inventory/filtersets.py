@@ -148,8 +148,8 @@ class DatasetFilterSet(_FilterSet):
     release = WildcardFilter()
     site = filters.CharFilter(method="at_site", help_text="Has a copy at this site; a name or a pattern.")
     group = filters.CharFilter(method="of_group", help_text="A block of it belongs to this group; None: nobody.")
-    min_size = SizeFilter("size_bytes", "gte", label="at least", help_text="Bytes, or with a unit: 1.5 TB.")
-    max_size = SizeFilter("size_bytes", "lte", label="at most")
+    min_size = SizeFilter("size_bytes", "gte", label="size at least", help_text="Bytes, or with a unit: 1.5 TB.")
+    max_size = SizeFilter("size_bytes", "lte", label="size at most")
     min_size_bytes = filters.NumberFilter("size_bytes", "gte")
     max_size_bytes = filters.NumberFilter("size_bytes", "lte")
     updated_before = filters.IsoDateTimeFilter("last_update", "lt")
@@ -216,8 +216,8 @@ class BlockFilterSet(_FilterSet):
     dataset = OfDatasetsFilter("dataset", "name")
     tier = OfDatasetsFilter("dataset", "tier")
     name = WildcardFilter()
-    min_size = SizeFilter("size_bytes", "gte", label="at least")
-    max_size = SizeFilter("size_bytes", "lte", label="at most")
+    min_size = SizeFilter("size_bytes", "gte", label="size at least")
+    max_size = SizeFilter("size_bytes", "lte", label="size at most")
 
     class Meta(_FilterSet.Meta):
         model = Block
@@ -241,8 +241,8 @@ class FileFilterSet(_FilterSet):
     dataset = OfDatasetsFilter("block__dataset", "name")
     block = WildcardFilter("block__name")
     lfn = WildcardFilter()
-    min_size = SizeFilter("size_bytes", "gte", label="at least")
-    max_size = SizeFilter("size_bytes", "lte", label="at most")
+    min_size = SizeFilter("size_bytes", "gte", label="size at least")
+    max_size = SizeFilter("size_bytes", "lte", label="size at most")
 
     class Meta(_FilterSet.Meta):
         model = File
@@ -278,8 +278,8 @@ class BlockReplicaFilterSet(_ByPlaceAndOwner):
     tier = OfDatasetsFilter("block__dataset", "tier")
     status = filters.ChoiceFilter(field_name="block__dataset__status", choices=DatasetStatus.choices)
     storage_type = filters.ChoiceFilter(field_name="site__storage_type", choices=StorageType.choices)
-    min_size = SizeFilter("size_bytes", "gte", label="at least")
-    max_size = SizeFilter("size_bytes", "lte", label="at most")
+    min_size = SizeFilter("size_bytes", "gte", label="size at least")
+    max_size = SizeFilter("size_bytes", "lte", label="size at most")
     is_complete = YesNoFilter(method="complete", label="complete")
     is_locked = YesNoFilter(method="locked", label="locked")
 

@@ -155,6 +155,9 @@ WHITENOISE_USE_FINDERS = True
 MEDIA_ROOT = VAR_DIR / "files"
 MEDIA_URL = "files/"
 
+# What a filter shows that is not used.
+FILTERS_EMPTY_CHOICE_LABEL = "any"
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "dynamo_site.api.authentication.TokenAuthentication",

@@ -30,12 +30,12 @@ BLOCKS_SHOWN = 20
 class DatasetAdmin(KeysetAdmin):
     """A dataset with its copies, blocks, locks and history."""
 
-    list_display = ["name", "size", "copies", "last_access", "updated", "status_word"]
+    list_display = ["name", "size", "copies", "last_access", "status_word"]
     filterset_class = DatasetFilterSet
     main_filters = ("tier", "site", "status", "min_size")
     ordering = ["name"]
-    sortable_by = ["name", "size", "updated"]
-    search_help_text = "Name or part of it; * and ? are wildcards, as in /SingleMuon/*/MINIAOD"
+    sortable_by = ["name", "size"]
+    search_help_text = "Name or part of it, or a pattern: /SingleMuon/*/MINIAOD"
     fields = [
         ("name", "status_word"),
         ("tier", "kind", "software"),

@@ -62,6 +62,9 @@ class KeysetChangeList(ChangeList):
         self.is_narrowed = self.has_active_filters or bool(self.query.strip())
         self.is_refused = bool(self.unknown_filters) or not self.filterset.is_valid()
         form = self.filterset.form
+        for name, field in form.fields.items():
+            # What django-filter makes up of field and lookup is for programmers: "Tier wildcard", "[invalid name]".
+            field.label = filterset_class.base_filters[name]._label or name.replace("_", " ")
         self.main_fields = [form[name] for name in self.model_admin.main_filters]
         self.more_fields = [form[name] for name in form.fields if name not in (*self.model_admin.main_filters, *_HIDDEN)]
         self.more_open = any(wanted.get(field.name) for field in self.more_fields)
@@ -85,7 +88,8 @@ class KeysetChangeList(ChangeList):
         self.result_list, self.result_count = page.rows, len(page.rows)
         is_all = not mark and not page.next
         self.size_text = "" if self.is_refused else self._size_text(len(page.rows) if is_all else None)
-        self.full_result_count, self.show_full_result_count = None, False
+        # Equal, so that the head of the page does not give the rows of the page for those of the list.
+        self.full_result_count, self.show_full_result_count = self.result_count, False
         self.show_admin_actions = self.can_show_all = self.multi_page = False
         self.paginator = KeysetPaginator([], self.list_per_page)
         self.paginator.next_url = self.get_query_string({MARK: page.next}) if page.next else ""
