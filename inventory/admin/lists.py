@@ -62,9 +62,9 @@ class KeysetChangeList(ChangeList):
         self.is_narrowed = self.has_active_filters or bool(self.query.strip())
         self.is_refused = bool(self.unknown_filters) or not self.filterset.is_valid()
         form = self.filterset.form
-        for name, field in form.fields.items():
+        for name in form.fields:
             # What django-filter makes up of field and lookup is for programmers: "Tier wildcard", "[invalid name]".
-            field.label = filterset_class.base_filters[name]._label or name.replace("_", " ")
+            form[name].label = filterset_class.base_filters[name]._label or name.replace("_", " ")
         self.main_fields = [form[name] for name in self.model_admin.main_filters]
         self.more_fields = [form[name] for name in form.fields if name not in (*self.model_admin.main_filters, *_HIDDEN)]
         self.more_open = any(wanted.get(field.name) for field in self.more_fields)

@@ -37,6 +37,9 @@ def test_filters_of_the_api_are_those_of_the_list(operator: Client) -> None:
     assert "/A/x/RAW" in shown
     assert "/B/x/AOD" not in shown
     assert "<b>1 dataset</b>" in shown
+    assert "invalid name" not in shown
+    assert "wildcard</" not in shown
+    assert ">tier<input" in shown
     assert "export/?tier=RAW&amp;q=A&amp;format=csv" in shown
 
 
