@@ -6,12 +6,13 @@ import re
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import CharField, Lookup
+from django.db.models import CharField, Lookup, TextField
 from django.db.models.sql.compiler import SQLCompiler
 
 _SPECIAL = re.compile(r"[*?]")
 
 
+@TextField.register_lookup
 @CharField.register_lookup
 class Wildcard(Lookup):  # type: ignore[type-arg] # Lookup is generic only in the stubs
     """Match the whole text, case-sensitive; ``*`` is any run of characters, ``/`` included, ``?`` exactly one.
@@ -36,6 +37,7 @@ class Wildcard(Lookup):  # type: ignore[type-arg] # Lookup is generic only in th
         return f"{column} LIKE %s", [*parameters, _escaped(pattern).replace("*", "%").replace("?", "_")]
 
 
+@TextField.register_lookup
 @CharField.register_lookup
 class Part(Lookup):  # type: ignore[type-arg] # as above
     """Match texts that contain this one, whatever the case (of ASCII letters on SQLite).

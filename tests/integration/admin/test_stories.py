@@ -89,6 +89,10 @@ def test_the_audit_list_speaks_in_words_and_says_that_the_chain_is_intact(screen
     assert ">paused deletions at a site</span>" in page
     found = client.get("/admin/inventory/auditevent/", {"actor": "fact*", "subject": "site *"}).context["cl"]
     assert {event.action for event in found.result_list} == {"inventory.site_pause"}
+    reason = AuditEvent.objects.exclude(reason="").values_list("reason", flat=True)[0]
+    for term in (reason[1:6].upper(), f"{reason[:3]}*"):
+        shown = client.get("/admin/inventory/auditevent/", {"q": term}).context["cl"]
+        assert reason in {event.reason for event in shown.result_list}
 
 
 def test_a_changed_event_is_seen_on_the_list(screens: Screens, client: Client) -> None:
