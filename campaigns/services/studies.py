@@ -157,7 +157,7 @@ def _save(study: Study, studied: StudiedList, actor: Actor, now: datetime) -> St
                 actor=actor,
                 partition=partition,
             )
-            revision = _revision(campaign, studied, actor, now)
+            revision = _revision(campaign, study, studied, actor, now)
             revision.plan_id, revision.digest, revision.sums, revision.items_file = plan.pk, plan.digest, sums, name
             revision.text = campaign_text(study)
             revision.full_clean(exclude=["plan", "cycle", "campaign"], validate_unique=False, validate_constraints=False)
@@ -210,14 +210,14 @@ def _file_save(study: Study, items: pl.DataFrame) -> str:
     return default_storage.save(f"campaigns/study-{study.pk:08d}.parquet", ContentFile(buffer.getvalue()))
 
 
-def _revision(campaign: Campaign, studied: StudiedList, actor: Actor, now: datetime) -> Revision:
+def _revision(campaign: Campaign, study: Study, studied: StudiedList, actor: Actor, now: datetime) -> Revision:
     items = studied.items
     last = Revision.objects.filter(campaign=campaign).aggregate(last=Max("number"))["last"] or 0
     last_copies, tape = items.filter("is_last_copy"), items.filter("is_tape")
     return Revision(
         campaign=campaign,
         number=last + 1,
-        cycle_id=studied.cycle_id,
+        cycle_id=study.cycle_id or 0,
         clock=studied.clock,
         snapshot_at=studied.snapshot_at,
         created_at=now,
