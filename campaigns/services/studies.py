@@ -127,6 +127,12 @@ def studies_sweep(*, now: datetime) -> list[int]:
     return [pk for pk in silent.values_list("pk", flat=True) if study_fail(study_id=pk, message=message, now=now)]
 
 
+def keys_of_others(campaign: Campaign) -> set[int]:
+    """Return the block replicas that open campaigns of the same partition, other than this one, would delete."""
+    own = Revision.objects.filter(campaign=campaign).order_by("pk").values_list("plan_id", flat=True)
+    return set(keys_in_other_campaigns(campaign.partition_id, except_plans=list(own)))
+
+
 def _note(study: Study, stage: str, progress: float, now: datetime) -> None:
     Study.objects.filter(pk=study.pk, state=StudyState.RUNNING).update(stage=stage, progress=progress, heartbeat_at=now)
 
@@ -142,8 +148,7 @@ def _check_sites(campaign: Campaign, studied: StudiedList) -> None:
 
 def _save(study: Study, studied: StudiedList, actor: Actor, now: datetime) -> Study:
     partition = partition_by_name(campaign_get(study.campaign_id).partition.name)
-    taken = set(keys_in_other_campaigns(partition.pk, except_plans=_plans_of(study.campaign_id)))
-    sums = list_sums(studied, in_other_campaigns=taken)
+    sums = list_sums(studied, in_other_campaigns=keys_of_others(study.campaign))
     name = _file_save(study, studied.items)
     try:
         with transaction.atomic():
@@ -198,10 +203,6 @@ def campaign_text(study: Study) -> str:
     """Return the text that the study evaluated, exceptions on top."""
     text: str = study.cycle.text if study.cycle is not None else ""
     return text
-
-
-def _plans_of(campaign_id: int) -> list[int]:
-    return list(Revision.objects.filter(campaign_id=campaign_id).order_by("pk").values_list("plan_id", flat=True))
 
 
 def _file_save(study: Study, items: pl.DataFrame) -> str:
