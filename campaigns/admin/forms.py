@@ -93,7 +93,9 @@ class ExceptionForm(forms.Form):
         help_text="A name or pattern per line; * stands for any text.",
     )
     reason = forms.CharField(widget=forms.Textarea(attrs={"rows": 2}), label="Why must they stay?")
-    until = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"), label="Until", help_text="At most a year from now.")
+    until = forms.DateField(
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"), label="Until", help_text="At most a year from now."
+    )
     group_name = forms.ChoiceField(label="For the group")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
