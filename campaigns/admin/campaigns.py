@@ -21,13 +21,14 @@ from campaigns.admin.excepting import effect_view, exception_view
 from campaigns.admin.forms import CampaignForm
 from campaigns.admin.inbox import inbox_view
 from campaigns.admin.page import campaign_context
+from campaigns.admin.reporting import report_view, reports_view
 from campaigns.admin.studying import explore_view, study_view
 from campaigns.choices import CampaignState
 from campaigns.exceptions import CampaignError
 from campaigns.lifecycle import allows
 from campaigns.models import Campaign
 from campaigns.permissions import ADD_CAMPAIGN, CHANGE_CAMPAIGN, has_right
-from campaigns.selectors.campaigns import campaigns_visible, revision_current, revision_items
+from campaigns.selectors.campaigns import campaign_under_way, campaigns_visible, revision_current, revision_items
 from campaigns.services.campaigns import campaign_create, campaign_edit
 from campaigns.services.pointing import Pointing, pointed_text
 from inventory.permissions import ReadOnlyAdminMixin
@@ -73,6 +74,8 @@ class CampaignAdmin(ReadOnlyAdminMixin, ModelAdmin):
             path("<int:campaign_id>/except/", wrap(exception_view), name="campaigns_except"),
             path("<int:campaign_id>/except/effect/", wrap(effect_view), name="campaigns_effect"),
             path("<int:campaign_id>/list/", wrap(self.items_view), name="campaigns_items"),
+            path("<int:campaign_id>/reports/", wrap(reports_view), name="campaigns_reports"),
+            path("<int:campaign_id>/reports/<int:report_id>/<slug:kind>/", wrap(report_view), name="campaigns_report"),
             path("<int:campaign_id>/do/<slug:action>/", wrap(do_view), name="campaigns_do"),
         ]
         return own + super().get_urls()
@@ -162,16 +165,10 @@ class CampaignAdmin(ReadOnlyAdminMixin, ModelAdmin):
 
     @display(description="next date")
     def next_date(self, campaign: Campaign) -> str:
-        now = timezone.now()
-        dates = (
-            (campaign.exceptions_close_at, "exceptions close"),
-            (campaign.earliest_start_at, "may start"),
-            (campaign.expires_at, "expires"),
-        )
         if campaign.finished_at is not None:
             return when_html(campaign.finished_at)
-        coming = [(what, moment) for moment, what in dates if moment is not None and moment > now]
-        return format_html("{} {}", coming[0][0], when_html(coming[0][1])) if coming else "—"
+        found = campaign_under_way(campaign, timezone.now())
+        return format_html("{} {}", found.next_what, when_html(found.next_at)) if found.next_at else "—"
 
 
 def _saved(request: HttpRequest, campaign: Campaign | None, form: CampaignForm) -> Campaign:

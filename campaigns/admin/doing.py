@@ -22,6 +22,7 @@ from campaigns.services.campaigns import campaign_cancel, campaign_comment, camp
 from campaigns.services.exception_requests import exception_decide, exception_withdraw
 from campaigns.services.execution import campaign_execute, campaign_pause, campaign_resume
 from campaigns.services.proposals import campaign_propose
+from campaigns.services.reports import campaign_report_make
 from campaigns.services.studies import campaign_study
 from inventory.services.audit import Actor
 from policies.exceptions import PolicyError
@@ -42,7 +43,8 @@ def do_view(request: HttpRequest, campaign_id: int, action: str) -> HttpResponse
         messages.error(request, str(denied))
     else:
         messages.success(request, said)
-    return HttpResponseRedirect(reverse("admin:campaigns_campaign_change", args=[campaign.pk]))
+    page = "admin:campaigns_reports" if action == "report" else "admin:campaigns_campaign_change"
+    return HttpResponseRedirect(reverse(page, args=[campaign.pk]))
 
 
 def _text(request: HttpRequest, name: str = "reason") -> str:
@@ -123,6 +125,11 @@ def _withdraw(request: HttpRequest, campaign_id: int, actor: Actor, now: datetim
     return "Your exception is withdrawn."
 
 
+def _report(request: HttpRequest, campaign_id: int, actor: Actor, now: datetime) -> str:
+    campaign_report_make(campaign_id=campaign_id, actor=actor, now=now)
+    return "The report is made; its digests stand in the audit chain."
+
+
 def _exception(request: HttpRequest, campaign_id: int) -> int:
     """Return the exception that the form names. Raises ``Http404`` for one of another campaign."""
     text = request.POST.get("exception", "")
@@ -151,4 +158,5 @@ _ACTS: Mapping[str, Callable[[HttpRequest, int, Actor, datetime], str]] = {
     "comment": _comment,
     "decide": _decide,
     "withdraw": _withdraw,
+    "report": _report,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.choices import CampaignState, ExceptionState
-from campaigns.models import Approval, Campaign, Comment, ExceptionRequest, Look, Notice, Study
+from campaigns.models import Approval, Campaign, CampaignReport, Comment, ExceptionRequest, Look, Notice, Study
 from campaigns.services.notices import campaign_tell
 from policies.services.kept_snapshots import snapshots_forget
 from tests.factories.campaigns import Collaboration
@@ -274,3 +275,21 @@ def test_pages_ask_the_same_number_of_queries_whatever_the_size(
         do(client, campaign, "comment", reason="again")
     with django_assert_max_num_queries(before):
         client.get(page_of(campaign))
+
+
+def test_a_report_is_made_read_and_is_the_one_that_the_chain_knows(people: Collaboration, client: Client) -> None:
+    campaign = people.proposed("<b>bold</b>")
+    enter(client, people, "anna")
+    made = client.post(reverse("admin:campaigns_do", args=[campaign.pk, "report"]), follow=True)
+    assert made.redirect_chain[-1][0] == page_of(campaign, "reports")
+    report = CampaignReport.objects.get()
+    for kind, file in report.files.items():
+        answer = client.get(reverse("admin:campaigns_report", args=[campaign.pk, report.pk, kind]))
+        content = answer.content
+        assert hashlib.sha256(content).hexdigest() == file["sha256"], kind
+    assert (
+        "<b>bold</b>" not in client.get(reverse("admin:campaigns_report", args=[campaign.pk, report.pk, "html"])).content.decode()
+    )
+    assert client.get(reverse("admin:campaigns_report", args=[campaign.pk, report.pk, "exe"])).status_code == 404
+    other = people.proposed("Another")
+    assert client.get(reverse("admin:campaigns_report", args=[other.pk, report.pk, "json"])).status_code == 404
