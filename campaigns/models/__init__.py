@@ -3,6 +3,7 @@
 from campaigns.models.approvals import Approval, QuorumGroup, QuorumRule
 from campaigns.models.campaigns import Campaign, CampaignEvent, Comment
 from campaigns.models.exception_requests import DroppedItem, ExceptionRequest, GroupRepresentative
+from campaigns.models.looks import Look
 from campaigns.models.notices import Notice
 from campaigns.models.reports import CampaignReport
 from campaigns.models.revisions import Revision, StudiedStatus, Study
@@ -16,6 +17,7 @@ __all__ = [
     "DroppedItem",
     "ExceptionRequest",
     "GroupRepresentative",
+    "Look",
     "Notice",
     "QuorumGroup",
     "QuorumRule",

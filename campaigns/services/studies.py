@@ -127,6 +127,12 @@ def studies_sweep(*, now: datetime) -> list[int]:
     return [pk for pk in silent.values_list("pk", flat=True) if study_fail(study_id=pk, message=message, now=now)]
 
 
+def keys_of_others(campaign: Campaign) -> set[int]:
+    """Return the block replicas that open campaigns of the same partition, other than this one, would delete."""
+    own = Revision.objects.filter(campaign=campaign).order_by("pk").values_list("plan_id", flat=True)
+    return set(keys_in_other_campaigns(campaign.partition_id, except_plans=list(own)))
+
+
 def _note(study: Study, stage: str, progress: float, now: datetime) -> None:
     Study.objects.filter(pk=study.pk, state=StudyState.RUNNING).update(stage=stage, progress=progress, heartbeat_at=now)
 
@@ -142,8 +148,7 @@ def _check_sites(campaign: Campaign, studied: StudiedList) -> None:
 
 def _save(study: Study, studied: StudiedList, actor: Actor, now: datetime) -> Study:
     partition = partition_by_name(campaign_get(study.campaign_id).partition.name)
-    taken = set(keys_in_other_campaigns(partition.pk, except_plans=_plans_of(study.campaign_id)))
-    sums = list_sums(studied, in_other_campaigns=taken)
+    sums = list_sums(studied, in_other_campaigns=keys_of_others(study.campaign))
     name = _file_save(study, studied.items)
     try:
         with transaction.atomic():
@@ -157,7 +162,7 @@ def _save(study: Study, studied: StudiedList, actor: Actor, now: datetime) -> St
                 actor=actor,
                 partition=partition,
             )
-            revision = _revision(campaign, studied, actor, now)
+            revision = _revision(campaign, study, studied, actor, now)
             revision.plan_id, revision.digest, revision.sums, revision.items_file = plan.pk, plan.digest, sums, name
             revision.text = campaign_text(study)
             revision.full_clean(exclude=["plan", "cycle", "campaign"], validate_unique=False, validate_constraints=False)
@@ -200,24 +205,20 @@ def campaign_text(study: Study) -> str:
     return text
 
 
-def _plans_of(campaign_id: int) -> list[int]:
-    return list(Revision.objects.filter(campaign_id=campaign_id).order_by("pk").values_list("plan_id", flat=True))
-
-
 def _file_save(study: Study, items: pl.DataFrame) -> str:
     buffer = io.BytesIO()
     items.write_parquet(buffer, compression="zstd", row_group_size=50_000)
     return default_storage.save(f"campaigns/study-{study.pk:08d}.parquet", ContentFile(buffer.getvalue()))
 
 
-def _revision(campaign: Campaign, studied: StudiedList, actor: Actor, now: datetime) -> Revision:
+def _revision(campaign: Campaign, study: Study, studied: StudiedList, actor: Actor, now: datetime) -> Revision:
     items = studied.items
     last = Revision.objects.filter(campaign=campaign).aggregate(last=Max("number"))["last"] or 0
     last_copies, tape = items.filter("is_last_copy"), items.filter("is_tape")
     return Revision(
         campaign=campaign,
         number=last + 1,
-        cycle_id=studied.cycle_id,
+        cycle_id=study.cycle_id or 0,
         clock=studied.clock,
         snapshot_at=studied.snapshot_at,
         created_at=now,

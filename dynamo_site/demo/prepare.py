@@ -12,7 +12,9 @@ from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 
+from campaigns.selectors.campaigns import campaign_exists
 from dynamo_site.demo.accounts import OPERATOR, Logins, logins_ensure
+from dynamo_site.demo.campaign import TITLE, campaign_prepare
 from dynamo_site.demo.folders import DemoError, DemoFolders
 from dynamo_site.demo.sample import (
     LAST_COPY,
@@ -63,6 +65,7 @@ def demo_prepare(folders: DemoFolders, *, size: SampleSize, period_seconds: int,
         "inject": lambda: _inject(folders, say),
         "rules": lambda: _rules(operator, say),
         "policy": lambda: _policy(operator, period_seconds, say),
+        "campaign": lambda: _campaign(operator, say),
     }
     if all(folders.done(step) for step in steps):
         say(f"Going on from what is in {folders.var} ('make demo-reset' starts afresh).")
@@ -137,6 +140,12 @@ def _policy(operator: Actor, period_seconds: int, say: Say) -> None:
         policy_version_activate(version_id=version.pk, actor=operator, reason=f"test run: cycle {test.pk}")
     say(f"Policy {PARTITION}: version {version.number} tested and active, evaluated every {period_seconds} s:\n")
     say("\n".join(f"    {line}" for line in text.splitlines()))
+
+
+def _campaign(operator: Actor, say: Say) -> None:
+    with transaction.atomic():
+        if not campaign_exists(TITLE):
+            say(campaign_prepare(operator))
 
 
 def _demand_storage(folders: DemoFolders) -> None:

@@ -89,6 +89,7 @@ Log in as
 
 Look at
     the front page: occupancy bars fall below the mark of 90 % to under 85 % within two minutes
+    Campaigns: one waits for signatures; log in as physics, then as computing, look at what would be lost and sign
     Cycles > the latest: what was decided on each replica, and by which line of the policy
     Deletions: each with its state and files; Audit events: who did what
     {address}/api/docs/   the REST API:

@@ -71,6 +71,19 @@ UNFOLD: dict[str, Any] = {
                 ]
             },
             {
+                "title": "Campaigns",
+                "items": [
+                    {
+                        "title": "Campaigns",
+                        "icon": "campaign",
+                        "link": reverse_lazy("admin:campaigns_campaign_changelist"),
+                    },
+                    {"title": "Inbox", "icon": "inbox", "link": reverse_lazy("admin:campaigns_inbox")},
+                    _entry("Who must sign", "draw", "campaigns.quorumrule"),
+                    _entry("Representatives", "record_voice_over", "campaigns.grouprepresentative"),
+                ],
+            },
+            {
                 "title": "Policies",
                 "items": [
                     _entry("Policies", "rule", "policies.policy"),

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from campaigns.selectors.campaigns import campaigns_under_way, num_unread
 from dynamo_site.panels import PartitionPanel, partition_panels
 from inventory.selectors.feeds import stale_feeds
 from inventory.selectors.locks import locks_to_renew
@@ -51,6 +52,7 @@ def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "cycles": cycles,
         "cycle_peak": max([cycle.deleted_bytes for cycle in cycles], default=0),
         "under_way": deletions_under_way(now=timezone.now()) if sees_deletions else [],
+        "campaigns": campaigns_under_way(user, now=timezone.now()),
         "sees_cycles": sees_cycles,
         "sees_deletions": sees_deletions,
     }
@@ -58,7 +60,7 @@ def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 def _notices(request: HttpRequest, panels: list[PartitionPanel]) -> list[Notice]:
     user = request.user
-    notices = _pause_notices()
+    notices = _pause_notices() + _inbox_notices(user)
     if user.has_perm("policies.view_plan"):
         notices += _plan_notices()
     if user.has_perm("policies.view_cycle"):
@@ -82,6 +84,15 @@ def _pause_notices() -> list[Notice]:
     if pause.is_file_present:
         return [Notice("danger", f"Deletions on this host are stopped by the file {pause_file()}: remove it to let them go on")]
     return []
+
+
+def _inbox_notices(user: Any) -> list[Notice]:
+    unread = num_unread(user.pk)
+    if not unread:
+        return []
+    return [
+        Notice("warning", f"{plural(unread, 'message')} of campaigns in your inbox", reverse("admin:campaigns_inbox"), "Inbox")
+    ]
 
 
 def _plan_notices() -> list[Notice]:

@@ -8,3 +8,8 @@ from inventory.models import Group
 def group_exists(name: str) -> bool:
     """Tell whether there is such a group."""
     return Group.objects.filter(name=name).exists()
+
+
+def group_names() -> list[str]:
+    """Return the names of all groups, in order."""
+    return list(Group.objects.order_by("name").values_list("name", flat=True))

@@ -46,6 +46,11 @@ def partition_by_name(name: str) -> Partition:
     return partition
 
 
+def partition_names() -> list[str]:
+    """Return the names of all partitions, in order."""
+    return list(Partition.objects.order_by("name").values_list("name", flat=True))
+
+
 def partition_scope(name: str) -> PartitionScope:
     """Return the partition *name* with the parsed conditions of its leaves and its quotas.
 

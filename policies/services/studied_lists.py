@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,13 +19,14 @@ from policies.evaluation.membership import Membership
 from policies.models import Cycle
 from policies.planning.outcome import NOT_HANDED_OVER, Outcome
 from policies.selectors.comparisons import ERA, TIER
-from policies.selectors.partitions import guardrails_of, partition_scope
-from policies.services.cycles import CycleResult, cycle_carry_out, cycle_start
+from policies.selectors.partitions import GuardrailScope, PartitionScope, guardrails_of, partition_scope
+from policies.services.cycles import cycle_carry_out, cycle_start
 from policies.services.guarding import rows_against_guardrails
 from policies.services.listed import ListedReplica
+from policies.services.snapshots import TakenSnapshot
 
 #: A list is one decision: no step ends because enough of a quota was deleted in it.
-_WHOLE_QUOTA = 1.0
+WHOLE_QUOTA = 1.0
 _LAST_ACCESS = "dataset.last_access"
 
 
@@ -41,7 +42,6 @@ class StudiedList:
     """
 
     items: pl.DataFrame
-    cycle_id: int
     clock: datetime
     snapshot_at: datetime
     partition_bytes: int
@@ -59,7 +59,7 @@ def list_study_start(*, text: str, source: str, partition_name: str, actor: Acto
         actor=actor,
         now=now,
         partition_name=partition_name,
-        deletion_per_iteration=_WHOLE_QUOTA,
+        deletion_per_iteration=WHOLE_QUOTA,
         with_guardrails=True,
     )
 
@@ -70,23 +70,26 @@ def list_study(*, cycle_id: int, actor: Actor) -> StudiedList:
     Last copies are those after the whole list: of two copies that both go, both are last. Raises what ``cycle_carry_out`` raises.
     """
     result = cycle_carry_out(cycle_id=cycle_id, actor=actor, also_read=(_LAST_ACCESS,))
-    snapshot, outcome = result.snapshot, result.outcome
     scope = partition_scope(result.cycle.partition.name)
-    rails = [rail.rule for rail in guardrails_of(scope.id)]
-    clock = result.cycle.clock.timestamp()
-    forbidden = rows_against_guardrails(outcome, snapshot, rails, now=clock)
+    return studied_list(result.taken, result.outcome, scope=scope, guardrails=guardrails_of(scope.id), clock=result.cycle.clock)
+
+
+def studied_list(
+    taken: TakenSnapshot, outcome: Outcome, *, scope: PartitionScope, guardrails: Sequence[GuardrailScope], clock: datetime
+) -> StudiedList:
+    """Return the list that *outcome* gives on the snapshot, without what a guardrail forbids."""
+    snapshot, now = taken.snapshot, clock.timestamp()
+    forbidden = rows_against_guardrails(outcome, snapshot, [rail.rule for rail in guardrails], now=now)
     arrays = InventoryArrays(snapshot)
-    members = Membership(scope.conditions, arrays, clock).members()
-    rows, rules = _deleted(outcome, forbidden)
+    members = Membership(scope.conditions, arrays, now).members()
     return StudiedList(
-        items=_items(result, rows, rules),
-        cycle_id=result.cycle.pk,
-        clock=result.cycle.clock,
+        items=_items(snapshot, outcome, *_deleted(outcome, forbidden), clock=clock),
+        clock=clock,
         snapshot_at=datetime.fromtimestamp(snapshot.taken_at, tz=UTC),
         partition_bytes=int(arrays.row_size[members].sum(dtype=np.int64)),
         num_handed_over=int((outcome.new_owner != NOT_HANDED_OVER).sum()),
         against_guardrails=_left_out(forbidden, arrays),
-        unknown_feeds=tuple(feed.name for feed in result.taken.unknown),
+        unknown_feeds=tuple(feed.name for feed in taken.unknown),
     )
 
 
@@ -122,8 +125,7 @@ def _deleted(outcome: Outcome, forbidden: dict[int, str]) -> tuple[_Rows, _Rows]
     return rows[goes], rules[goes]
 
 
-def _items(result: CycleResult, rows: _Rows, rules: _Rows) -> pl.DataFrame:
-    snapshot, outcome = result.snapshot, result.outcome
+def _items(snapshot: Snapshot, outcome: Outcome, rows: _Rows, rules: _Rows, *, clock: datetime) -> pl.DataFrame:
     if snapshot.block_replica_keys is None:
         raise ValueError("the snapshot has no keys of block replicas: only what was read from the database can be planned")
     chosen = snapshot.block_replicas.select("replica", "block", "group", "size", "num_files")[rows]
@@ -162,7 +164,7 @@ def _items(result: CycleResult, rows: _Rows, rules: _Rows) -> pl.DataFrame:
         }
     )
     frame = frame.with_columns(TIER, ERA, is_tape=pl.col("storage_type") == "MSS", group=pl.col("owner"))
-    return frame.with_columns(is_locked=locked_rows(frame, now=result.cycle.clock)).drop("group")
+    return frame.with_columns(is_locked=locked_rows(frame, now=clock)).drop("group")
 
 
 def _copies_left(snapshot: Snapshot, going: _Rows) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -10,9 +10,10 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group as AuthGroup
 
 from campaigns.choices import CampaignState, Verdict
-from campaigns.models import Approval, Campaign, GroupRepresentative, QuorumGroup, QuorumRule, Revision, Study
+from campaigns.models import Approval, Campaign, ExceptionRequest, GroupRepresentative, QuorumGroup, QuorumRule, Revision, Study
 from campaigns.services.approvals import campaign_sign
 from campaigns.services.campaigns import Edits, campaign_cancel, campaign_create
+from campaigns.services.exception_requests import exception_ask, exception_decide
 from campaigns.services.execution import campaign_execute, campaign_expire, campaign_pause, campaign_settle
 from campaigns.services.proposals import campaign_propose
 from campaigns.services.studies import campaign_study, study_carry_out
@@ -98,7 +99,10 @@ class Collaboration:
         )
 
     def study(self, campaign: Campaign) -> Revision:
-        study = campaign_study(campaign_id=campaign.pk, actor=self.actor("olga"), now=self.now)
+        return self.carry_out(campaign_study(campaign_id=campaign.pk, actor=self.actor("olga"), now=self.now))
+
+    def carry_out(self, study: Study) -> Revision:
+        """Do what a worker does with a study that was started."""
         Study.objects.filter(pk=study.pk).update(heartbeat_at=self.now)
         done = study_carry_out(study_id=study.pk, actor=self.actor("olga"), now=self.now)
         assert done.revision is not None
@@ -108,6 +112,21 @@ class Collaboration:
         campaign = self.draft(title, text, **kwargs)
         self.study(campaign)
         return self.fresh(campaign)
+
+    def ask(self, campaign: Campaign, login: str = "dan", patterns: tuple[str, ...] = ("/Higgs/*",)) -> ExceptionRequest:
+        until = (self.now + timedelta(days=90)).date()
+        return exception_ask(
+            campaign_id=campaign.pk,
+            patterns=patterns,
+            reason="thesis",
+            until=until,
+            group_name="higgs",
+            actor=self.actor(login),
+            now=self.now,
+        )
+
+    def grant(self, exception: ExceptionRequest, login: str = "rita") -> ExceptionRequest:
+        return exception_decide(exception_id=exception.pk, is_granted=True, actor=self.actor(login), now=self.now)
 
     def proposed(self, title: str = "Spring cleaning", text: str = TEXT, **kwargs: object) -> Campaign:
         campaign = self.studied(title, text, **kwargs)
