@@ -22,6 +22,8 @@ APPROVE_CAMPAIGN = "campaigns.approve_campaign"
 PAUSE_CAMPAIGN = "campaigns.pause_campaign"
 EXECUTE_CAMPAIGN = "campaigns.execute_campaign"
 DECIDE_EXCEPTIONS = "campaigns.decide_exceptions"
+CHANGE_QUORUM = "campaigns.change_quorumrule"
+CHANGE_REPRESENTATIVES = "campaigns.change_grouprepresentative"
 
 #: The right that each act of a person takes; asking for an exception takes none, the rest is the system's own.
 RIGHT_OF: Mapping[CampaignAction, str] = {

@@ -1,4 +1,4 @@
-"""How much of campaigns' lists may go at a site today, and which lists may not go at all now."""
+"""How much of campaigns' lists may go at a site today, and which items their campaigns do not want to go any more."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ from datetime import datetime
 
 from django.db.models import Q, Sum
 
-from campaigns.selectors.execution import ListedItem, Standing, campaigns_standing, items_dropped_out
+from campaigns.selectors.execution import ListedItem, Standing, items_dropped_out
 from operations.choices import DeletionState
-from operations.models import Deletion, QueuedPlan
-
-
-def standing_in_queue(*, now: datetime) -> dict[int, Standing]:
-    """Return how the campaigns stand whose lists are in the queue; inside a transaction they stay so until it ends."""
-    under_way = QueuedPlan.objects.filter(over_at__isnull=True).order_by("plan_id")
-    return campaigns_standing(list(under_way.values_list("plan_id", flat=True)), now=now)
+from operations.models import Deletion
 
 
 def portions_left(standing: Iterable[Standing], site_name: str, *, now: datetime) -> dict[int, int]:
@@ -37,6 +31,8 @@ def portions_left(standing: Iterable[Standing], site_name: str, *, now: datetime
 def dropped_out_of_campaigns(rows: Iterable[Deletion]) -> dict[int, str]:
     """Return the deletions that their campaign does not want any more, and why."""
     rows = list(rows)
+    if not rows:
+        return {}
     items = [ListedItem(row.plan_id, row.plan_item_id, row.dataset_name) for row in rows]
     reasons = items_dropped_out(items)
     return {row.pk: reasons[row.plan_item_id] for row in rows if row.plan_item_id in reasons}

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from django.db import connection, transaction
 from django.db.models import Q
 
+from campaigns.selectors.execution import campaigns_standing
 from inventory.choices import SiteStatus
 from inventory.selectors.replicas import FileRow
 from inventory.selectors.sites import SiteStorage, site_storage
@@ -21,7 +22,7 @@ from operations.constants import CLAIM_ADVISORY_LOCK
 from operations.models import Attempt, Deletion, QueuedPlan, SiteHealth
 from operations.selectors.pausing import pause_state
 from operations.services.audit_details import reason_counts
-from operations.services.campaign_portions import portions_left, standing_in_queue
+from operations.services.campaign_portions import portions_left
 from operations.services.limits import QueueLimits
 from operations.services.recheck import recheck
 from policies.services.standing import plans_that_wait
@@ -96,14 +97,15 @@ def _claim_at(site: SiteStorage, *, worker: str, now: datetime, limits: QueueLim
                 return None
             site = fresh
             # Campaigns before plans and their rows: the order in which their transitions lock.
-            standing = standing_in_queue(now=now)
+            under_way = plans_under_way()
+            standing = campaigns_standing(under_way, now=now)
             portions = portions_left(standing.values(), site.name, now=now)
             waits = {plan for plan, one in standing.items() if one.hold} | {plan for plan, left in portions.items() if left <= 0}
-            not_of = waits | set(plans_on_hold(now=now))
+            not_of = waits | set(plans_that_wait(under_way, now=now))
             rows = _waiting(site.name, now=now, limits=limits, not_of=not_of, portions=portions)
             if not rows:
                 return None
-            checked = recheck(rows, now=now)
+            checked = recheck(rows, now=now, plans_of_campaigns=standing)
             taken = None
             if checked.files:
                 going = [row for row in rows if row.pk in checked.files]
@@ -131,10 +133,9 @@ def _has_room(site: SiteStorage, *, now: datetime, limits: QueueLimits) -> bool:
     return acting.order_by().values("lease_token").distinct().count() < limits.batches_per_site
 
 
-def plans_on_hold(*, now: datetime) -> dict[int, str]:
-    """Return the plans in the queue of which nothing may be begun now, and why: what they rest on has become too old."""
-    under_way = QueuedPlan.objects.filter(over_at__isnull=True).order_by("plan_id")
-    return plans_that_wait(list(under_way.values_list("plan_id", flat=True)), now=now)
+def plans_under_way() -> list[int]:
+    """Return the plans in the queue that are not over."""
+    return list(QueuedPlan.objects.filter(over_at__isnull=True).order_by("plan_id").values_list("plan_id", flat=True))
 
 
 def _waiting(

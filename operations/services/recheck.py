@@ -41,17 +41,18 @@ class Rechecked:
     failed: dict[int, str]
 
 
-def recheck(rows: Sequence[Deletion], *, now: datetime) -> Rechecked:
+def recheck(rows: Sequence[Deletion], *, now: datetime, plans_of_campaigns: Collection[int]) -> Rechecked:
     """Look again at deletions of one site before they are acted on; the keys of the result are those of the deletions.
 
     What has been begun does not drop out silently: it fails, because its block replica is no longer whole and a person
-    must know. Takes row locks on the plans until the caller's transaction ends.
+    must know. *plans_of_campaigns*: those whose items their campaigns are asked about. Takes row locks on the plans until the
+    caller's transaction ends.
     """
     known = block_replicas_by_key([row.block_replica_key for row in rows])
     executable = executable_plans({row.plan_id for row in rows})
     against = {row.pk: reason for row in rows if (reason := _changed(row, known.get(row.block_replica_key), executable))}
     remaining = [row for row in rows if row.pk not in against]
-    against |= dropped_out_of_campaigns(remaining)
+    against |= dropped_out_of_campaigns([row for row in remaining if row.plan_id in plans_of_campaigns])
     remaining = [row for row in remaining if row.pk not in against]
     against |= _locked(remaining, known, now)
     remaining = [row for row in remaining if row.pk not in against]

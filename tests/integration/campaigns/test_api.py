@@ -204,3 +204,19 @@ def test_lists_cost_the_same_queries_however_long_they_are(now_people: Collabora
     with django_assert_max_num_queries(20) as many:
         anna.get("campaigns/")
     assert len(few) == len(many)
+
+
+def test_who_must_sign_and_who_speaks_for_a_group_is_set_by_those_who_may(now_people: Collaboration) -> None:
+    olga, dan = Caller("olga"), Caller("dan")
+    rule = {"partition": "Everything", "min_signatures": 3, "groups": {"Physics coordinators": 2}}
+    dan.post("quorum-rules/", rule, 403)
+    assert olga.post("quorum-rules/", rule) == rule
+    assert dan.get("quorum-rules/") == [rule]
+    assert olga.post("quorum-rules/", rule | {"groups": {"Nobody": 1}}, 400)["code"] == "invalid_input"
+    wish = {"group": "higgs", "login": "dan", "speaks": True}
+    dan.post("representatives/", wish, 403)
+    assert olga.post("representatives/", wish) == {"is_changed": True}
+    assert olga.post("representatives/", wish) == {"is_changed": False}
+    assert {"group": "higgs", "login": "dan"} in dan.get("representatives/")
+    assert olga.post("representatives/", wish | {"speaks": False}) == {"is_changed": True}
+    assert olga.post("representatives/", wish | {"login": "nobody"}, 400)["code"] == "invalid_input"

@@ -74,7 +74,7 @@ def test_what_was_excepted_locked_read_or_changed_since_the_study_stays_and_says
     people.later(days=17)
     Injection.objects.update(finished_at=people.now)
     campaign_execute(campaign_id=campaign.pk, actor=people.actor("olga"), now=people.now)
-    lock_create(dataset_pattern=TOP, block_pattern="b00000", actor=people.actor("dan"), now=people.now)
+    lock_create(dataset_pattern=TOP, block_pattern="b00000", actor=people.actor("rita"), now=people.now)
     plan_id = enqueue(people, campaign)
     delete_all(people)
     reasons = set(Deletion.objects.filter(state=DeletionState.DROPPED).values_list("dataset_name", "reason"))
@@ -160,7 +160,7 @@ def test_nothing_outside_the_frozen_list_goes_whatever_happens_to_the_inventory(
             case 2:
                 BlockReplica.objects.filter(pk=replica.pk).update(size_bytes=replica.size_bytes - 1)
             case _:
-                lock_create(dataset_pattern=replica.block.dataset.name, actor=people.actor("dan"), now=people.now)
+                lock_create(dataset_pattern=replica.block.dataset.name, actor=people.actor("rita"), now=people.now)
     before = set(BlockReplica.objects.values_list("site__name", "block__dataset__name", "block__name"))
     blocks = {(d, b) for _, d, b in before}
     delete_all(people)

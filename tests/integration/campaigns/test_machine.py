@@ -7,10 +7,11 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.extra.django import TestCase
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from campaigns.choices import CampaignState, ExceptionState, Verdict
@@ -41,12 +42,16 @@ class Campaigning(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
+        self.example = transaction.atomic()  # undone at its end: each example begins with an empty database
+        self.example.__enter__()
         self.people = Collaboration(self.folder, num_blocks=1)
         self.campaign = self.people.studied()
         self.digests: dict[int, str] = {}
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
+            transaction.set_rollback(True)
+            self.example.__exit__(None, None, None)
             shutil.rmtree(self.folder)
 
     def attempt(self, act: object, **kwargs: object) -> None:
@@ -158,9 +163,9 @@ class Campaigning(RuleBasedStateMachine):
         assert audit_verify() is None
 
 
-class CampaignMachine(TestCase):
-    def test_no_order_of_acts_breaks_a_promise(self) -> None:
-        run_state_machine_as_test(
-            Campaigning,
-            settings=settings(max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)),
-        )
+@pytest.mark.django_db
+def test_no_order_of_acts_breaks_a_promise() -> None:
+    run_state_machine_as_test(
+        Campaigning,
+        settings=settings(max_examples=8, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)),
+    )
