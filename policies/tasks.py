@@ -9,6 +9,7 @@ from inventory.services.audit import Actor
 from policies.services.comparisons import comparison_carry_out, comparisons_sweep
 from policies.services.cycles import cycle_carry_out, cycles_sweep
 from policies.services.due import policies_evaluate_due
+from policies.services.retention import files_forget
 
 #: Who starts automatic cycles, in the audit trail.
 SCHEDULE = Actor("schedule")
@@ -16,10 +17,11 @@ SCHEDULE = Actor("schedule")
 
 @shared_task(name="policies.tasks.evaluate_due_policies")
 def evaluate_due_policies() -> list[int]:
-    """Give up what has lost its process, then run the policies that are due; return the cycles that were carried out."""
+    """Give up what has lost its process, remove old files, run the policies that are due; return the cycles carried out."""
     now = timezone.now()
     cycles_sweep(now=now)
     comparisons_sweep(now=now)
+    files_forget(now=now)
     evaluations = policies_evaluate_due(now=now, actor=SCHEDULE)
     return [evaluation.cycle.pk for evaluation in evaluations if evaluation.cycle is not None]
 

@@ -48,6 +48,10 @@ class Cycle(models.Model):
     )
     num_passes = models.PositiveIntegerField(default=0)
     num_steps = models.PositiveIntegerField(default=0)
+    expectations = models.TextField(
+        blank=True, help_text="Expectations of the policy that a test run of a version was held against."
+    )
+    expectation_results = models.JSONField(default=list, blank=True, help_text="How each of them fared.")
     unknown_facts = models.JSONField(default=list, blank=True, help_text="Feeds that were stale and counted as unknown.")
 
     class Meta:

@@ -25,7 +25,7 @@ from policies.models import Comparison, Policy, PolicyVersion
 from policies.selectors.comparisons import changed_replicas, changes_summary
 from policies.selectors.partitions import partition_by_name
 from policies.services.cycles import parsed_policy
-from policies.services.expectations import ExpectationResult, expectations_parse, failure_text, policy_test
+from policies.services.expectations import expectations_parse, policy_test, result_row
 from policies.services.studies import policies_compare
 from policies.signals import comparison_started
 
@@ -195,21 +195,7 @@ def _expectation_results(comparison: Comparison, new: PolicyText) -> list[dict[s
         now=comparison.clock,
         deletion_per_iteration=comparison.deletion_per_iteration,
     )
-    return [_result(result) for result in results]
-
-
-def _result(result: ExpectationResult) -> dict[str, Any]:
-    example = result.counter_example
-    return {
-        "line": result.expectation.line,
-        "text": result.expectation.text,
-        "is_met": result.is_met,
-        "num_replicas": result.num_replicas,
-        "num_failures": result.num_failures,
-        "failure": failure_text(result),
-        "dataset": example.dataset if example is not None else "",
-        "site": example.site if example is not None else "",
-    }
+    return [result_row(result) for result in results]
 
 
 def _parsed(comparison: Comparison, text: str, source: str) -> PolicyText:

@@ -22,20 +22,22 @@ from policies.evaluation.columns import Snapshot
 from policies.exceptions import CycleLostError, CycleRunningError, PolicyInvalidError, VersionImmutableError
 from policies.facts.registry import PROVIDERS, UnknownFeed
 from policies.facts.request import Provider
-from policies.language.ast import Policy, predicates
+from policies.language.ast import Policy as PolicyText
+from policies.language.expectations import Expectation
 from policies.language.parser import parse_policy
 from policies.language.variables import BY_NAME
-from policies.models import Cycle, CycleRule, CycleSite, Plan, PolicyVersion
+from policies.models import Cycle, CycleRule, CycleSite, Plan, Policy, PolicyVersion
 from policies.permissions import RUN_POLICY, require
 from policies.planning.decisions import plan_digest
 from policies.planning.outcome import Decision, GuardrailRule, Outcome
 from policies.planning.planner import plan_cycle
 from policies.selectors.partitions import GuardrailScope, PartitionScope, guardrails_of, partition_by_name, partition_scope
+from policies.services.expectations import expectations_hold, expectations_parse, result_row
 from policies.services.judging import judge_plan
 from policies.services.limits import Reading, judge_feeds
 from policies.services.plans import plan_freeze
 from policies.services.recording import decisions_save, decisions_table, evidence_save, outcome_sums, rule_rows, site_rows
-from policies.services.snapshots import TakenSnapshot, snapshot_take
+from policies.services.snapshots import TakenSnapshot, scope_variables, snapshot_take
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ class CycleResult:
     """A finished cycle with what it was computed from, for callers that print or compare."""
 
     cycle: Cycle
-    policy: Policy
+    policy: PolicyText
     outcome: Outcome
     taken: TakenSnapshot
 
@@ -172,7 +174,7 @@ def cycles_sweep(*, now: datetime) -> list[int]:
     return [pk for pk in silent.values_list("pk", flat=True) if cycle_fail(cycle_id=pk, message=message)]
 
 
-def parsed_policy(text: str, source: str, *, partition_name: str | None = None) -> Policy:
+def parsed_policy(text: str, source: str, *, partition_name: str | None = None) -> PolicyText:
     """Return the checked policy of *text*. Raises `PolicyInvalidError` with every finding."""
     result = parse_policy(text, file_name=source, partition=partition_name)
     if result.policy is None:
@@ -215,7 +217,9 @@ def _carry_out(cycle: Cycle, actor: Actor, providers: Mapping[str, Provider], al
     scope = partition_scope(cycle.partition.name)
     rails = guardrails_of(scope.id)
     notes("reading the inventory", 0.0)
-    variables = _variables(policy, scope, rails) | frozenset(also_read)
+    expectations = _expectations(cycle)
+    asked = [*(rail.rule.condition for rail in rails), *(expectation.condition for expectation in expectations)]
+    variables = scope_variables([policy], scope, asked) | frozenset(also_read)
     taken = snapshot_take(quotas=scope.quotas, variables=variables, now=cycle.clock, providers=providers)
     # Most test runs show what the text alone decides (design, Belts).
     applied = [rail.rule for rail in rails if rail.is_protecting] if applies_guardrails(cycle) else []
@@ -228,10 +232,21 @@ def _carry_out(cycle: Cycle, actor: Actor, providers: Mapping[str, Provider], al
         guardrails=applied,
         progress=notes,
     )
+    held = expectations_hold(expectations, outcome, taken.snapshot, now=cycle.clock.timestamp())
+    cycle.expectation_results = [result_row(result) for result in held]
     notes(_RECORDING[0], 0.0)
     result = CycleResult(cycle, policy, outcome, taken)
     _record(result, scope, rails, applied, actor)
     return result
+
+
+def _expectations(cycle: Cycle) -> tuple[Expectation, ...]:
+    """Return what a test run of a version is held against, and note it: activation asks for that very text."""
+    version = cycle.policy_version
+    if cycle.kind != CycleKind.TEST_RUN or version is None:
+        return ()
+    cycle.expectations = Policy.objects.values_list("expectations", flat=True).get(pk=version.policy_id)
+    return expectations_parse(cycle.expectations, file_name=f"expectations of {version}")
 
 
 def _record(
@@ -285,7 +300,8 @@ def _freeze(result: CycleResult, scope: PartitionScope, rails: Sequence[Guardrai
 
 def _feeds_relied_on(result: CycleResult, scope: PartitionScope, rails: Sequence[GuardrailScope]) -> list[Reading]:
     """Return the age of each feed that decided something; what was unknown decided nothing."""
-    named = {BY_NAME[name].fact for name in _variables(result.policy, scope, rails)}
+    read = scope_variables([result.policy], scope, [rail.rule.condition for rail in rails])
+    named = {BY_NAME[name].fact for name in read}
     measured = {name for name in named if name is not None and PROVIDERS[name].is_measured}
     measured -= {feed.name for feed in result.taken.unknown}
     if not measured:
@@ -330,13 +346,7 @@ def _unknown(feed: UnknownFeed) -> dict[str, str]:
     return {"feed": feed.name, "reason": feed.reason}
 
 
-def _variables(policy: Policy, scope: PartitionScope, rails: Sequence[GuardrailScope]) -> frozenset[str]:
-    conditions = [*scope.conditions, *(rail.rule.condition for rail in rails)]
-    named = {p.variable.name for condition in conditions for p in predicates(condition.expression)}
-    return frozenset(named | {variable.name for variable in policy.variables()})
-
-
-def _partition_of(policy: Policy) -> str:
+def _partition_of(policy: PolicyText) -> str:
     if policy.partition is None:
         raise AssertionError("a policy that was parsed with require_partition names one")
     return policy.partition

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from django.db import transaction
@@ -16,7 +17,7 @@ from policies.evaluation.conditions import ConditionCompiler
 from policies.evaluation.evaluator import StackEvaluator
 from policies.evaluation.inventory_arrays import InventoryArrays
 from policies.evaluation.state import CycleState
-from policies.exceptions import ExpectationFailedError, PolicyError, PolicyInvalidError
+from policies.exceptions import PolicyError, PolicyInvalidError
 from policies.language.ast import Policy as PolicyText
 from policies.language.ast import Rule, predicates
 from policies.language.expectations import Expectation, parse_expectations
@@ -27,7 +28,7 @@ from policies.planning.decisions import WORDS
 from policies.planning.outcome import Decision, Outcome
 from policies.planning.planner import plan_cycle
 from policies.selectors.partitions import partition_scope
-from policies.services.snapshots import snapshot_take
+from policies.services.snapshots import scope_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +92,36 @@ def policy_test(
     if policy.partition is None:
         raise PolicyError(f"{policy.file_name} names no partition: name one beside it")
     scope = partition_scope(policy.partition)
-    conditions = [*scope.conditions, *(expectation.condition for expectation in expectations)]
-    named = {p.variable.name for condition in conditions for p in predicates(condition.expression)}
-    named |= {variable.name for variable in policy.variables()}
-    snapshot = snapshot_take(quotas=scope.quotas, variables=named, now=now).snapshot
+    conditions = [expectation.condition for expectation in expectations]
+    snapshot = scope_snapshot([policy], scope, now=now, conditions=conditions).snapshot
     clock = now.timestamp()
     outcome = plan_cycle(policy, scope.conditions, snapshot, now=clock, deletion_per_iteration=deletion_per_iteration)
+    return expectations_hold(expectations, outcome, snapshot, now=clock)
+
+
+def expectations_hold(
+    expectations: Sequence[Expectation], outcome: Outcome, snapshot: Snapshot, *, now: float
+) -> list[ExpectationResult]:
+    """Hold each expectation against *outcome*; *snapshot* must hold the facts that its condition names."""
+    if not expectations:
+        return []
     arrays = InventoryArrays(snapshot)
-    return [_hold(expectation, outcome, arrays, clock) for expectation in expectations]
+    return [_hold(expectation, outcome, arrays, now) for expectation in expectations]
 
 
-def expectations_demand(results: Sequence[ExpectationResult]) -> None:
-    """Raise ``ExpectationFailedError`` with a counter-example for each expectation that is not met."""
-    failures = [text for text in map(failure_text, results) if text]
-    if failures:
-        raise ExpectationFailedError(failures)
+def result_row(result: ExpectationResult) -> dict[str, Any]:
+    """Return *result* as it is kept in the database and shown."""
+    example = result.counter_example
+    return {
+        "line": result.expectation.line,
+        "text": result.expectation.text,
+        "is_met": result.is_met,
+        "num_replicas": result.num_replicas,
+        "num_failures": result.num_failures,
+        "failure": failure_text(result),
+        "dataset": example.dataset if example is not None else "",
+        "site": example.site if example is not None else "",
+    }
 
 
 def failure_text(result: ExpectationResult) -> str:

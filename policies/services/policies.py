@@ -10,13 +10,18 @@ from django.utils import timezone
 
 from inventory.services.audit import Actor, audit_record
 from policies.choices import CycleKind, CycleState
-from policies.exceptions import PolicyError, PolicyInvalidError, VersionImmutableError, VersionUntestedError
+from policies.exceptions import (
+    ExpectationFailedError,
+    PolicyError,
+    PolicyInvalidError,
+    VersionImmutableError,
+    VersionUntestedError,
+)
 from policies.language.parser import parse_condition
 from policies.models import Cycle, Guardrail, Policy, PolicyVersion
 from policies.permissions import ACTIVATE_POLICY, CHANGE_GUARDRAIL, CHANGE_PARTITION, CHANGE_POLICY, require
 from policies.selectors.partitions import partition_by_name
 from policies.services.cycles import parsed_policy, text_digest
-from policies.services.expectations import expectations_demand, expectations_parse, policy_test
 
 
 @transaction.atomic
@@ -62,50 +67,42 @@ def policy_version_create(*, policy_id: int, text: str, actor: Actor, comment: s
 def policy_version_activate(*, version_id: int, actor: Actor, reason: str = "") -> PolicyVersion:
     """Make a version the one that automatic cycles evaluate.
 
-    The policy's expectations are held against what the version decides now, then the right is asked and the state looked at
-    again under the lock of the policy. Raises ``PermissionDenied`` without ``policies.activate_policy``, `VersionUntestedError`
-    unless a test run of this very version was completed, `ExpectationFailedError` with a counter-example,
-    `VersionImmutableError` where its text is not the one that was saved, `PolicyError` where it is active already.
+    Reads no inventory: what counts is the latest completed test run of this very version, and how the policy's expectations
+    fared in it. Raises ``PermissionDenied`` without ``policies.activate_policy``, `VersionUntestedError` without such a test
+    run or where the expectations were changed since, `ExpectationFailedError` with a counter-example, `VersionImmutableError`
+    where its text is not the one that was saved, `PolicyError` where it is active already.
     """
-    held = _hold_expectations(version_id, actor)
     with transaction.atomic():
-        return _activate(version_id, actor, reason, held_expectations=held)
+        return _activate(version_id, actor, reason)
 
 
-def _hold_expectations(version_id: int, actor: Actor) -> str:
-    """Test the version against the expectations of its policy, and return those."""
-    version = PolicyVersion.objects.select_related("policy__partition").get(pk=version_id)
-    policy = version.policy
-    require(actor, ACTIVATE_POLICY, policy)
-    expectations = expectations_parse(policy.expectations, file_name=f"expectations of {policy}")
-    if expectations:
-        parsed = parsed_policy(version.text, str(version), partition_name=policy.partition.name)
-        results = policy_test(
-            policy=parsed,
-            expectations=expectations,
-            now=timezone.now(),
-            deletion_per_iteration=policy.deletion_per_iteration,
+def _demand_tested(policy: Policy, version: PolicyVersion) -> None:
+    """Raise unless the latest completed test run of *version* was of its text and met the policy's expectations."""
+    runs = Cycle.objects.filter(policy_version=version, kind=CycleKind.TEST_RUN, state=CycleState.COMPLETED).order_by("-pk")
+    test = next((run for run in runs if text_digest(run.text) == version.digest), None)
+    if test is None:
+        raise VersionUntestedError(
+            f"{version} has no completed test run; run it with policy_run --test-run or in the editor, and look"
         )
-        expectations_demand(results)
-    return policy.expectations
+    if test.expectations != policy.expectations:
+        raise VersionUntestedError(
+            f"the expectations of {policy} were changed after {version} was tested in cycle {test.pk}; test it once more"
+        )
+    failures = [row["failure"] for row in test.expectation_results if not row["is_met"]]
+    if failures:
+        raise ExpectationFailedError(failures)
 
 
-def _activate(version_id: int, actor: Actor, reason: str, *, held_expectations: str) -> PolicyVersion:
+def _activate(version_id: int, actor: Actor, reason: str) -> PolicyVersion:
     policy_id = PolicyVersion.objects.values_list("policy_id", flat=True).get(pk=version_id)
     policy = Policy.objects.select_for_update(of=("self",)).select_related("active_version").get(pk=policy_id)
     version = PolicyVersion.objects.select_for_update(of=("self",)).select_related("policy").get(pk=version_id)
     require(actor, ACTIVATE_POLICY, policy)
-    if policy.expectations != held_expectations:
-        raise PolicyError(f"the expectations of {policy} were changed while {version} was tested against them; try again")
     if policy.active_version_id == version.pk:
         raise PolicyError(f"{version} is active already")
     if text_digest(version.text) != version.digest:
         raise VersionImmutableError(f"the text of {version} is not the one that was saved; save a new version instead")
-    tests = Cycle.objects.filter(policy_version=version, kind=CycleKind.TEST_RUN, state=CycleState.COMPLETED)
-    if not any(text_digest(text) == version.digest for text in tests.values_list("text", flat=True)):
-        raise VersionUntestedError(
-            f"{version} has no completed test run; run it with policy_run --test-run or in the editor, and look"
-        )
+    _demand_tested(policy, version)
     before = policy.active_version
     version.activated_at, version.activated_by = timezone.now(), actor.name
     version.save(update_fields=["activated_at", "activated_by"])

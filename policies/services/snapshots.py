@@ -14,6 +14,8 @@ from inventory.selectors.snapshot import InventoryColumns, dataset_keys, read_in
 from policies.evaluation.columns import NOBODY, OPTIONAL_COLUMNS, Snapshot
 from policies.facts.registry import PROVIDERS, UnknownFeed, load_facts
 from policies.facts.request import FactRequest, Facts, Provider
+from policies.language.ast import Condition, Policy, predicates
+from policies.selectors.partitions import PartitionScope
 
 _ATTRIBUTES = "dataset.attr"
 
@@ -104,6 +106,28 @@ def _gone_rows(inventory: InventoryColumns, gone: Sequence[GoneBlockReplica]) ->
         _, _, size, num_files = inventory.blocks.row(block)
         rows.append((replica, block, groups.get(one.group_name, NOBODY), size, num_files, newest.get(replica, 0.0)))
     return rows
+
+
+def scope_snapshot(
+    policies: Sequence[Policy],
+    scope: PartitionScope,
+    *,
+    now: datetime,
+    conditions: Sequence[Condition] = (),
+    providers: Mapping[str, Provider] = PROVIDERS,
+) -> TakenSnapshot:
+    """Read what *policies* of one partition name, with its quotas; *conditions*: guardrails or expectations held beside them.
+
+    Raises what `snapshot_take` raises.
+    """
+    variables = scope_variables(policies, scope, conditions)
+    return snapshot_take(quotas=scope.quotas, variables=variables, now=now, providers=providers)
+
+
+def scope_variables(policies: Sequence[Policy], scope: PartitionScope, conditions: Sequence[Condition] = ()) -> frozenset[str]:
+    """Return the names of all variables that *policies*, their partition and *conditions* read."""
+    named = {p.variable.name for condition in (*scope.conditions, *conditions) for p in predicates(condition.expression)}
+    return frozenset(named | {variable.name for policy in policies for variable in policy.variables()})
 
 
 def _compose(inventory: InventoryColumns, quotas: Mapping[str, int], facts: Facts) -> Snapshot:

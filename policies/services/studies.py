@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -10,12 +9,12 @@ from functools import partial
 import polars as pl
 
 from policies.exceptions import PolicyError
-from policies.language.ast import Policy, predicates
+from policies.language.ast import Policy
 from policies.planning.decisions import decisions_frame
 from policies.planning.explain import ReplicaExplanation, UnknownReplica, explain_replica
 from policies.planning.planner import Progress, plan_cycle
 from policies.selectors.partitions import PartitionScope, partition_scope
-from policies.services.snapshots import TakenSnapshot, snapshot_take
+from policies.services.snapshots import scope_snapshot
 
 #: Decision of a block replica that is in the scope of one of two policies only.
 OUTSIDE = "outside"
@@ -42,7 +41,7 @@ def policy_explain(
     Raises `PolicyError` where the inventory has no such replica, and what `partition_scope` and the providers of facts raise.
     """
     scope = _scope(policy)
-    taken = _snapshot([policy], scope, now)
+    taken = scope_snapshot([policy], scope, now=now)
     try:
         return explain_replica(
             policy,
@@ -68,7 +67,7 @@ def policies_compare(
     if old.partition != new.partition:
         raise PolicyError(f"{old.file_name} works in the partition {old.partition}, {new.file_name} in {new.partition}")
     scope = _scope(old)
-    taken = _snapshot([old, new], scope, now)
+    taken = scope_snapshot([old, new], scope, now=now)
     planned = partial(
         plan_cycle,
         membership=scope.conditions,
@@ -95,9 +94,3 @@ def _scope(policy: Policy) -> PartitionScope:
     if policy.partition is None:
         raise PolicyError(f"{policy.file_name} names no partition: name one beside it")
     return partition_scope(policy.partition)
-
-
-def _snapshot(policies: Sequence[Policy], scope: PartitionScope, now: datetime) -> TakenSnapshot:
-    named = {p.variable.name for condition in scope.conditions for p in predicates(condition.expression)}
-    named |= {variable.name for policy in policies for variable in policy.variables()}
-    return snapshot_take(quotas=scope.quotas, variables=named, now=now)

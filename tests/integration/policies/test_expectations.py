@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from policies.choices import CycleKind
-from policies.exceptions import ExpectationFailedError, PolicyInvalidError
-from policies.models import Policy
+from policies.exceptions import ExpectationFailedError, PolicyInvalidError, VersionUntestedError
+from policies.models import Policy, PolicyVersion
 from policies.services.cycles import cycle_run, parsed_policy
 from policies.services.expectations import ExpectationResult, expectations_parse, policy_expectations_set, policy_test
 from policies.services.policies import policy_create, policy_version_activate, policy_version_create
@@ -95,6 +97,19 @@ def test_expectations_that_are_met_let_the_version_be_activated() -> None:
     policy_version_activate(version_id=version_id, actor=ACTOR)
     policy.refresh_from_db()
     assert policy.active_version_id == version_id
+
+
+def test_activation_reads_no_inventory_and_counts_the_latest_test_run_against_the_present_expectations() -> None:
+    policy, version_id = prepared_policy("expect protect dataset.name == /A/*\n")
+    policy_expectations_set(policy_id=policy.pk, text="expect delete dataset.name == /B/*\n", actor=ACTOR)
+    with pytest.raises(VersionUntestedError, match=r"changed after nightly v1 was tested in cycle \d+; test it once more"):
+        policy_version_activate(version_id=version_id, actor=ACTOR)
+    version = PolicyVersion.objects.get(pk=version_id)
+    cycle_run(text=TEXT, source="test", kind=CycleKind.TEST_RUN, actor=ACTOR, now=CLOCK, policy_version=version)
+    with CaptureQueriesContext(connection) as queries:
+        policy_version_activate(version_id=version_id, actor=ACTOR)
+    tables = ("inventory_blockreplica", "inventory_datasetreplica", "inventory_dataset")
+    assert not [query["sql"] for query in queries if any(table in query["sql"] for table in tables)]
 
 
 def test_wrong_expectations_are_not_saved() -> None:

@@ -37,8 +37,10 @@ from policies.models import Cycle, Plan, PlanItem, Policy, PolicyVersion
 from policies.selectors.plans import executable_plans, plan_digest_matches, plan_items, released_plan_ids
 from policies.services.cycles import CycleResult, cycle_carry_out, cycle_run, cycle_start, cycles_sweep
 from policies.services.due import policies_evaluate_due, why_not_due
+from policies.services.explaining import replica_explain
 from policies.services.plans import plan_discard, plan_finish, plan_release
 from policies.services.policies import guardrail_define, policy_create, policy_version_activate, policy_version_create
+from policies.services.retention import files_forget
 from policies.signals import plan_released
 from tests.factories.inventories import TB, dataset, document, replica, site
 from tests.factories.policies import ACTOR, CLOCK, define, store
@@ -301,6 +303,20 @@ def test_an_altered_version_neither_runs_nor_becomes_active(version: PolicyVersi
         policy_version_activate(version_id=version.pk, actor=ACTOR)
     with pytest.raises(VersionImmutableError):
         run(CycleKind.AUTOMATIC, version, version.text)
+
+
+def test_what_a_cycle_saw_is_removed_when_it_is_old_and_its_decisions_stay() -> None:
+    cycle = cycle_run(text=TEXT, source="test", kind=CycleKind.TEST_RUN, actor=ACTOR, now=CLOCK).cycle
+    seen, decisions = cycle.evidence_file, cycle.decisions_file
+    finished_at = cycle.finished_at
+    assert finished_at is not None
+    assert files_forget(now=finished_at + timedelta(days=89)) == 0
+    assert default_storage.exists(seen)
+    assert files_forget(now=finished_at + timedelta(days=91)) == 1
+    cycle.refresh_from_db()
+    assert (cycle.evidence_file, cycle.decisions_file) == ("", decisions)
+    assert (default_storage.exists(seen), default_storage.exists(decisions)) == (False, True)
+    assert replica_explain(cycle_id=cycle.pk, dataset="/A/19/RAW", site="S1").problem.startswith("What the cycle saw is not kept")
 
 
 def test_a_held_plan_is_released_by_who_may_with_a_reason() -> None:
