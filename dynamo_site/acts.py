@@ -20,6 +20,7 @@ from inventory.selectors.wording import duration_text, exact_text, plural, size_
 from inventory.services.audit import Actor
 from inventory.services.locks import lock_extend, lock_release, may_end
 from inventory.services.sites import site_pause, site_resume
+from operations.services.deletion_requests import deletion_request_approve, deletion_request_cancel, deletion_request_reject
 from operations.services.failed import deletions_drop, deletions_retry
 from operations.services.pausing import pause_all, resume_all
 from policies.services.plans import plan_discard, plan_release
@@ -158,6 +159,27 @@ def _lock_renew(lock: Any, actor: Actor, reason: str) -> str:
     return f"The lock holds until {exact_text(end)}."
 
 
+def _request_verb(request: Any) -> str:
+    last = ", last copies too" if request.allows_last_copy else ""
+    return f"Delete {plural(request.plan.num_items, 'block replica')}, {size_text(request.plan.size_bytes)}{last}"
+
+
+def _request_approve(request: Any, actor: Actor, reason: str) -> str:
+    # The button that was pressed says it by name.
+    done = deletion_request_approve(request_id=request.pk, actor=actor, reason=reason, allow_last_copy=request.allows_last_copy)
+    return f"{done} is approved: its deletions are queued, unless a safety limit holds them."
+
+
+def _request_reject(request: Any, actor: Actor, reason: str) -> str:
+    deletion_request_reject(request_id=request.pk, actor=actor, reason=reason)
+    return f"{request} is rejected: nothing of it is deleted."
+
+
+def _request_cancel(request: Any, actor: Actor, reason: str) -> str:
+    deletion_request_cancel(request_id=request.pk, actor=actor, reason=reason)
+    return f"{request} is cancelled: what has not been begun stays."
+
+
 ACTS: dict[str, Act] = {
     "pause-all": Act(
         label="Pause all deletions",
@@ -271,6 +293,42 @@ ACTS: dict[str, Act] = {
             f"Inventory and storage stay as they are. It failed: {deletion.reason or 'no reason recorded'}"
         ),
         perform=_deletion_drop,
+    ),
+    # Who may decide depends on the sites concerned: the service asks.
+    "request-approve": Act(
+        label="Approve…",
+        verb=_request_verb,
+        permission="operations.view_deletionrequest",
+        model="operations.DeletionRequest",
+        question=lambda request: f"Approve what {request.requested_by_name} asks for: {request.what} at {request.site_pattern}?",
+        consequence=lambda request: (
+            f"“{request.reason}” It is deleted for good"
+            + (
+                ", even where no other copy is left anywhere."
+                if request.allows_last_copy
+                else "; last copies and what is locked stay."
+            )
+        ),
+        perform=_request_approve,
+        is_dangerous=True,
+    ),
+    "request-reject": Act(
+        label="Reject…",
+        verb=lambda request: "Reject it",
+        permission="operations.view_deletionrequest",
+        model="operations.DeletionRequest",
+        question=lambda request: f"Reject what {request.requested_by_name} asks for: {request.what} at {request.site_pattern}?",
+        consequence=lambda request: "Nothing of it is deleted.",
+        perform=_request_reject,
+    ),
+    "request-cancel": Act(
+        label="Cancel the request…",
+        verb=lambda request: "Cancel the request",
+        permission="operations.view_deletionrequest",
+        model="operations.DeletionRequest",
+        question=lambda request: f"Cancel the request for {request.what} at {request.site_pattern}?",
+        consequence=lambda request: "What of it is being deleted comes to its end; nothing else of it goes.",
+        perform=_request_cancel,
     ),
     "lock-release": Act(
         label="Release the lock…",

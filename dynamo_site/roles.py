@@ -34,6 +34,8 @@ class Role:
 _PAUSE = frozenset({"operations.pause_all", "inventory.pause_site", "campaigns.pause_campaign"})
 _LOCKS = frozenset({"inventory.add_lock", "inventory.change_lock"})
 
+_REQUESTS = frozenset({"operations.add_deletionrequest"})
+
 ROLES: Mapping[str, Role] = {
     "Operators": Role(
         views=DATA_APPS | ADMINISTRATION_APPS,
@@ -42,6 +44,11 @@ ROLES: Mapping[str, Role] = {
         | {
             "operations.resume_all",
             "operations.change_deletion",
+            "operations.invalidate",
+            "operations.change_sitelimits",
+            "operations.add_deletionrequest",
+            "inventory.approve_deletion",
+            "operations.override_lock",
             "inventory.resume_site",
             "inventory.add_site",
             "inventory.change_site",
@@ -76,9 +83,11 @@ ROLES: Mapping[str, Role] = {
         },
     ),
     # Whether they may sign a campaign is said on each, by the quorum of its partition.
-    "Physics coordinators": Role(views=DATA_APPS, rights=_PAUSE | _LOCKS | {"campaigns.add_campaign"}),
-    "Computing coordinators": Role(views=DATA_APPS, rights=_PAUSE | _LOCKS | {"campaigns.add_campaign"}),
-    "Group representatives": Role(views=DATA_APPS, rights=frozenset({"inventory.add_lock"})),
+    "Physics coordinators": Role(views=DATA_APPS, rights=_PAUSE | _LOCKS | _REQUESTS | {"campaigns.add_campaign"}),
+    "Computing coordinators": Role(
+        views=DATA_APPS, rights=_PAUSE | _LOCKS | _REQUESTS | {"campaigns.add_campaign", "inventory.approve_deletion"}
+    ),
+    "Group representatives": Role(views=DATA_APPS, rights=frozenset({"inventory.add_lock"}) | _REQUESTS),
     "Auditors": Role(views=DATA_APPS | ADMINISTRATION_APPS),
     "Services": Role(views=DATA_APPS),
 }

@@ -7,7 +7,9 @@ from django.views.generic import RedirectView
 from dynamo_site.monitoring.health import Readiness, alive
 from dynamo_site.monitoring.metrics import metrics
 from dynamo_site.views.acts import act_view
+from dynamo_site.views.belts import belts_view
 from dynamo_site.views.history import history_view
+from dynamo_site.views.invalidate import invalidate_view
 from dynamo_site.views.statistics import statistics_view
 
 handler404 = "dynamo_site.views.refused.not_found"
@@ -19,6 +21,8 @@ urlpatterns = [
     path("metrics", metrics, name="metrics"),
     path("api/", include("dynamo_site.api.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("admin/belts/", admin.site.admin_view(belts_view), name="dynamo_belts"),
+    path("admin/invalidate/", admin.site.admin_view(invalidate_view), name="dynamo_invalidate"),
     path("admin/history/", admin.site.admin_view(history_view), name="dynamo_history"),
     path("admin/statistics/", admin.site.admin_view(statistics_view), name="dynamo_statistics"),
     path("admin/act/<slug:name>/", admin.site.admin_view(act_view), name="dynamo_act_all"),

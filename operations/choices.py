@@ -67,3 +67,21 @@ class TrashState(models.TextChoices):
     PURGING = "PURGING", "being purged"
     PURGED = "PURGED", "purged, gone for good"
     EMPTY = "EMPTY", "nothing came into it"
+
+
+class InvalidationState(models.TextChoices):
+    """running -> done | kept; both ends are final."""
+
+    RUNNING = "RUNNING", "being deleted"
+    DONE = "DONE", "gone"
+    KEPT = "KEPT", "some of it stays"
+
+
+class DeletionRequestState(models.TextChoices):
+    """waiting -> approved | rejected | cancelled; approved -> done | cancelled."""
+
+    WAITING = "WAITING", "waits for a decision"
+    APPROVED = "APPROVED", "approved"
+    REJECTED = "REJECTED", "rejected"
+    CANCELLED = "CANCELLED", "cancelled"
+    DONE = "DONE", "done"

@@ -25,3 +25,6 @@ PAUSE_FILE_NAME = "pause_all"
 REQUEST_TIMEOUT_SECONDS = 20.0
 #: ... and a call begins no further request after so many seconds, so that it ends within 30 s whatever the storage does.
 CALL_SECONDS = 10.0
+
+#: Most block replicas that one deletion request may list: more is no request but a campaign.
+MAX_REQUESTED_REPLICAS = 100_000

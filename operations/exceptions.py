@@ -5,6 +5,9 @@
     OperationsError
     +-- NotFoundError            the named deletion or plan does not exist
     +-- InvalidTransitionError   the state does not allow the act: dropping what is done, resuming what is not paused
+    +-- InvalidationChangedError what is to be invalidated is not what was previewed
+    +-- LockedDataError          a lock holds what is to be invalidated, and nobody who may has overridden it
+    +-- OwnRequestError          somebody would approve what they asked for themselves
     +-- PlanAlteredError         the items of a plan are not those that its digest was taken of
 """
 
@@ -42,3 +45,31 @@ class PlanAlteredError(OperationsError):
             "discard the plan and find out who changed the table of plan items"
         )
         self.plan_id = plan_id
+
+
+class InvalidationChangedError(OperationsError):
+    """What was previewed is not what is there now: nothing was done."""
+
+    code = "changed_since_preview"
+
+    def __init__(self, previewed: str, found: str) -> None:
+        super().__init__(
+            f"it is not what the preview {previewed[:16]} showed any more (it would be {found[:16]}): data, copies, locks or "
+            "plans changed; look at a new preview, then confirm that one"
+        )
+
+
+class LockedDataError(OperationsError):
+    """A lock holds some of the data."""
+
+    code = "locked"
+
+    def __init__(self, message: str, lock_id: int) -> None:
+        super().__init__(message)
+        self.lock_id = lock_id
+
+
+class OwnRequestError(OperationsError):
+    """Nobody approves what they asked for themselves."""
+
+    code = "own_request"

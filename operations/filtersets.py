@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import django_filters as filters
 
-from operations.models import Attempt, Deletion, DeletionFile
+from operations.models import Attempt, Deletion, DeletionFile, DeletionRequest, Invalidation
 
 
 class DeletionFilterSet(filters.FilterSet):
@@ -30,3 +30,15 @@ class DeletionFileFilterSet(filters.FilterSet):
     class Meta:
         model = DeletionFile
         fields = ["deletion", "outcome", "lfn"]
+
+
+class InvalidationFilterSet(filters.FilterSet):
+    class Meta:
+        model = Invalidation
+        fields = ["state", "plan"]
+
+
+class DeletionRequestFilterSet(filters.FilterSet):
+    class Meta:
+        model = DeletionRequest
+        fields = ["state", "plan", "requested_by_name"]

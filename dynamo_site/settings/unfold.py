@@ -119,6 +119,15 @@ UNFOLD: dict[str, Any] = {
                 "title": "Deletions",
                 "items": [
                     _entry("Deletions", "delete_sweep", "operations.deletion"),
+                    _entry("Deletion requests", "inbox", "operations.deletionrequest"),
+                    _entry("Invalidations", "report", "operations.invalidation"),
+                    {
+                        "title": "Safety limits",
+                        "icon": "health_and_safety",
+                        "link": reverse_lazy("dynamo_belts"),
+                        "permission": _may_view("operations.view_deletion"),
+                    },
+                    _entry("Limits of sites", "speed", "operations.sitelimits"),
                     _entry("Health of sites", "monitor_heart", "operations.sitehealth"),
                     _entry("Pause switch", "pause_circle", "operations.pauseswitch"),
                 ],

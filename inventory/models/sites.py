@@ -41,7 +41,11 @@ class Site(models.Model):
 
     class Meta:
         ordering = ["name"]
-        permissions = [("pause_site", "Can pause deletions at a site"), ("resume_site", "Can resume deletions at a site")]
+        permissions = [
+            ("pause_site", "Can pause deletions at a site"),
+            ("resume_site", "Can resume deletions at a site"),
+            ("approve_deletion", "Can approve deletion requests at a site"),
+        ]
         constraints = [
             models.CheckConstraint(condition=~Q(name=""), name="site_has_name"),
             models.CheckConstraint(condition=Q(status__in=SiteStatus.values), name="site_status_known"),

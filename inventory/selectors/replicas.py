@@ -134,3 +134,15 @@ def _files_of_blocks(blocks: Sequence[int]) -> dict[int, list[FileRow]]:
     for block, lfn, size, checksum in rows:
         files[block].append(FileRow(lfn, size, checksum))
     return files
+
+
+def block_replicas_matching(*, dataset: str, block: str, site: str, limit: int) -> list[BlockReplicaRow]:
+    """Return the block replicas whose names fit the patterns (``*`` any text, ``?`` any character), by key, at most *limit*."""
+    wanted = {"block__dataset__name": dataset, "block__name": block, "site__name": site}
+    filters = {
+        f"{column}__wildcard" if "*" in pattern or "?" in pattern else column: pattern
+        for column, pattern in wanted.items()
+        if pattern != "*"
+    }
+    keys = BlockReplica.objects.filter(**filters).order_by("pk").values_list("pk", flat=True)[:limit]
+    return list(block_replicas_by_key(list(keys)).values())

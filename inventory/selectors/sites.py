@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import PermissionsMixin
+
 from inventory.models import Site
 
 
@@ -80,3 +83,13 @@ def _storage(site: Site) -> SiteStorage:
         paused_at=site.deletion_paused_at,
         paused_reason=site.deletion_paused_reason,
     )
+
+
+def sites_without_right(user: AbstractBaseUser, permission: str, names: Collection[str]) -> list[str]:
+    """Return those of the named sites at which *user* has *permission* neither in general nor on the site, by name."""
+    if not isinstance(user, PermissionsMixin) or not user.is_active:
+        return sorted(names)
+    if user.has_perm(permission):
+        return []
+    sites = {site.name: site for site in Site.objects.filter(name__in=list(names))}
+    return [name for name in sorted(names) if name not in sites or not user.has_perm(permission, sites[name])]

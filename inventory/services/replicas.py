@@ -19,7 +19,7 @@ def block_replicas_remove(*, keys: Sequence[int]) -> int:
     until its end, in the order of their keys, so that of two workers that remove the last two blocks the later one
     sees the replica empty. Returns the number of block replicas removed; keys that are gone already do not count.
     """
-    _demand_transaction()
+    demand_transaction()
     removed = 0
     for some in in_chunks(sorted(set(keys))):
         parents = list(
@@ -44,7 +44,7 @@ def block_replicas_lock(*, keys: Sequence[int]) -> None:
     Locks their dataset replicas first, as `block_replicas_remove` does. Raises ``TransactionManagementError`` without a
     transaction.
     """
-    _demand_transaction()
+    demand_transaction()
     for some in in_chunks(sorted(set(keys))):
         rows = BlockReplica.objects.filter(pk__in=some)
         parents = DatasetReplica.objects.select_for_update().filter(pk__in=rows.order_by().values("dataset_replica_id"))
@@ -57,7 +57,7 @@ def block_replicas_hand_over(*, keys: Sequence[int], group_name: str) -> int:
 
     Runs in the caller's transaction. Raises ``NotFound`` if there is no such group: then nothing is handed over.
     """
-    _demand_transaction()
+    demand_transaction()
     group = Group.objects.filter(name=group_name).first()
     if group is None:
         raise NotFound(f"no group is called {group_name!r}: inject it first, or name one that exists")
@@ -67,7 +67,8 @@ def block_replicas_hand_over(*, keys: Sequence[int], group_name: str) -> int:
     return changed
 
 
-def _demand_transaction() -> None:
+def demand_transaction() -> None:
+    """Raise ``TransactionManagementError`` outside a transaction."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError(
             "block replicas change only together with the record of why: open a transaction"

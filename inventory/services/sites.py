@@ -21,7 +21,7 @@ def site_pause(*, site_name: str, actor: Actor, reason: str) -> Site:
     ``PermissionDenied`` without ``inventory.pause_site``.
     """
     with transaction.atomic():
-        site = _locked_site(site_name)
+        site = site_locked(site_name)
         require(actor, PAUSE_SITE, site)
         if site.is_paused:
             raise InvalidTransition(
@@ -42,7 +42,7 @@ def site_resume(*, site_name: str, actor: Actor, reason: str) -> Site:
     ``inventory.resume_site``.
     """
     with transaction.atomic():
-        site = _locked_site(site_name)
+        site = site_locked(site_name)
         require(actor, RESUME_SITE, site)
         if not site.is_paused:
             raise InvalidTransition(f"deletions at {site_name} are not paused: there is nothing to resume")
@@ -55,7 +55,8 @@ def site_resume(*, site_name: str, actor: Actor, reason: str) -> Site:
     return site
 
 
-def _locked_site(name: str) -> Site:
+def site_locked(name: str) -> Site:
+    """Return the site, locked until the caller's transaction ends. Raises ``NotFound``."""
     site = Site.objects.select_for_update().filter(name=name).first()
     if site is None:
         raise NotFound(f"no site is called {name!r}: inject it first, or name one that exists")

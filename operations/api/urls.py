@@ -2,11 +2,20 @@ from django.urls import path
 from rest_framework.routers import DefaultRouter
 
 from operations.api import views
+from operations.api.belts import BeltsView
+from operations.api.invalidations import InvalidationViewSet
 from operations.api.pause import PauseView
+from operations.api.requests import DeletionRequestViewSet
 
 app_name = "operations-api"
 router = DefaultRouter()
 router.register("deletions", views.DeletionViewSet)
 router.register("attempts", views.AttemptViewSet)
 router.register("deletion-files", views.DeletionFileViewSet)
-urlpatterns = [path("pause/", PauseView.as_view(), name="pause"), *router.urls]
+router.register("invalidations", InvalidationViewSet)
+router.register("deletion-requests", DeletionRequestViewSet)
+urlpatterns = [
+    path("belts/", BeltsView.as_view(), name="belts"),
+    path("pause/", PauseView.as_view(), name="pause"),
+    *router.urls,
+]

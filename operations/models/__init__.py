@@ -1,7 +1,22 @@
 """The queue of deletions and what became of them."""
 
 from operations.models.deletions import Attempt, Deletion, DeletionFile
+from operations.models.invalidations import InvalidatedBlock, Invalidation
+from operations.models.limits import SiteLimits, SitePace
 from operations.models.queued_plans import QueuedPlan
+from operations.models.requests import DeletionRequest
 from operations.models.switches import PauseSwitch, SiteHealth
 
-__all__ = ["Attempt", "Deletion", "DeletionFile", "PauseSwitch", "QueuedPlan", "SiteHealth"]
+__all__ = [
+    "Attempt",
+    "Deletion",
+    "DeletionFile",
+    "DeletionRequest",
+    "InvalidatedBlock",
+    "Invalidation",
+    "PauseSwitch",
+    "QueuedPlan",
+    "SiteHealth",
+    "SiteLimits",
+    "SitePace",
+]

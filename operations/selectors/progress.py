@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Min, Sum
 from django.utils import timezone
 
 from inventory.choices import SiteStatus
 from inventory.selectors.sites import SiteStorage, site_storage
 from operations.choices import DeletionState
-from operations.models import Deletion, SiteHealth
+from operations.models import Deletion, SiteHealth, SitePace
+from operations.selectors.pace import paces, why_paced
 
 _WINDOW = timedelta(hours=1)
 
@@ -59,6 +61,9 @@ def deletions_under_way(*, now: datetime | None = None) -> list[SiteProgress]:
     names = sorted({site for site, _ in sums} | set(done))
     sites = site_storage(names)
     health = {row.site_name: row for row in SiteHealth.objects.filter(site_name__in=names)}
+    limits = paces(list(sites.values()), batches_per_site=settings.DYNAMO_DELETION_BATCHES_PER_SITE)
+    known = SitePace.objects.in_bulk(names)
+    paced = {name: why_paced(limits[name], known.get(name), now=now) for name in sites}
     return [
         _progress(
             name,
@@ -66,6 +71,7 @@ def deletions_under_way(*, now: datetime | None = None) -> list[SiteProgress]:
             done=done.get(name, {}),
             site=sites.get(name),
             health=health.get(name),
+            paced=paced.get(name, ""),
             now=now,
         )
         for name in names
@@ -79,6 +85,7 @@ def _progress(
     done: dict[str, Any],
     site: SiteStorage | None,
     health: SiteHealth | None,
+    paced: str,
     now: datetime,
 ) -> SiteProgress:
     queued = by_state.get(DeletionState.QUEUED, {})
@@ -98,7 +105,7 @@ def _progress(
         back_off_until=back_off if back_off is not None and back_off > now else None,
         failures_in_row=health.failures_in_row if health is not None else 0,
         last_failure=health.last_failure if health is not None else "",
-        remark=_remark(site, health, now),
+        remark=_remark(site, health, now) or (paced if queued else ""),
     )
 
 

@@ -15,6 +15,7 @@ from operations.constants import MAX_FILES_PER_CALL
 from operations.models import Deletion
 from operations.selectors.pausing import pause_state
 from operations.services.claim import Claim
+from operations.services.late_locks import LateLocks
 from operations.services.limits import QueueLimits
 from operations.storage import FileResult, Gateway
 
@@ -106,6 +107,7 @@ class _Watch:
         self._clock = clock
         self._limits = limits
         self._lease_until = claim.lease_until
+        self._late_locks = LateLocks(claim)
         self._looked_at: datetime | None = None
 
     def should_stop(self) -> bool:
@@ -118,7 +120,7 @@ class _Watch:
         return self.should_stop_now()
 
     def should_stop_now(self) -> bool:
-        """Look afresh: lease, pause of all, pause of the site."""
+        """Look afresh: lease, pause of all, pause of the site, locks that came."""
         now = self._clock()
         self._looked_at = now
         if now >= self._lease_until:
@@ -131,6 +133,8 @@ class _Watch:
                 self.reason = f"deletions at {self.site_name} are paused"
             elif _place(site) != _place(self._claim.site):
                 self.reason = f"status, endpoint or LFN rules of {self.site_name} were changed"
+            elif late := self._late_locks.reason(now):
+                self.reason = late
             elif self._lease_until - now < self._limits.lease / 2:
                 self._extend(now)
         return bool(self.reason)

@@ -14,17 +14,20 @@ from django.db.models import Q
 
 from campaigns.selectors.execution import campaigns_standing
 from inventory.choices import SiteStatus
+from inventory.selectors.lock_owners import LocksMark, locks_mark
 from inventory.selectors.replicas import FileRow
 from inventory.selectors.sites import SiteStorage, site_storage
 from inventory.services.audit import Actor, audit_record
 from operations.choices import DeletionState
 from operations.constants import CLAIM_ADVISORY_LOCK
 from operations.models import Attempt, Deletion, QueuedPlan, SiteHealth
+from operations.selectors.pace import Pace, pace_of
 from operations.selectors.pausing import pause_state
 from operations.services.audit_details import reason_counts
 from operations.services.campaign_portions import portions_left
 from operations.services.limits import QueueLimits
-from operations.services.recheck import recheck
+from operations.services.pace import pace_note, within_pace
+from operations.services.recheck import Rechecked, recheck
 from policies.services.standing import plans_that_wait
 
 logger = logging.getLogger(__name__)
@@ -32,24 +35,29 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ClaimedDeletion:
-    """One block replica that the holder of the lease may delete, with the files to delete at the site."""
+    """One block replica that the holder of the lease may delete, with the files to delete at the site.
+
+    ``is_partial``: these are not all that it has there, and the rest stays.
+    """
 
     deletion_id: int
     plan_id: int
     attempt_number: int
     block_replica_key: int
     files: tuple[FileRow, ...]
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A lease on deletions of one site. ``lease_until``: what holds unless the worker extends it."""
+    """A lease on deletions of one site. ``lease_until``: what holds unless the worker extends it; ``locks_mark``: locks then."""
 
     token: UUID
     worker: str
     site: SiteStorage
     items: tuple[ClaimedDeletion, ...]
     lease_until: datetime
+    locks_mark: LocksMark = (0, 0, 0)
 
 
 def claim(*, worker: str, now: datetime, limits: QueueLimits, after_site: str = "") -> Claim | None:
@@ -93,23 +101,28 @@ def _claim_at(site: SiteStorage, *, worker: str, now: datetime, limits: QueueLim
             take_turn()
             # Afresh: its storage may have moved since the round began, and what is gone from the old place is not gone.
             fresh = site_storage([site.name]).get(site.name)
-            if fresh is None or not _has_room(fresh, now=now, limits=limits):
+            if fresh is None:
                 return None
             site = fresh
+            pace = pace_of(site, batches_per_site=limits.batches_per_site)
+            if not _has_room(site, pace, now=now):
+                return None
             # Campaigns before plans and their rows: the order in which their transitions lock.
             under_way = plans_under_way()
             standing = campaigns_standing(under_way, now=now)
             portions = portions_left(standing.values(), site.name, now=now)
             waits = {plan for plan, one in standing.items() if one.hold} | {plan for plan, left in portions.items() if left <= 0}
             not_of = waits | set(plans_that_wait(under_way, now=now))
-            rows = _waiting(site.name, now=now, limits=limits, not_of=not_of, portions=portions)
+            waiting = _waiting(site.name, now=now, limits=limits, not_of=not_of, portions=portions)
+            rows = within_pace(site.name, waiting, pace, now=now)
             if not rows:
                 return None
             checked = recheck(rows, now=now, plans_of_campaigns=standing)
             taken = None
             if checked.files:
                 going = [row for row in rows if row.pk in checked.files]
-                taken = _lease(site, going, checked.files, worker=worker, now=now, limits=limits)
+                taken = _lease(site, going, checked, worker=worker, now=now, limits=limits)
+                pace_note(site.name, going, pace, now=now)
             _record_drop_outs(site.name, rows, checked.dropped, DeletionState.DROPPED, now)
             _record_drop_outs(site.name, rows, checked.failed, DeletionState.FAILED, now)
         if taken is not None:
@@ -123,14 +136,14 @@ def take_turn() -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIM_ADVISORY_LOCK])
 
 
-def _has_room(site: SiteStorage, *, now: datetime, limits: QueueLimits) -> bool:
+def _has_room(site: SiteStorage, pace: Pace, *, now: datetime) -> bool:
     """Tell whether another batch may act at the site now; asked under the lock of the claims."""
     if site.is_paused or site.status != SiteStatus.READY:
         return False
     if SiteHealth.objects.filter(site_name=site.name, back_off_until__gt=now).exists():
         return False
     acting = Deletion.objects.filter(state=DeletionState.ACTING, site_name=site.name)
-    return acting.order_by().values("lease_token").distinct().count() < limits.batches_per_site
+    return acting.order_by().values("lease_token").distinct().count() < pace.batches
 
 
 def plans_under_way() -> list[int]:
@@ -169,7 +182,7 @@ def _waiting(
 def _lease(
     site: SiteStorage,
     rows: Sequence[Deletion],
-    files: Mapping[int, tuple[FileRow, ...]],
+    checked: Rechecked,
     *,
     worker: str,
     now: datetime,
@@ -187,8 +200,19 @@ def _lease(
     Attempt.objects.bulk_create(
         [Attempt(deletion_id=row.pk, number=row.num_attempts, worker=worker[:128], started_at=now) for row in rows]
     )
-    items = tuple(ClaimedDeletion(row.pk, row.plan_id, row.num_attempts, row.block_replica_key, files[row.pk]) for row in rows)
-    return Claim(token=token, worker=worker, site=site, items=items, lease_until=until)
+    items = tuple(
+        ClaimedDeletion(
+            deletion_id=row.pk,
+            plan_id=row.plan_id,
+            attempt_number=row.num_attempts,
+            block_replica_key=row.block_replica_key,
+            files=checked.files[row.pk],
+            is_partial=row.pk in checked.partial,
+        )
+        for row in rows
+    )
+    mark = locks_mark(now)
+    return Claim(token=token, worker=worker, site=site, items=items, lease_until=until, locks_mark=mark)
 
 
 def _record_drop_outs(

@@ -13,7 +13,7 @@ from datetime import datetime
 import polars as pl
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from inventory.selectors.locks import locked_rows
+from inventory.selectors.locks import active_locks, locked_rows, rows_held_by
 from inventory.selectors.replicas import (
     LIVING_STATUSES,
     BlockReplicaRow,
@@ -25,18 +25,26 @@ from inventory.selectors.replicas import (
 from inventory.selectors.sites import site_storage
 from operations.choices import DeletionState
 from operations.constants import NOBODY
-from operations.models import Attempt, Deletion
+from operations.models import Attempt, Deletion, Invalidation
 from operations.services.campaign_portions import dropped_out_of_campaigns
-from policies.selectors.plans import executable_plans, items_allowed_as_last_copies
+from policies.selectors.plans import executable_plans, files_of_items, items_allowed_as_last_copies
 from policies.services.snapshots import GoneBlockReplica
 from policies.services.standing import StandingItem, Surroundings, items_without_grounds
+
+_OF_UNKNOWN_FILES = (
+    "the inventory does not know which files this incomplete block replica has: inject their names, or let the whole of it go"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Rechecked:
-    """Which deletions may go ahead with which files, which drop out and why, and which must wait for a person and why."""
+    """Which deletions may go ahead with which files, which drop out and why, and which must wait for a person and why.
+
+    ``partial``: those that take files out of a block replica of which the rest stays.
+    """
 
     files: dict[int, tuple[FileRow, ...]]
+    partial: frozenset[int]
     dropped: dict[int, str]
     failed: dict[int, str]
 
@@ -50,24 +58,34 @@ def recheck(rows: Sequence[Deletion], *, now: datetime, plans_of_campaigns: Coll
     """
     known = block_replicas_by_key([row.block_replica_key for row in rows])
     executable = executable_plans({row.plan_id for row in rows})
-    against = {row.pk: reason for row in rows if (reason := _changed(row, known.get(row.block_replica_key), executable))}
+    named = files_of_items([row.plan_item_id for row in rows])
+    partial = frozenset(row.pk for row in rows if row.plan_item_id in named)
+    against = {
+        row.pk: reason
+        for row in rows
+        if (reason := _changed(row, known.get(row.block_replica_key), executable, is_partial=row.pk in partial))
+    }
     remaining = [row for row in rows if row.pk not in against]
     against |= dropped_out_of_campaigns([row for row in remaining if row.plan_id in plans_of_campaigns])
     remaining = [row for row in remaining if row.pk not in against]
-    against |= _locked(remaining, known, now)
+    against |= locked_deletions(remaining, now=now)
     remaining = [row for row in remaining if row.pk not in against]
     against |= _last_copies(remaining)
     remaining = [row for row in remaining if row.pk not in against]
     against |= _without_grounds(remaining, now)
     remaining = [row for row in remaining if row.pk not in against]
 
-    files = files_of_block_replicas([row.block_replica_key for row in remaining])
+    present = files_of_block_replicas([row.block_replica_key for row in remaining])
     nameless = {
-        row.pk: reason for row in remaining if (reason := _nameless(known[row.block_replica_key], files[row.block_replica_key]))
+        row.pk: reason for row in remaining if (reason := _nameless(known[row.block_replica_key], present[row.block_replica_key]))
     }
+    nameless |= {row.pk: _OF_UNKNOWN_FILES for row in remaining if row.pk in partial and _is_unsure(row, known, present)}
+    files = {row.pk: _files_that_go(present[row.block_replica_key], named.get(row.plan_item_id)) for row in remaining}
+    against |= {pk: "its files are not there any more" for pk, some in files.items() if pk in partial and not some}
     begun = begun_among([row for row in rows if row.pk in against])
     return Rechecked(
-        files={row.pk: files[row.block_replica_key] for row in remaining if row.pk not in nameless},
+        files={pk: some for pk, some in files.items() if pk not in nameless and pk not in against},
+        partial=partial,
         dropped={pk: reason for pk, reason in against.items() if pk not in begun},
         failed=nameless | {pk: f"{reason}; but files of it may be gone already" for pk, reason in against.items() if pk in begun},
     )
@@ -82,14 +100,27 @@ def begun_among(rows: Sequence[Deletion]) -> set[int]:
     return set(attempts.values_list("deletion_id", flat=True))
 
 
-def _changed(row: Deletion, found: BlockReplicaRow | None, executable: set[int]) -> str:
+def _is_unsure(row: Deletion, known: Mapping[int, BlockReplicaRow], present: Mapping[int, Sequence[FileRow]]) -> bool:
+    """Tell whether nobody knows which of its block's files an incomplete replica has."""
+    key = row.block_replica_key
+    return not known[key].is_complete and len(present[key]) != known[key].num_files
+
+
+def _files_that_go(present: tuple[FileRow, ...], named: Mapping[str, int] | None) -> tuple[FileRow, ...]:
+    """Return the files that go: all that are there, or those that the plan names and that are as big as it says."""
+    if named is None:
+        return present
+    return tuple(file for file in present if named.get(file.lfn) == file.size_bytes)
+
+
+def _changed(row: Deletion, found: BlockReplicaRow | None, executable: set[int], *, is_partial: bool) -> str:
     if row.plan_id not in executable:
         return f"plan {row.plan_id} is not released any more"
     if found is None or (found.site, found.dataset, found.block) != (row.site_name, row.dataset_name, row.block_name):
         return "not in the inventory any more"
     if (found.group or NOBODY) != row.group_name:
         return f"owner changed from {row.group_name} to {found.group or NOBODY}"
-    if (found.size_bytes, found.num_files) != (row.size_bytes, row.num_files):
+    if not is_partial and (found.size_bytes, found.num_files) != (row.size_bytes, row.num_files):
         return (
             f"changed since the plan: {found.num_files} files and {found.size_bytes} bytes are there, "
             f"planned were {row.num_files} and {row.size_bytes}"
@@ -97,21 +128,36 @@ def _changed(row: Deletion, found: BlockReplicaRow | None, executable: set[int])
     return ""
 
 
-def _locked(rows: Sequence[Deletion], known: Mapping[int, BlockReplicaRow], now: datetime) -> dict[int, str]:
+def locked_deletions(rows: Sequence[Deletion], *, now: datetime) -> dict[int, str]:
+    """Return the deletions that a lock in force at *now* holds, but for what was overridden by name."""
     if not rows:
         return {}
-    found = [known[row.block_replica_key] for row in rows]
     frame = pl.DataFrame(
         {
-            "dataset": [replica.dataset for replica in found],
-            "block": [replica.block for replica in found],
-            "site": [replica.site for replica in found],
-            "group": [replica.group or NOBODY for replica in found],
+            "dataset": [row.dataset_name for row in rows],
+            "block": [row.block_name for row in rows],
+            "site": [row.site_name for row in rows],
+            "group": [row.group_name for row in rows],
         },
         schema=dict.fromkeys(("dataset", "block", "site", "group"), pl.String),
     )
-    is_locked = locked_rows(frame, now=now).to_list()
-    return {row.pk: "locked" for row, locked in zip(rows, is_locked, strict=True) if locked}
+    is_locked = locked_rows(frame, now=now)
+    if not is_locked.any():
+        return {}
+    held = {row.pk for row, locked in zip(rows, is_locked.to_list(), strict=True) if locked}
+    return dict.fromkeys(held - _overridden(rows, frame, now), "locked")
+
+
+def _overridden(rows: Sequence[Deletion], frame: pl.DataFrame, now: datetime) -> set[int]:
+    """Return the deletions of invalidations that nothing locks but what was overridden by name when they were confirmed."""
+    found = Invalidation.objects.filter(plan_id__in={row.plan_id for row in rows}).exclude(overridden_locks=[])
+    overridden = dict(found.values_list("plan_id", "overridden_locks"))
+    free: set[int] = set()
+    for plan_id, lock_ids in overridden.items():
+        others = [lock for lock in active_locks(now) if lock.key not in set(lock_ids)]
+        is_held = rows_held_by(others, frame).to_list()
+        free |= {row.pk for row, held in zip(rows, is_held, strict=True) if row.plan_id == plan_id and not held}
+    return free
 
 
 def _last_copies(rows: Sequence[Deletion]) -> dict[int, str]:

@@ -13,6 +13,7 @@ from django.db import transaction
 
 from inventory.selectors.replicas import BlockReplicaRow, block_replicas_by_key
 from inventory.services.audit import Actor, audit_record
+from inventory.services.metadata import block_replica_files_remove
 from inventory.services.replicas import block_replicas_lock, block_replicas_remove
 from operations.choices import DeletionState, FileOutcome
 from operations.models import Attempt, Deletion, DeletionFile
@@ -52,9 +53,13 @@ def record(acted: Acted, *, now: datetime, limits: QueueLimits, rng: Random) -> 
         block_replicas_lock(keys=[row.block_replica_key for row in rows])
         known = block_replicas_by_key([row.block_replica_key for row in rows])
         verdicts = {row.pk: _verdict(row, items[row.pk], acted, known.get(row.block_replica_key), limits=limits) for row in rows}
-        done = [row.block_replica_key for row in rows if verdicts[row.pk].state == DeletionState.DONE]
-        if done:
-            block_replicas_remove(keys=done)
+        done = [row for row in rows if verdicts[row.pk].state == DeletionState.DONE]
+        whole = [row.block_replica_key for row in done if not items[row.pk].is_partial]
+        parts = {row.block_replica_key: [file.lfn for file in items[row.pk].files] for row in done if items[row.pk].is_partial}
+        if whole:
+            block_replicas_remove(keys=whole)
+        if parts:
+            block_replica_files_remove(files=parts)
         for row in rows:
             _apply(row, verdicts[row.pk], now=now, limits=limits, rng=rng)
         Deletion.objects.bulk_update(rows, _ROW_FIELDS)
@@ -90,7 +95,7 @@ def _verdict(
         num_attempts=row.num_attempts,
         attempts_before_failed=limits.attempts_before_failed,
     )
-    grew = found is not None and (found.size_bytes, found.num_files) != (row.size_bytes, row.num_files)
+    grew = found is not None and not item.is_partial and (found.size_bytes, found.num_files) != (row.size_bytes, row.num_files)
     if verdict.state == DeletionState.DONE and grew:
         # Files came in the meantime: the row must not go while they are there. The next claim sees it and asks a person.
         return verdict.back_to_queue("the block replica changed while it was being deleted")

@@ -17,6 +17,8 @@ from inventory.services.injections import injections_sweep
 from operations.choices import DeletionState
 from operations.exceptions import PlanAlteredError
 from operations.models import Attempt, Deletion, QueuedPlan
+from operations.services.deletion_requests import deletion_requests_sweep
+from operations.services.invalidations import invalidations_sweep
 from operations.services.limits import QueueLimits
 from operations.services.queue import plan_enqueue
 from policies.selectors.plans import executable_plans, released_plan_ids
@@ -47,6 +49,8 @@ def sweep(*, now: datetime, limits: QueueLimits, rng: Random) -> Swept:
     num_leases = leases_take_back(now=now, limits=limits, rng=rng)
     enqueued = _enqueue_missed(now)
     over = _finish_plans(now)
+    invalidations_sweep(now=now)
+    deletion_requests_sweep(now=now)
     injections_sweep(now=now)
     return Swept(num_leases, enqueued, over)
 

@@ -3,7 +3,7 @@
 from policies.models.comparisons import Comparison
 from policies.models.cycles import Cycle, CycleRule, CycleSite
 from policies.models.partitions import Guardrail, Partition, Quota, WaitingQuota
-from policies.models.plans import Plan, PlanItem
+from policies.models.plans import Plan, PlanItem, PlanItemFile
 from policies.models.policies import Policy, PolicyVersion
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Partition",
     "Plan",
     "PlanItem",
+    "PlanItemFile",
     "Policy",
     "PolicyVersion",
     "Quota",

@@ -85,6 +85,11 @@ class PlanItem(models.Model):
     may_be_last_copy = models.BooleanField(
         default=False, help_text="Whether rule, campaign or person said by name that it goes even as the last copy."
     )
+    files_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        help_text="SHA-256 over the names of the files that go, one a line; empty: the whole block replica goes.",
+    )
 
     class Meta:
         ordering = ["plan_id", "sequence"]
@@ -100,3 +105,18 @@ class PlanItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.dataset_name}#{self.block_name} at {self.site_name}"
+
+
+class PlanItemFile(models.Model):
+    """A file that a plan deletes of a block replica of which the rest stays; an item without any is of the whole."""
+
+    plan_item = models.ForeignKey(PlanItem, on_delete=models.PROTECT, related_name="named_files")
+    lfn = models.CharField(max_length=1024)
+    size_bytes = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["plan_item_id", "lfn"]
+        constraints = [models.UniqueConstraint(fields=["plan_item", "lfn"], name="plan_item_file_unique")]
+
+    def __str__(self) -> str:
+        return self.lfn

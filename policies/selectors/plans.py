@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from django.db import connection
 
 from policies.choices import PlanAction, PlanKind, PlanState
-from policies.models import Plan, PlanItem
+from policies.models import Plan, PlanItem, PlanItemFile
 
 _DIGEST_FIELDS = (
     "sequence",
@@ -26,6 +28,7 @@ _DIGEST_FIELDS = (
     "new_owner",
     "owner",
     "may_be_last_copy",
+    "files_digest",
 )
 
 
@@ -35,7 +38,7 @@ class PlannedItem:
 
     ``line``: of the policy, 0 = the default, None for a hand-over and where no text decided; ``new_owner`` is empty unless it
     is one. ``owner``: what the cycle saw, "None" for nobody, empty in plans that were frozen before it was kept.
-    ``may_be_last_copy``: it was said by name that it goes even as the last copy.
+    ``may_be_last_copy``: it was said by name that it goes even as the last copy. ``files_digest``: empty where the whole goes.
     """
 
     id: int
@@ -53,6 +56,7 @@ class PlannedItem:
     new_owner: str
     owner: str
     may_be_last_copy: bool
+    files_digest: str
 
     @property
     def is_deletion(self) -> bool:
@@ -65,6 +69,11 @@ _ITEM_FIELDS = tuple(PlannedItem.__dataclass_fields__)
 def released_plan_ids() -> list[int]:
     """Return the plans that are released and not done, oldest first."""
     return list(Plan.objects.filter(state=PlanState.RELEASED).order_by("pk").values_list("pk", flat=True))
+
+
+def discarded_plans(plan_ids: Iterable[int]) -> set[int]:
+    """Return those of *plan_ids* that somebody has discarded."""
+    return set(Plan.objects.filter(pk__in=list(plan_ids), state=PlanState.DISCARDED).values_list("pk", flat=True))
 
 
 def plan_items(plan_id: int, *, after_sequence: int = -1, limit: int = 10_000) -> list[PlannedItem]:
@@ -100,21 +109,77 @@ def plan_digest_matches(plan_id: int) -> bool:
     plan = Plan.objects.get(pk=plan_id)
     rows = PlanItem.objects.filter(plan_id=plan_id).order_by("sequence").values_list(*_DIGEST_FIELDS)
     count, digest = items_digest(rows.iterator(chunk_size=5000))
-    return (count, digest) == (plan.num_items, plan.digest)
+    return (count, digest) == (plan.num_items, plan.digest) and _files_match(plan_id)
+
+
+def _files_match(plan_id: int) -> bool:
+    """Tell whether the files of items of which not the whole goes are those that were frozen."""
+    expected = dict(PlanItem.objects.filter(plan_id=plan_id).exclude(files_digest="").values_list("pk", "files_digest"))
+    rows = PlanItemFile.objects.filter(plan_item__plan_id=plan_id).order_by("plan_item_id", "lfn")
+    found = {
+        item: file_names_digest(lfn for _, lfn in some)
+        for item, some in groupby(rows.values_list("plan_item_id", "lfn").iterator(chunk_size=5000), key=lambda row: row[0])
+    }
+    return found == expected
+
+
+def file_names_digest(lfns: Iterable[str]) -> str:
+    """Return the SHA-256 over names of files, in the order of their UTF-8 bytes, one a line."""
+    digest = hashlib.sha256()
+    for lfn in sorted(lfn.encode() for lfn in lfns):
+        digest.update(lfn + b"\n")
+    return digest.hexdigest()
+
+
+def files_of_items(item_ids: Collection[int]) -> dict[int, dict[str, int]]:
+    """Return the files (name and bytes) of those items of which not the whole goes; the others are absent from the result."""
+    partial = PlanItem.objects.filter(pk__in=list(item_ids)).exclude(files_digest="").values_list("pk", flat=True)
+    found: dict[int, dict[str, int]] = {pk: {} for pk in partial}
+    rows = PlanItemFile.objects.filter(plan_item_id__in=list(found)).order_by("plan_item_id", "lfn")
+    for item, lfn, size_bytes in rows.values_list("plan_item_id", "lfn", "size_bytes"):
+        found[item][lfn] = size_bytes
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class TouchingPlan:
+    """A plan that is not over and lists some of the block replicas that were asked for."""
+
+    plan_id: int
+    kind: str
+    title: str
+    state: str
+    num_items: int
+
+
+def open_plans_touching(*, datasets: Collection[str], keys: Collection[int]) -> list[TouchingPlan]:
+    """Return the plans that are not over and would delete some of these block replicas (*keys*, of *datasets*), oldest first."""
+    is_open = (PlanState.FROZEN, PlanState.HELD, PlanState.RELEASED)
+    counts: Counter[int] = Counter()
+    wanted = set(keys)
+    names = sorted(datasets)
+    for start in range(0, len(names), 500):
+        items = PlanItem.objects.filter(dataset_name__in=names[start : start + 500], plan__state__in=is_open)
+        rows = items.filter(action=PlanAction.DELETE).order_by().values_list("plan_id", "block_replica_key")
+        counts.update(plan_id for plan_id, key in rows.iterator(chunk_size=5000) if key in wanted)
+    plans = Plan.objects.filter(pk__in=list(counts)).order_by("pk").values_list("pk", "kind", "title", "state")
+    return [TouchingPlan(pk, kind, title, state, counts[pk]) for pk, kind, title, state in plans]
 
 
 def items_digest(rows: Iterable[tuple[Any, ...]]) -> tuple[int, str]:
     """Return number and SHA-256 of items in order, one JSON array per line with the fields that may never change.
 
-    Each row has the fields of `digest_row`, owner and ``may_be_last_copy`` last.
+    Each row has the fields of `digest_row`; owner, ``may_be_last_copy`` and ``files_digest`` last.
     """
     digest = hashlib.sha256()
     count = 0
-    for *fields, owner, may_be_last_copy in rows:
+    for *fields, owner, may_be_last_copy, files_digest in rows:
         # Each is left out where it says nothing: plans that were frozen before it was kept have a digest without it.
         row = [*fields, owner] if owner else fields
         if may_be_last_copy:
             row = [*row, "may be the last copy"]
+        if files_digest:
+            row = [*row, "files", files_digest]
         digest.update(json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n")
         count += 1
     return count, digest.hexdigest()

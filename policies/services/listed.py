@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from policies.choices import PlanAction
-from policies.models import PlanItem
+from policies.models import PlanItem, PlanItemFile
+from policies.selectors.plans import file_names_digest
+
+_BATCH = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file that goes while the rest of its block replica stays."""
+
+    lfn: str
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +26,8 @@ class ListedReplica:
     """One block replica that is to go, as the inventory has it at that moment; what differs when its turn comes drops out.
 
     ``owner``: "None" for nobody. ``line`` and ``rule_text``: the rule of a text that decided, or no line and the reason.
-    ``may_be_last_copy``: somebody who may said by name that it goes even as the last copy.
+    ``may_be_last_copy``: somebody who may said by name that it goes even as the last copy. ``files``: only these go; then bytes
+    and number of files are theirs.
     """
 
     block_replica_key: int
@@ -27,6 +40,7 @@ class ListedReplica:
     rule_text: str
     line: int | None = None
     may_be_last_copy: bool = False
+    files: tuple[ListedFile, ...] = ()
 
 
 def listed_rows(plan_id: int, items: Iterable[ListedReplica]) -> Iterator[PlanItem]:
@@ -46,4 +60,17 @@ def listed_rows(plan_id: int, items: Iterable[ListedReplica]) -> Iterator[PlanIt
             line=item.line,
             rule_text=item.rule_text,
             may_be_last_copy=item.may_be_last_copy,
+            files_digest=file_names_digest(file.lfn for file in item.files) if item.files else "",
         )
+
+
+def listed_files_store(plan_id: int, files: Mapping[int, Sequence[ListedFile]]) -> None:
+    """Store the files of items of which not the whole goes, by the sequence of the item in its plan."""
+    keys = dict(PlanItem.objects.filter(plan_id=plan_id).exclude(files_digest="").values_list("sequence", "pk"))
+    rows = (
+        PlanItemFile(plan_item_id=keys[sequence], lfn=file.lfn, size_bytes=file.size_bytes)
+        for sequence, some in files.items()
+        for file in some
+    )
+    while batch := list(islice(rows, _BATCH)):
+        PlanItemFile.objects.bulk_create(batch)

@@ -19,7 +19,7 @@ from policies.permissions import RELEASE_PLAN, require
 from policies.planning.outcome import Outcome
 from policies.selectors.plans import digest_row, items_digest, plan_digest_matches
 from policies.services.limits import Reading
-from policies.services.listed import ListedReplica, listed_rows
+from policies.services.listed import ListedFile, ListedReplica, listed_files_store, listed_rows
 from policies.services.recording import plan_item_rows
 from policies.signals import plan_released
 
@@ -86,9 +86,18 @@ def plan_freeze_listed(
     if kind == PlanKind.CYCLE:
         raise AssertionError("the plan of a cycle is frozen by plan_freeze")
     plan = Plan.objects.create(kind=kind, title=title[:512], partition=partition, digest="", num_items=0, size_bytes=0)
-    plan.num_items, plan.digest, plan.size_bytes = items_freeze(listed_rows(plan.pk, items))
+    files: dict[int, tuple[ListedFile, ...]] = {}
+
+    def noted() -> Iterator[ListedReplica]:
+        for sequence, item in enumerate(items):
+            if item.files:
+                files[sequence] = item.files
+            yield item
+
+    plan.num_items, plan.digest, plan.size_bytes = items_freeze(listed_rows(plan.pk, noted()))
     if plan.num_items == 0:
         raise PolicyError(f"{title}: there is nothing to delete, so there is no plan")
+    listed_files_store(plan.pk, files)
     plan.save(update_fields=["num_items", "digest", "size_bytes"])
     audit_record(
         actor=actor,

@@ -15,6 +15,7 @@ import pytest
 from django.db import connections, transaction
 
 from inventory.models import AuditEvent, BlockReplica
+from inventory.selectors.sites import SiteStorage
 from inventory.services.audit import Actor, audit_verify
 from inventory.services.locks import lock_create
 from inventory.services.under_way import UnderWay
@@ -25,7 +26,7 @@ from operations.services.claim import claim, take_turn
 from operations.services.pausing import pause_all
 from operations.services.queue import plan_enqueue
 from operations.services.record import record
-from operations.services.worker import real_gateway
+from operations.services.worker import real_gateway, work
 from policies.choices import CycleKind, PlanState
 from policies.exceptions import CycleRunningError, InvalidTransitionError
 from policies.models import Cycle, Partition, Plan, Policy, PolicyVersion
@@ -281,3 +282,34 @@ def test_a_claim_sees_a_policy_that_was_switched_off_while_it_waited_for_its_tur
     assert (changed, taken) == (1, None)
     row = Deletion.objects.get()
     assert (row.state, row.reason) == (DeletionState.DROPPED, "the policy nightly was switched off since")
+
+
+def test_after_a_pause_of_everything_four_workers_at_full_rate_delete_no_more(pool: ThreadPoolExecutor, world: World) -> None:
+    plan_enqueue(world.plan(world.two_copies(40, num_files=25)).pk, now=NOW)
+    limits = replace(EAGER, batch_items=2)
+    under_way, deleted = Event(), []
+
+    def counted(site: SiteStorage) -> FaultyGateway:
+        def count(lfn: str) -> None:
+            deleted.append(lfn)
+            if len(deleted) >= 40:
+                under_way.set()
+
+        return FaultyGateway(real_gateway(site), before=count)
+
+    def run() -> None:
+        work(worker="w", clock=Clock(NOW), limits=limits, gateway=counted, rng=seeded())
+
+    workers = [aside(pool, run) for _ in range(4)]
+    assert under_way.wait(60), [worker.exception(1) for worker in workers]
+    pause_all(actor=ACTOR, reason="stop")
+    at_pause = len(deleted)
+    for worker in workers:
+        worker.result(60)
+    # Each worker looks before every file: at most the one that it had asked for when the switch was turned goes.
+    assert 40 <= len(deleted) <= at_pause + 4
+    left = len(world.files("T3_B"))
+    assert left == 1000 - len(deleted)
+    assert claim(worker="late", now=NOW, limits=limits) is None
+    together(pool, run, run, run, run)
+    assert len(world.files("T3_B")) == left

@@ -13,7 +13,9 @@ from operations.management.commands._actor import shell_actor
 from operations.selectors.history import deletion_rows
 from operations.selectors.pausing import pause_state
 from operations.selectors.progress import deletions_under_way
+from operations.services.claim import plans_under_way
 from operations.services.failed import deletions_drop, deletions_retry
+from policies.services.standing import plans_that_wait
 
 
 class Command(BaseCommand):
@@ -80,6 +82,8 @@ class Command(BaseCommand):
                 else "by a file on this host"
             )
             self.stdout.write(f"ALL DELETIONS ARE PAUSED {who}")
+        for plan_id, reason in plans_that_wait(plans_under_way(), now=timezone.now()).items():
+            self.stdout.write(f"plan {plan_id} waits: {reason}")
         rows = [row for row in deletions_under_way(now=timezone.now()) if site_name in {"", row.site_name}]
         self.stdout.write(
             f"{'site':<24}{'waiting':>10}{'acting':>8}{'failed':>8}{'done/h':>8}{'files/h':>10}{'GB/h':>10}  remarks"

@@ -237,8 +237,8 @@ def test_the_lock_command_says_what_it_comes_too_late_for(world: World):
     plan_enqueue(world.plan(world.two_copies()).pk, now=NOW)
     claim(worker="w", now=NOW, limits=EAGER)
     said = StringIO()
-    call_command("lock", "/A/B-1/RAW", stdout=said)
-    assert "warning: too late for 1 block replicas" in said.getvalue()
+    call_command("lock", "/A/B-1/RAW", stderr=said)
+    assert "warning: too late for 1 block replica, being deleted at this moment" in said.getvalue()
     assert "/A/B-1/RAW#b00000 at T3_B" in said.getvalue()
 
 

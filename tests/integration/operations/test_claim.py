@@ -254,5 +254,5 @@ def test_drop_out_of_what_has_been_begun_waits_for_a_person(world: World):
 
 def test_claim_asks_the_same_number_of_queries_for_many_as_for_few(world: World, django_assert_max_num_queries):
     queued(world, num_blocks=60)
-    with django_assert_max_num_queries(31):
+    with django_assert_max_num_queries(40):
         take()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from inventory.choices import FactFeedName, InjectionState
@@ -15,6 +17,7 @@ from inventory.selectors.replicas import block_replicas_by_key
 from inventory.services.audit import Actor
 from operations.choices import DeletionState
 from operations.models import Deletion
+from operations.selectors.belts import belts
 from operations.services.claim import Claim, claim
 from operations.services.queue import plan_enqueue
 from operations.services.worker import work
@@ -205,10 +208,14 @@ def test_a_campaign_spares_what_was_read_since_it_was_frozen(world: World, kind:
 
 def test_a_plan_waits_while_a_feed_that_it_rests_on_is_too_old(world: World) -> None:
     world.two_copies()
-    decided(UNUSED)
+    plan = decided(UNUSED)
     FactFeed.objects.update(measured_at=timezone.now() - timedelta(hours=48, minutes=1))
     assert take() is None
     assert Deletion.objects.get().state == DeletionState.QUEUED
+    out = StringIO()
+    call_command("deletions", stdout=out)
+    assert "waits: the facts of popularity, on which the plan rests, have become too old" in out.getvalue()
+    assert [belt.scope for belt in belts(now=timezone.now()) if belt.name == "grounds of a plan"] == [f"plan {plan.pk}"]
     FactFeed.objects.update(measured_at=timezone.now() - timedelta(hours=47, minutes=50))
     taken()
 

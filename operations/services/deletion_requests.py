@@ -1,0 +1,239 @@
+"""Deletion requests: somebody asks for data at sites to go, somebody else decides, the pipeline does it, a report says how.
+
+The list is frozen when it is asked for, so that what is decided on is what was shown: later arrivals are not in it, and what
+changed drops out at the last look.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Count, Sum
+from django.utils import timezone
+
+from inventory.selectors.replicas import block_replicas_matching
+from inventory.selectors.sites import sites_without_right
+from inventory.selectors.snapshot import inventory_updated_at
+from inventory.services.audit import Actor, audit_record
+from operations.choices import DeletionRequestState, DeletionState
+from operations.constants import MAX_REQUESTED_REPLICAS
+from operations.exceptions import InvalidTransitionError, NotFoundError, OwnRequestError
+from operations.models import Deletion, DeletionRequest
+from operations.services.audit_details import reason_counts
+from operations.services.listing import listed_whole
+from operations.services.rights import demand_right
+from policies.choices import PlanKind
+from policies.selectors.plans import discarded_plans
+from policies.services.limits import judge_inventory_age
+from policies.services.plans import plan_discard, plan_freeze_listed, plan_release_listed
+
+logger = logging.getLogger(__name__)
+
+ADD_REQUEST = "operations.add_deletionrequest"
+APPROVE = "inventory.approve_deletion"
+
+_OPEN = (DeletionRequestState.WAITING, DeletionRequestState.APPROVED)
+
+
+def deletion_request_create(
+    *,
+    dataset_pattern: str,
+    site_pattern: str,
+    actor: Actor,
+    reason: str,
+    block_pattern: str = "*",
+    allows_last_copy: bool = False,
+) -> DeletionRequest:
+    """Ask that what the patterns match now be deleted (``*`` any text, ``?`` any character); nothing is deleted by that.
+
+    Raises ``PermissionDenied`` without ``operations.add_deletionrequest``, ``InvalidTransitionError`` without a reason, where
+    nothing matches, or more than a person can decide on.
+    """
+    _demand_reason(reason)
+    with transaction.atomic():
+        demand_right(actor, ADD_REQUEST, "ask for deletions")
+        rows = block_replicas_matching(
+            dataset=dataset_pattern, block=block_pattern, site=site_pattern, limit=MAX_REQUESTED_REPLICAS + 1
+        )
+        if not rows:
+            raise InvalidTransitionError(
+                f"nothing is at {site_pattern} that is called {dataset_pattern}#{block_pattern}: look at the names, * is any text"
+            )
+        if len(rows) > MAX_REQUESTED_REPLICAS:
+            raise InvalidTransitionError(
+                f"more than {MAX_REQUESTED_REPLICAS:,} block replicas: ask for less at a time, or plan a campaign"
+            )
+        title = f"request of {actor.name}: {dataset_pattern} at {site_pattern}"
+        why = f"asked for by {actor.name}: {reason}"
+        items = (listed_whole(row, why, may_be_last_copy=allows_last_copy) for row in rows)
+        plan = plan_freeze_listed(kind=PlanKind.REQUEST, title=title[:512], items=items, actor=actor)
+        request = DeletionRequest.objects.create(
+            dataset_pattern=dataset_pattern,
+            block_pattern=block_pattern,
+            site_pattern=site_pattern,
+            allows_last_copy=allows_last_copy,
+            reason=reason[:512],
+            requested_by_id=actor.user.pk if actor.user is not None else None,
+            requested_by_name=actor.name[:150],
+            plan_id=plan.pk,
+            sites=sorted({row.site for row in rows}),
+        )
+        details = {"plan": plan.pk, "digest": plan.digest, "block_replicas": plan.num_items, "bytes": plan.size_bytes}
+        _audit("operations.request_create", request, actor, reason, details | {"allows_last_copy": allows_last_copy})
+    return request
+
+
+def deletion_request_approve(
+    *, request_id: int, actor: Actor, reason: str, allow_last_copy: bool = False, now: datetime | None = None
+) -> DeletionRequest:
+    """Let what was asked for be deleted, as it was frozen. *allow_last_copy* must say by name what the request asked by name.
+
+    Where the inventory is too old the plan is held, as that of a cycle would be.
+
+    Raises ``PermissionDenied`` without ``inventory.approve_deletion``, in general or on every site of it, ``OwnRequestError`` for
+    one's own request, ``InvalidTransitionError`` unless it waits, without a reason, or where last copies are not allowed by name.
+    """
+    _demand_reason(reason)
+    at = now or timezone.now()
+    with transaction.atomic():
+        request = _locked(request_id)
+        _demand_right_at_sites(request, actor)
+        if request.requested_by_name == actor.name[:150] or (actor.user is not None and request.requested_by_id == actor.user.pk):
+            raise OwnRequestError(f"{request} was asked for by {actor.name}: somebody else must approve it")
+        _demand_state(request, DeletionRequestState.WAITING)
+        if request.allows_last_copy != allow_last_copy:
+            asked = (
+                "asks that last copies go, too: say so by name, or reject it"
+                if request.allows_last_copy
+                else ("does not ask that last copies go: approve it without that")
+            )
+            raise InvalidTransitionError(f"{request} {asked}")
+        _decide(request, DeletionRequestState.APPROVED, actor, reason, at)
+        readings = [judge_inventory_age(inventory_updated_at(), at)]
+        plan = plan_release_listed(plan_id=request.plan_id, actor=actor, reason=reason[:512], readings=readings)
+        details = {"plan": plan.pk, "digest": plan.digest, "plan_state": plan.state, "allow_last_copy": allow_last_copy}
+        _audit("operations.request_approve", request, actor, reason, details)
+    return request
+
+
+def deletion_request_reject(*, request_id: int, actor: Actor, reason: str, now: datetime | None = None) -> DeletionRequest:
+    """Refuse what was asked for; nothing of it is deleted.
+
+    Raises ``PermissionDenied`` without the right to approve it, ``InvalidTransitionError`` unless it waits, or without a reason.
+    """
+    _demand_reason(reason)
+    with transaction.atomic():
+        request = _locked(request_id)
+        _demand_right_at_sites(request, actor)
+        _demand_state(request, DeletionRequestState.WAITING)
+        _discard(request, DeletionRequestState.REJECTED, actor, reason, now or timezone.now())
+        _audit("operations.request_reject", request, actor, reason, {"plan": request.plan_id})
+    return request
+
+
+def deletion_request_cancel(*, request_id: int, actor: Actor, reason: str, now: datetime | None = None) -> DeletionRequest:
+    """Take a request back; of one that was approved, what has not been begun stays.
+
+    Its requester may, and whoever may approve it. Raises ``PermissionDenied``, ``InvalidTransitionError`` where it is over, or
+    without a reason.
+    """
+    _demand_reason(reason)
+    with transaction.atomic():
+        request = _locked(request_id)
+        is_own = actor.user is not None and request.requested_by_id == actor.user.pk
+        if not is_own:
+            _demand_right_at_sites(request, actor)
+        _demand_state(request, *_OPEN)
+        _discard(request, DeletionRequestState.CANCELLED, actor, reason, now or timezone.now())
+        _audit("operations.request_cancel", request, actor, reason, {"plan": request.plan_id})
+    return request
+
+
+def deletion_requests_sweep(*, now: datetime) -> tuple[int, ...]:
+    """Close the approved requests whose plans are over, with a report; return their keys. Safe to run in any number at once."""
+    approved = DeletionRequest.objects.filter(state=DeletionRequestState.APPROVED)
+    over = dict(approved.filter(plan__queued__over_at__isnull=False).values_list("pk", "plan_id"))
+    discarded = discarded_plans(approved.values_list("plan_id", flat=True))
+    over |= dict(approved.filter(plan_id__in=discarded, plan__queued__isnull=True).values_list("pk", "plan_id"))
+    for pk, plan_id in sorted(over.items()):
+        with transaction.atomic():
+            request = DeletionRequest.objects.select_for_update(of=("self",)).filter(pk=pk).first()
+            if request is None or request.state != DeletionRequestState.APPROVED:
+                continue
+            request.state = DeletionRequestState.CANCELLED if plan_id in discarded else DeletionRequestState.DONE
+            request.finished_at = now
+            request.report = request_report(plan_id)
+            request.save(update_fields=["state", "finished_at", "report"])
+            _audit("operations.request_over", request, Actor("sweeper"), "", request.report)
+    return tuple(sorted(over))
+
+
+def request_report(plan_id: int) -> dict[str, Any]:
+    """Return what became of a plan's items: block replicas and bytes by outcome, and why some stayed."""
+    of_plan = Deletion.objects.filter(plan_id=plan_id)
+    sums = of_plan.order_by().values("state").annotate(number=Count("pk"), size=Sum("size_bytes"), deleted=Sum("bytes_deleted"))
+    by_state = {
+        DeletionState(row["state"]).label: {
+            "block_replicas": row["number"],
+            "bytes": row["deleted"] if row["state"] == DeletionState.DONE else row["size"],
+        }
+        for row in sums
+    }
+    stayed = of_plan.filter(state=DeletionState.DROPPED).values_list("reason", flat=True)
+    return {"outcomes": by_state, "stayed": reason_counts(stayed.iterator())["reasons"]}
+
+
+def _locked(request_id: int) -> DeletionRequest:
+    request = DeletionRequest.objects.select_for_update(of=("self",)).filter(pk=request_id).first()
+    if request is None:
+        raise NotFoundError(f"there is no deletion request {request_id}: see the command deletion_requests for those there are")
+    return request
+
+
+def _demand_right_at_sites(request: DeletionRequest, actor: Actor) -> None:
+    if actor.user is None:
+        return
+    without = sites_without_right(actor.user, APPROVE, request.sites)
+    if without:
+        raise PermissionDenied(f"{actor.name} lacks the right {APPROVE} at {', '.join(without[:5])}")
+
+
+def _demand_state(request: DeletionRequest, *allowed: DeletionRequestState) -> None:
+    if request.state not in allowed:
+        raise InvalidTransitionError(f"{request} is {request.get_state_display()}: nothing is left to decide")
+
+
+def _decide(request: DeletionRequest, state: DeletionRequestState, actor: Actor, reason: str, at: datetime) -> None:
+    request.state = state
+    request.decided_at = at
+    request.decided_by_id = actor.user.pk if actor.user is not None else None
+    request.decided_by_name = actor.name[:150]
+    request.decided_reason = reason[:512]
+    request.save(update_fields=["state", "decided_at", "decided_by", "decided_by_name", "decided_reason"])
+
+
+def _discard(request: DeletionRequest, state: DeletionRequestState, actor: Actor, reason: str, at: datetime) -> None:
+    """Decide and give up the plan: the right that this takes was asked, the one on plans that limits hold is another."""
+    plan_discard(plan_id=request.plan_id, actor=Actor(actor.name), reason=reason[:512])
+    _decide(request, state, actor, reason, at)
+    request.finished_at = at
+    request.save(update_fields=["finished_at"])
+
+
+def _demand_reason(reason: str) -> None:
+    if not reason.strip():
+        raise InvalidTransitionError("say why: the reason is shown to whoever decides and kept in the audit trail")
+
+
+def _audit(action: str, request: DeletionRequest, actor: Actor, reason: str, details: dict[str, Any]) -> None:
+    audit_record(
+        actor=actor,
+        action=action,
+        subject=f"{request}: {request.what} at {request.site_pattern}"[:640],
+        reason=reason,
+        details=details,
+    )
