@@ -1,0 +1,7 @@
+"""Who may do what with the inventory."""
+
+from __future__ import annotations
+
+from tests.integration.api.expected import Expected
+
+EXPECTED: tuple[Expected, ...] = ()
