@@ -26,7 +26,7 @@ from inventory.permissions import UndeletableAdminMixin
 from inventory.services.audit import Actor
 
 
-class TokenForm(forms.ModelForm[ApiToken]):
+class TokenForm(forms.ModelForm):
     """What a new token is for, what it opens and how long. The service decides whether it may be issued."""
 
     name = forms.CharField(max_length=100, label="What it is for", widget=UnfoldAdminTextInputWidget())

@@ -26,7 +26,8 @@ class StrictFilterBackend(DjangoFilterBackend):
         allowed = set(filterset_class.get_filters()) if filterset_class is not None else set()
         if getattr(view, "ordering_fields", ()):
             allowed.add(ORDERING)
-        refuse_unknown_parameters(request, allowed | PAGE_PARAMETERS)
+        if getattr(view, "action", "list") == "list":  # acts on one object have parameters of their own
+            refuse_unknown_parameters(request, allowed | PAGE_PARAMETERS)
         return super().filter_queryset(request, queryset, view)
 
 

@@ -13,7 +13,7 @@ from dynamo_site.api.tokens import TokenViewSet
 from dynamo_site.api.views import ApiRoot
 
 app_name = "api"
-router = SimpleRouter()
+router = SimpleRouter(use_regex_path=False)
 router.register("tokens", TokenViewSet)
 OWN = [path("", ApiRoot.as_view(), name="root"), *router.urls]
 urlpatterns = [

@@ -50,13 +50,15 @@ def token_issue(
         raise TokenRefused("Say in 1 to 100 characters what the token is for.")
     if not owner.is_active:
         raise TokenRefused(f"{owner.get_username()} is not active: its token would open nothing.")
-    lifetime = timedelta(days=days)
+    expires_at = timezone.now() + timedelta(days=days)
     if by is not None:
         if more := sorted(set(wanted) - set(by.scopes)):
             raise PermissionDenied(f"This token does not open {', '.join(more)}: it cannot issue one that does.")
         if by.expiry is not None:
-            lifetime = min(lifetime, by.expiry - timezone.now())
-    token, text = ApiToken.objects.create(owner, expiry=lifetime, name=name.strip(), scopes=wanted, issued_by=actor.name)
+            expires_at = min(expires_at, by.expiry)
+    token, text = ApiToken.objects.create(owner, name=name.strip(), scopes=wanted, issued_by=actor.name)
+    token.expiry = expires_at
+    token.save(update_fields=["expiry"])
     audit_record(
         actor=actor,
         action="site.token_issue",

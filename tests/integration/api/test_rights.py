@@ -57,7 +57,7 @@ def ask(client: Client, expected: Expected, screens: Screens) -> tuple[int, Any]
     if expected.method == "GET":
         answer = client.get(address, expected.query)
     else:
-        body = None if expected.body is None else expected.body(screens)
+        body = "" if expected.body is None else expected.body(screens)
         send = getattr(client, expected.method.lower())
         headers = ANY_VERSION if expected.method != "POST" else {}
         answer = send(address, body, content_type="application/json", headers=headers)
