@@ -53,7 +53,7 @@ class IssuedTokenSerializer(TokenSerializer):
 
 
 class TokenPages(KeysetPagination):
-    """By time: the key of a token is its hash, which stays here."""
+    """Newest first."""
 
     ordering = "-created"
 

@@ -45,6 +45,13 @@ CURSORS = (
     b64encode(b"p=99999999999999999999999999").decode(),
     b64encode(b"r=1&p=2026-13-45").decode(),
     b64encode(b"\xff\xfe").decode(),
+    b64encode(b'["-pk",0,"\\u0000"]').decode(),
+    b64encode(b'["-pk",0,9999999999999999999999]').decode(),
+    b64encode(b'["-pk",0,[]]').decode(),
+    b64encode(b'["-pk",0,true,1]').decode(),
+    b64encode(b'["-pk",0,1e400]').decode(),
+    b64encode(b"[" * 5000).decode(),
+    b64encode(b"9" * 5000).decode(),
 )
 LISTS = [operation for operation in operations() if operation.handler == "list"]
 

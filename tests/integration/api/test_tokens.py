@@ -59,7 +59,8 @@ def test_one_issues_lists_and_revokes_tokens_of_ones_own() -> None:
     assert (body["user"], body["scopes"], body["issued_by"]) == ("user", ["read"], "user")
     as_issued = Client(headers={"Authorization": f"Token {body['token']}"})
     assert as_issued.get("/api/v1/").status_code == 200
-    listed = client.get("/api/v1/tokens/").json()["results"]
+    first = client.get("/api/v1/tokens/", {"page_size": "1"}).json()
+    listed = first["results"] + client.get(first["next"]).json()["results"]
     assert {row["name"] for row in listed} == {"cron job", "test"}
     assert not any("token" in row for row in listed)
     address = f"/api/v1/tokens/{body['uid']}/"
