@@ -109,6 +109,11 @@ class ApiTokenAdmin(UndeletableAdminMixin, ModelAdmin):
     def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
         return False
 
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        # The text is shown on the list, once: there is one way to go on.
+        only_save = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, (extra_context or {}) | only_save)
+
     def save_model(self, request: HttpRequest, obj: ApiToken, form: forms.ModelForm[ApiToken], change: bool) -> None:
         """Issue the token by the service and show its text, this once."""
         wanted = form.cleaned_data
