@@ -41,3 +41,5 @@ class Expected:
     also: tuple[str, ...] = ()
     #: Without the right the object is not there (404) instead of refused (403).
     hidden: bool = False
+    #: An edit is sent with ``If-Match: *``; False where its address keeps no such version.
+    is_versioned: bool = True
