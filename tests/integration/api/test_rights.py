@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -109,6 +110,13 @@ def test_lists_and_pages_show_what_one_may_view_in_general_or_row_by_row(screens
             assert of_one.get(page(operation, rows[0])).status_code == 200, operation
             if len(rows) > 1:
                 assert of_one.get(page(operation, rows[1])).status_code == 404, operation
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_nothing_is_open_without_a_login(operation: Operation) -> None:
+    parts = {"pk": 1, "owner": "x", "name": "x", "uid": UUID(int=0), "kind": "json"}
+    answer = getattr(Client(), operation.method.lower())(address_of(operation.address, parts))
+    assert (answer.status_code, set(answer.json())) == (401, {"code", "message", "details"})
 
 
 def page(operation: Operation, row: Any) -> str:
