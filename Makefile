@@ -7,12 +7,13 @@ ONCE ?=
 TESTS ?= tests
 JOBS ?= 2
 LINES ?= 1000000
+EXAMPLES ?= 200
 
 RUN := .venv/bin/python
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo demo-reset test lint format bench fuzz requirements
+.PHONY: help venv venv-dev demo demo-reset test lint format bench fuzz fuzz-api requirements
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -32,12 +33,13 @@ demo-reset: venv ## Remove what the demo made, so that the next start is a first
 test: venv-dev ## Run all tests that need no outside server. TESTS=path JOBS=2
 	@$(RUN) -m pytest -n $(JOBS) --dist worksteal -m "not browser" $(TESTS)
 
-lint: venv-dev ## Style, types, import layers, missing migrations, settings of production
+lint: venv-dev ## Style, types, import layers, missing migrations, the OpenAPI document, settings of production
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@.venv/bin/lint-imports --no-cache
 	@DJANGO_SETTINGS_MODULE=dynamo_site.settings.test $(RUN) manage.py makemigrations --check --dry-run
+	@DJANGO_SETTINGS_MODULE=dynamo_site.settings.test $(RUN) manage.py spectacular --validate --fail-on-warn >/dev/null
 	@DJANGO_SETTINGS_MODULE=dynamo_site.settings.production DJANGO_SECRET_KEY=$$($(RUN) -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	    DJANGO_ALLOWED_HOSTS=dynamo.example.org DATABASE_URL=postgresql:///dynamo CELERY_BROKER_URL=redis:// \
 	    $(RUN) manage.py check --deploy --fail-level WARNING
@@ -51,6 +53,9 @@ bench: venv-dev ## Measure the engine (see docs/development.md)
 
 fuzz: venv-dev ## Mutate lines of real policies and read them; progress is shown. LINES=1000000
 	@$(RUN) -m tests.fuzz.policies --lines $(LINES)
+
+fuzz-api: venv-dev ## Ask a running server whatever its OpenAPI document allows and forbids. EXAMPLES=200 per operation
+	@DYNAMO_FUZZ_EXAMPLES=$(EXAMPLES) $(RUN) -m pytest -q -p no:xdist tests/acceptance/test_api_document.py
 
 requirements: venv-dev ## Compile requirements*.in into pins
 	@$(RUN) -m uv pip compile --quiet --python-version 3.11 --universal --no-emit-index-url --custom-compile-command "make requirements" requirements.in -o requirements.txt

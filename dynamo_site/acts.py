@@ -15,6 +15,7 @@ from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
 
+from dynamo_site.services.tokens import REVOKE_OF_OTHERS, token_revoke
 from inventory.permissions import may
 from inventory.selectors.wording import duration_text, exact_text, plural, size_text, when_text
 from inventory.services.audit import Actor
@@ -178,6 +179,11 @@ def _request_reject(request: Any, actor: Actor, reason: str) -> str:
 def _request_cancel(request: Any, actor: Actor, reason: str) -> str:
     deletion_request_cancel(request_id=request.pk, actor=actor, reason=reason)
     return f"{request} is cancelled: what has not been begun stays."
+
+
+def _token_revoke(token: Any, actor: Actor, reason: str) -> str:
+    token_revoke(token=token, actor=actor, reason=reason)
+    return f"Revoked: {token} opens nothing any more."
 
 
 ACTS: dict[str, Act] = {
@@ -355,6 +361,17 @@ ACTS: dict[str, Act] = {
         perform=_lock_renew,
         reason_required=False,
         also=may_end,
+    ),
+    "token-revoke": Act(
+        label="Revoke…",
+        verb=lambda token: "Revoke the token",
+        permission=REVOKE_OF_OTHERS,
+        model="dynamo_site.ApiToken",
+        question=lambda token: f"Revoke the token for {token}?",
+        consequence=lambda token: "Whatever uses it is refused from now on. It cannot be made valid again.",
+        perform=_token_revoke,
+        is_dangerous=True,
+        also=lambda actor, token: actor.user is not None and token.user_id == actor.user.pk,
     ),
 }
 

@@ -19,8 +19,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from dynamo_site.models import ApiToken
-from inventory.permissions import ReadOnlyAdminMixin
+from dynamo_site import token_admin  # noqa: F401 - registers the page of API tokens
 
 #: Registered by packages with Django's plain admin (importing their admin modules above has done so), shown here with unfold's.
 _REPLACED = [
@@ -48,21 +47,6 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     """Groups of accounts with their permissions; the default ones come from ``dynamo_site.roles``."""
-
-
-@admin.register(ApiToken)
-class ApiTokenAdmin(ReadOnlyAdminMixin, ModelAdmin):
-    """API tokens that exist: whose, what for, what they open, when they were used last."""
-
-    list_display = ["name", "user", "opens", "created", "expiry", "last_used_at"]
-    list_select_related = ["user"]
-    list_filter = ["expiry"]
-    search_fields = ["user__username", "name"]
-    fieldsets = [(None, {"fields": ["name", "user", "opens", "uid", "issued_by", "created", "expiry", "last_used_at"]})]
-
-    @admin.display(description="Opens")
-    def opens(self, token: ApiToken) -> str:
-        return ", ".join(token.scopes)
 
 
 class TaskSelectWidget(UnfoldAdminSelectWidget, beat_admin.TaskSelectWidget):

@@ -8,10 +8,12 @@ from typing import Any
 from django.db.models import QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ValidationError
+from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from dynamo_site.api.pagination import ORDERING
+from dynamo_site.api.permissions import viewable
 
 PAGE_PARAMETERS = frozenset({"cursor", "page_size"})
 
@@ -24,8 +26,16 @@ class StrictFilterBackend(DjangoFilterBackend):
         allowed = set(filterset_class.get_filters()) if filterset_class is not None else set()
         if getattr(view, "ordering_fields", ()):
             allowed.add(ORDERING)
-        refuse_unknown_parameters(request, allowed | PAGE_PARAMETERS)
+        if getattr(view, "action", "list") == "list":  # acts on one object have parameters of their own
+            refuse_unknown_parameters(request, allowed | PAGE_PARAMETERS)
         return super().filter_queryset(request, queryset, view)
+
+
+class ObjectRightsFilter(BaseFilterBackend):
+    """Restricts lists to what the user may view."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
+        return viewable(request.user, queryset)
 
 
 def refuse_unknown_parameters(request: Request, allowed: set[str]) -> None:

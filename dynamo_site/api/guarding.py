@@ -167,7 +167,8 @@ class GuardedView(APIView):
     def _refuse_unknown_input(self, request: Request, handler: str) -> None:
         schema = declared_schema(self, str(request.method), handler)
         if getattr(self, "action", None) != "list":  # lists ask their filters
-            refuse_unknown_parameters(request, query_names(schema) | filter_names(self))
+            shown = set() if handler == "retrieve" else filter_names(self)
+            refuse_unknown_parameters(request, query_names(schema) | shown)
         if request.method in SAFE_METHODS:
             return
         if self._body is UNDECLARED:

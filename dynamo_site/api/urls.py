@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
 
 from dynamo_site.api.guarding import guard_patterns, guarded
 from dynamo_site.api.histories import DatasetHistoryView
-from dynamo_site.api.scopes import READ
+from dynamo_site.api.scopes import READ, TOKENS_WRITE
+from dynamo_site.api.tokens import TokenViewSet
 from dynamo_site.api.views import ApiRoot
 
 app_name = "api"
+router = SimpleRouter(use_regex_path=False)
+router.register("tokens", TokenViewSet)
+OWN = [path("", ApiRoot.as_view(), name="root"), *router.urls]
 urlpatterns = [
     path("", ApiRoot.as_view(), name="root"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
-    path("v1/", include((guard_patterns([path("", ApiRoot.as_view(), name="v1")], write_scope=READ), "v1"))),
+    path("v1/", include((guard_patterns(OWN, write_scope=TOKENS_WRITE), "v1"))),
     path(
         "v1/inventory/",
         include(

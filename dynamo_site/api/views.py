@@ -7,19 +7,24 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
+ADDRESSES = {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}}
+
 
 class ApiRoot(APIView):
     """Where everything is."""
 
     permission_classes = (IsAuthenticated,)
 
-    @extend_schema(responses={200: {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}}})
+    @extend_schema(
+        operation_id="root", responses={200: {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}}}
+    )
     def get(self, request: Request) -> Response:
         names = {
             "inventory": "api:inventory-api:api-root",
             "policies": "api:policies-api:api-root",
             "campaigns": "api:campaigns-api:api-root",
             "operations": "api:operations-api:api-root",
+            "tokens": "api:v1:apitoken-list",
             "schema": "api:schema",
             "docs": "api:docs",
         }

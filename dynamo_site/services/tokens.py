@@ -18,6 +18,8 @@ from inventory.services.audit import Actor, audit_record
 
 ISSUE_FOR_OTHERS = "dynamo_site.issue_apitoken"
 REVOKE_OF_OTHERS = "dynamo_site.revoke_apitoken"
+#: The role of accounts that are programs, for which others issue tokens.
+SERVICES = "Services"
 MAX_DAYS = 366
 #: A use is written down at most once in so long: reading must not become writing.
 USE_PRECISION = timedelta(minutes=1)
@@ -32,10 +34,11 @@ def token_issue(
     *by* is the token with which it is asked for: the new one opens no further scope and does not outlive it.
 
     Raises:
-        PermissionDenied: a user asks for another one without the right to, or for more than *by* opens.
+        PermissionDenied: a user asks for somebody else than a service, without the right to, or for more than *by* opens.
         TokenRefused: no name, an unknown scope or none, days out of range, or an owner who is not active.
     """
     _demand(actor, owner, ISSUE_FOR_OTHERS, f"issue a token for {owner.get_username()}")
+    _refuse_impersonation(actor, owner)
     wanted = sorted(set(scopes))
     if not 1 <= days <= MAX_DAYS:
         raise TokenRefused(f"{days} days: a token lives from 1 to {MAX_DAYS} days; give a number in that range.")
@@ -47,13 +50,15 @@ def token_issue(
         raise TokenRefused("Say in 1 to 100 characters what the token is for.")
     if not owner.is_active:
         raise TokenRefused(f"{owner.get_username()} is not active: its token would open nothing.")
-    lifetime = timedelta(days=days)
+    expires_at = timezone.now() + timedelta(days=days)
     if by is not None:
         if more := sorted(set(wanted) - set(by.scopes)):
             raise PermissionDenied(f"This token does not open {', '.join(more)}: it cannot issue one that does.")
         if by.expiry is not None:
-            lifetime = min(lifetime, by.expiry - timezone.now())
-    token, text = ApiToken.objects.create(owner, expiry=lifetime, name=name.strip(), scopes=wanted, issued_by=actor.name)
+            expires_at = min(expires_at, by.expiry)
+    token, text = ApiToken.objects.create(owner, name=name.strip(), scopes=wanted, issued_by=actor.name)
+    token.expiry = expires_at
+    token.save(update_fields=["expiry"])
     audit_record(
         actor=actor,
         action="site.token_issue",
@@ -95,3 +100,16 @@ def _demand(actor: Actor, owner: AbstractUser, permission: str, what: str) -> No
         return
     if not isinstance(user, AbstractUser) or (user.pk != owner.pk and not user.has_perm(permission)):
         raise PermissionDenied(f"{actor.name} may not {what}: it takes the right {permission}.")
+
+
+def _refuse_impersonation(actor: Actor, owner: AbstractUser) -> None:
+    """Keep users from acting as another person, who may have more rights or have to approve what they propose."""
+    user = actor.user
+    if not isinstance(user, AbstractUser) or user.pk == owner.pk:
+        return
+    is_service = not owner.is_superuser and owner.groups.filter(name=SERVICES).exists()
+    if not is_service or not owner.get_all_permissions() <= user.get_all_permissions():
+        raise PermissionDenied(
+            f"{owner.get_username()} issues tokens with their own login. For somebody else they are issued only where that is a "
+            f"service (role {SERVICES}) with no right that the issuer lacks."
+        )

@@ -26,3 +26,6 @@ MEDIA_ROOT = Path(_VAR) / "files"
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, not memory: cycles read through a second connection, as they do in production.
     DATABASES["default"]["TEST"] = {"NAME": f"{_VAR}/test.sqlite3"}
+
+#: Requests that are made up per operation of the API (tests/acceptance/test_api_document.py).
+FUZZ_EXAMPLES = int(os.environ.get("DYNAMO_FUZZ_EXAMPLES", "8"))

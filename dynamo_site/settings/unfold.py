@@ -139,7 +139,8 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _entry("Accounts", "person", "auth.user"),
                     _entry("Roles", "badge", "auth.group"),
-                    _entry("API tokens", "key", "dynamo_site.apitoken"),
+                    # Everybody has tokens of one's own.
+                    _entry("API tokens", "key", "dynamo_site.apitoken") | {"permission": lambda request: request.user.is_active},
                     _entry("Periodic tasks", "schedule", "django_celery_beat.periodictask"),
                 ],
             },

@@ -13,13 +13,14 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
 
 from dynamo_site.acts import ACTS, Act, Key
+from dynamo_site.exceptions import SiteError
 from inventory.exceptions import InventoryError
 from inventory.services.audit import Actor
 from operations.exceptions import OperationsError
 from policies.exceptions import PolicyError
 
 #: What services refuse with; anything else is a fault and stays one.
-REFUSALS = (InventoryError, PolicyError, OperationsError)
+REFUSALS = (InventoryError, PolicyError, OperationsError, SiteError)
 
 
 @require_http_methods(["GET", "POST"])

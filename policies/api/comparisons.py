@@ -154,7 +154,7 @@ class ComparisonViewSet(ReadOnlyModelViewSet[Comparison]):
         parameters=[ChangesQuerySerializer],
         responses=ChangesPageSerializer,
         filters=False,
-        operation_id="policies_comparison_changes",
+        operation_id="policies_comparisons_changes",
     )
     @action(detail=True, filterset_class=None, pagination_class=None, filter_backends=[])
     def changes(self, request: Request, pk: str) -> Response:

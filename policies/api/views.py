@@ -74,7 +74,7 @@ class CycleViewSet(ReadOnlyModelViewSet[models.Cycle]):
         parameters=[DecisionQuerySerializer],
         responses=DecisionsPageSerializer,
         filters=False,
-        operation_id="policies_cycle_decisions",
+        operation_id="policies_cycles_decisions",
     )
     @action(detail=True, filterset_class=None, pagination_class=None, filter_backends=[])
     def decisions(self, request: Request, pk: str) -> Response:

@@ -1,0 +1,45 @@
+"""Who may use which endpoint: one ``Expected`` per operation that is not the plain list or page of a model.
+
+Plain lists and pages need no entry: they are expected to take the model's view right, in general or on single rows.
+A new operation without an entry fails ``tests/unit/docs/test_api_registry.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Model
+
+from tests.factories.screens import Screens
+
+
+def nothing(_: Screens) -> Mapping[str, Any]:
+    """An address without captured parts."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """An operation: ``address`` as the URL configuration has it, the right it takes (None: any login) and what then happens.
+
+    ``guarded`` returns the object on which the right may be given alone, ``another`` one of its kind, on which it must not
+    help; without them the right counts in general only.
+    """
+
+    method: str
+    address: str
+    right: str | None
+    status: int = 200
+    kwargs: Callable[[Screens], Mapping[str, Any]] = nothing
+    body: Callable[[Screens], Any] | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    guarded: Callable[[Screens], Model] | None = None
+    another: Callable[[Screens], Model] | None = None
+    #: Rights that the answer needs beside the one in question.
+    also: tuple[str, ...] = ()
+    #: Without the right the object is not there (404) instead of refused (403).
+    hidden: bool = False
+    #: An edit is sent with ``If-Match: *``; False where its address keeps no such version.
+    is_versioned: bool = True

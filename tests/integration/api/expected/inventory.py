@@ -1,0 +1,87 @@
+"""Who may do what with the inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils import timezone
+
+from inventory.models import Dataset, LockSet
+from tests.factories.screens import Screens
+from tests.integration.api.expected import Expected
+
+INVENTORY = "/api/v1/inventory/"
+EXPORTED = ("site", "dataset", "block", "file", "dataset-replica", "block-replica")
+
+
+def dataset(_: Screens) -> Dataset:
+    return Dataset.objects.earliest("pk")
+
+
+def another_dataset(_: Screens) -> Dataset:
+    return Dataset.objects.latest("pk")
+
+
+def of_dataset(screens: Screens) -> Mapping[str, Any]:
+    return {"pk": dataset(screens).pk}
+
+
+def of_lock(screens: Screens) -> Mapping[str, Any]:
+    return {"pk": screens.lock.pk}
+
+
+def of_lock_set(_: Screens) -> Mapping[str, Any]:
+    LockSet.objects.get_or_create(owner="physics", name="thesis", defaults={"changed_at": timezone.now()})
+    return {"owner": "physics", "name": "thesis"}
+
+
+LOCKS = f"{INVENTORY}locks/"
+LOCK = LOCKS + "(?P<pk>[^/.]+)/"
+LOCK_SET = INVENTORY + "lock-sets/<str:owner>/<slug:name>/"
+VIEW_LOCK, ADD_LOCK, CHANGE_LOCK = "inventory.view_lock", "inventory.add_lock", "inventory.change_lock"
+PATTERN = {"dataset_pattern": "/X/*"}
+
+# Rights on locks go by their owner, not by object.
+OF_LOCKS = (
+    Expected("GET", LOCKS, VIEW_LOCK),
+    Expected("POST", LOCKS, ADD_LOCK, 201, body=lambda _: PATTERN),
+    Expected("POST", LOCKS + "preview/", VIEW_LOCK, body=lambda _: PATTERN),
+    Expected("GET", LOCK, VIEW_LOCK, kwargs=of_lock),
+    Expected(
+        "PATCH", LOCK, CHANGE_LOCK, kwargs=of_lock, body=lambda _: {"expires_at": "2099-01-01T00:00:00Z"}, also=(VIEW_LOCK,)
+    ),
+    Expected("DELETE", LOCK, CHANGE_LOCK, kwargs=of_lock, also=(VIEW_LOCK,)),
+    Expected("GET", LOCK + "holding/", VIEW_LOCK, kwargs=of_lock),
+    Expected("POST", LOCK + "release/", CHANGE_LOCK, kwargs=of_lock, body=lambda _: {}),
+    Expected("GET", LOCK_SET, VIEW_LOCK, kwargs=of_lock_set),
+    Expected(
+        "PUT",
+        LOCK_SET,
+        CHANGE_LOCK,
+        kwargs=of_lock_set,
+        body=lambda _: {"locks": [PATTERN]},
+        also=(ADD_LOCK,),
+        is_versioned=False,
+    ),
+)
+
+EXPECTED = (
+    *OF_LOCKS,
+    *(
+        Expected("GET", rf"{INVENTORY}{kind}s/export\.{form}/", f"inventory.view_{kind.replace('-', '')}")
+        for kind in EXPORTED
+        for form in ("csv", "parquet")
+    ),
+    *(
+        Expected(
+            "GET",
+            f"{INVENTORY}datasets/(?P<pk>[^/.]+)/{below}/",
+            "inventory.view_dataset",
+            kwargs=of_dataset,
+            guarded=dataset,
+            another=another_dataset,
+        )
+        for below in ("blocks", "copies")
+    ),
+)
