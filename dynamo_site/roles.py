@@ -53,6 +53,7 @@ ROLES: Mapping[str, Role] = {
             "inventory.add_site",
             "inventory.change_site",
             "inventory.change_factfeed",
+            "inventory.add_injection",
             "policies.add_partition",
             "policies.change_partition",
             "policies.set_quota",

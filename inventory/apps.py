@@ -8,5 +8,6 @@ class InventoryConfig(AppConfig):
     verbose_name = "Inventory"
 
     def ready(self) -> None:
-        """Register the lookups ``wildcard`` and ``part``."""
+        """Register the lookups ``wildcard`` and ``part``, and connect the receivers."""
         import_module("inventory.querysets.wildcards")
+        import_module("inventory.receivers")

@@ -54,11 +54,13 @@ class LockState(models.TextChoices):
 
 
 class InjectionState(models.TextChoices):
-    """running -> completed | failed; both ends are final."""
+    """queued -> running -> completed | failed | cancelled; queued -> cancelled | failed; the three ends are final."""
 
+    QUEUED = "QUEUED", "waits for a worker"
     RUNNING = "RUNNING", "running"
     COMPLETED = "COMPLETED", "completed"
     FAILED = "FAILED", "failed"
+    CANCELLED = "CANCELLED", "cancelled"
 
 
 class ExportFormat(models.TextChoices):

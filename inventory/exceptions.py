@@ -8,6 +8,8 @@
     +-- InvalidTransition     the state does not allow the act: pausing what is paused, releasing what is released
     +-- TooSlow               a list that the database does not find in time
     +-- IngestError           a document that cannot be read on: unreadable file, cut-off text, broken compression
+        +-- DocumentTooLarge          a body beyond what may be sent
+        +-- InjectionCancelledError   somebody has cancelled the injection
 """
 
 from __future__ import annotations
@@ -47,3 +49,15 @@ class IngestError(InventoryError):
     """A document that cannot be read to its end; nothing of it is kept."""
 
     code = "unreadable_document"
+
+
+class DocumentTooLarge(IngestError):
+    """A body beyond what may be sent."""
+
+    code = "body_too_large"
+
+
+class InjectionCancelledError(IngestError):
+    """Somebody has cancelled the injection; nothing of it is kept."""
+
+    code = "injection_cancelled"

@@ -187,6 +187,8 @@ REST_FRAMEWORK = {
 #: Bodies beyond this are refused before they are read; the largest policy text has 6 million characters.
 DYNAMO_API_MAX_BODY_BYTES = env.int("DYNAMO_API_MAX_BODY_BYTES", default=16 * 2**20)
 DATA_UPLOAD_MAX_MEMORY_SIZE = DYNAMO_API_MAX_BODY_BYTES
+#: Documents sent to be injected are streamed to a file and may be as large as this.
+DYNAMO_INJECT_MAX_BYTES = env.int("DYNAMO_INJECT_MAX_BYTES", default=4 * 2**30)
 #: So long the answer to a request with an idempotency key is repeated.
 DYNAMO_IDEMPOTENCY_HOURS = env.float("DYNAMO_IDEMPOTENCY_HOURS", default=24.0)
 #: Counts of the throttles; shared by all web processes only where a server keeps them.

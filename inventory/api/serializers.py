@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
 from inventory.models import (
@@ -146,7 +148,27 @@ class InjectionSerializer(serializers.ModelSerializer[Injection]):
             "num_rejects",
             "rejects",
             "error",
+            "is_dry_run",
+            "skips_bad",
+            "brings_back",
+            "position_bytes",
+            "length_bytes",
+            "cancelled_by",
         ]
+
+
+class InjectionQuerySerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(
+        required=False,
+        default="api",
+        max_length=255,
+        help_text="Name of the document; .csv or .tsv at its end: a table.",
+    )
+    dry_run = serializers.BooleanField(required=False, default=False, help_text="Tell what would change, and change nothing.")
+    skip_bad = serializers.BooleanField(required=False, default=False, help_text="Take all but bad records, and keep those.")
+    bring_back = serializers.BooleanField(
+        required=False, default=False, help_text="Take block replicas too that were deleted after the document's meta.now."
+    )
 
 
 class AuditEventSerializer(serializers.ModelSerializer[AuditEvent]):

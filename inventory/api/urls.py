@@ -1,7 +1,7 @@
 from django.urls import path
 from rest_framework.routers import DefaultRouter
 
-from inventory.api import locks, views
+from inventory.api import injections, locks, views
 from inventory.api.statistics import StatisticsView
 
 app_name = "inventory-api"
@@ -15,7 +15,7 @@ router.register("dataset-replicas", views.DatasetReplicaViewSet)
 router.register("block-replicas", views.BlockReplicaViewSet)
 router.register("locks", locks.LockViewSet)
 router.register("fact-feeds", views.FactFeedViewSet)
-router.register("injections", views.InjectionViewSet)
+router.register("injections", injections.InjectionViewSet)
 router.register("audit-events", views.AuditEventViewSet)
 urlpatterns = [
     path("lock-sets/<str:owner>/<slug:name>/", locks.LockSetView.as_view(), name="lock-set"),

@@ -95,14 +95,6 @@ class FactFeedViewSet(ReadOnlyModelViewSet[models.FactFeed]):
     filterset_class = filtersets.FactFeedFilterSet
 
 
-class InjectionViewSet(ReadOnlyModelViewSet[models.Injection]):
-    """Documents brought into the inventory."""
-
-    queryset = models.Injection.objects.all()
-    serializer_class = serializers.InjectionSerializer
-    filterset_class = filtersets.InjectionFilterSet
-
-
 class AuditEventViewSet(ReadOnlyModelViewSet[models.AuditEvent]):
     """The audit trail."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from msgspec import UNSET
 
+from inventory.ingest.gone import Place
 from inventory.ingest.places import Places
 from inventory.ingest.reading import rows_of
 from inventory.ingest.records import AttrsRecord, DatasetRecord, DatasetReplicaRecord
@@ -24,7 +25,8 @@ class Batch:
     """The rows that the batch's records name, as far as they exist; records add to them and change them in memory.
 
     Without ``looks_for_files`` names of files that the named blocks do not have are taken for new ones: a million look-ups less
-    for a million files, and `flush` finds out where that is wrong.
+    for a million files, and `flush` finds out where that is wrong. ``gone`` tells which block replicas were deleted after
+    the document's moment.
     """
 
     places: Places
@@ -32,6 +34,7 @@ class Batch:
     now: datetime
     rejected_datasets: dict[str, int]
     looks_for_files: bool = True
+    gone: Mapping[Place, datetime] = field(default_factory=dict)
     datasets: dict[str, DatasetRow] = field(default_factory=dict)
     blocks: dict[tuple[str, str], BlockRow] = field(default_factory=dict)
     files: dict[str, FileRow] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Documents read record by record in bounded memory: JSON lines or one JSON object, plain, ``.gz`` or ``.xz``.
+"""Documents read record by record in bounded memory: JSON lines, one JSON object, CSV or TSV; plain, ``.gz`` or ``.xz``.
 
 JSON lines: each line is an object with any of the sections; a line that cannot be read is one bad record, the rest goes on.
 One object (or several on end): its large arrays are streamed; sections that come before what they depend on wait in a
@@ -24,6 +24,7 @@ import msgspec
 from inventory.exceptions import IngestError
 from inventory.ingest.rejects import Problem, closest
 from inventory.ingest.streamed import ObjectStream, Spool
+from inventory.ingest.tables import DELIMITERS, table_lines
 
 #: Sections in the order in which they build on one another; others come last.
 ORDER = {"meta": 0, "site": 1, "group": 1, "dataset": 2, "datasetreplica": 3, "attrs": 4}
@@ -58,7 +59,16 @@ class DocumentReader:
     is stored (``length`` None if unknown), for a progress bar. Reading raises ``IngestError`` where it cannot go on.
     """
 
-    def __init__(self, stream: IO[bytes], *, length: int | None, known_sections: frozenset[str], max_record_bytes: int) -> None:
+    def __init__(
+        self,
+        stream: IO[bytes],
+        *,
+        length: int | None,
+        known_sections: frozenset[str],
+        max_record_bytes: int,
+        delimiter: str | None = None,
+    ) -> None:
+        self._delimiter = delimiter
         self.sections: set[str] = set()
         self.length = length
         self._stored = _Counted(stream)
@@ -73,12 +83,20 @@ class DocumentReader:
     def __iter__(self) -> Iterator[Item]:
         try:
             plain = BufferedReader(_decompressed(BufferedReader(self._stored)), buffer_size=_PEEK_BYTES)
+            if self._delimiter is not None:
+                yield from self._table(plain, self._delimiter)
+                return
             start = plain.peek(_PEEK_BYTES)
             if not start.strip() and len(start) < _PEEK_BYTES:
                 raise IngestError("the document is empty: expected a JSON object with sections, or one per line")
             yield from self._lines(plain) if _is_lines(start) else self._objects(plain)
         except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
             raise IngestError(f"the compressed data are cut off or damaged ({error}): fetch the file again") from error
+
+    def _table(self, plain: BufferedReader[Any], delimiter: str) -> Iterator[Item]:
+        for number, section, record, problem in table_lines(plain, delimiter, max_line_bytes=self._max_record_bytes):
+            self.sections.add(section)
+            yield Item(number, section, f"{section}[0]", record, problem)
 
     def _lines(self, plain: BufferedReader[Any]) -> Iterator[Item]:
         number = 0
@@ -147,20 +165,36 @@ class DocumentReader:
 
 @contextmanager
 def open_document(
-    source: str, *, known_sections: frozenset[str], max_record_bytes: int = MAX_RECORD_BYTES
+    source: str,
+    *,
+    known_sections: frozenset[str],
+    max_record_bytes: int = MAX_RECORD_BYTES,
+    stream: IO[bytes] | None = None,
+    length: int | None = None,
 ) -> Iterator[DocumentReader]:
-    """Open a file, or standard input for ``-``; raises ``IngestError`` if it cannot be opened."""
-    if source == "-":
-        yield DocumentReader(sys.stdin.buffer, length=None, known_sections=known_sections, max_record_bytes=max_record_bytes)
-        return
+    """Open a file, or standard input for ``-``, or read *stream* of *length* bytes, which *source* only names.
+
+    A name that ends in .csv or .tsv (before .gz or .xz) says that it is a table. Raises ``IngestError`` if it cannot be opened.
+    """
     path = Path(source)
+    kind = Path(path.stem).suffix if path.suffix in {".gz", ".xz"} else path.suffix
+    delimiter = DELIMITERS.get(kind.lower())
+    if stream is None and source == "-":
+        stream, length = sys.stdin.buffer, None
+    if stream is not None:
+        yield DocumentReader(
+            stream, length=length, known_sections=known_sections, max_record_bytes=max_record_bytes, delimiter=delimiter
+        )
+        return
     try:
-        stream = path.open("rb")
+        opened = path.open("rb")
     except OSError as error:
         raise IngestError(f"{source} cannot be opened: {error.strerror}") from error
-    with stream:
+    with opened:
         length = path.stat().st_size
-        yield DocumentReader(stream, length=length, known_sections=known_sections, max_record_bytes=max_record_bytes)
+        yield DocumentReader(
+            opened, length=length, known_sections=known_sections, max_record_bytes=max_record_bytes, delimiter=delimiter
+        )
 
 
 class _Counted(RawIOBase):

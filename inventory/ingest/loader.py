@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -18,6 +18,7 @@ from inventory.ingest.datasets import take_dataset
 from inventory.ingest.documents import DocumentReader, Item
 from inventory.ingest.facts import Facts
 from inventory.ingest.flush import FileIsKnown, flush, refresh_statistics
+from inventory.ingest.gone import Place, deleted_since
 from inventory.ingest.places import Places
 from inventory.ingest.records import (
     RECORD_TYPES,
@@ -82,7 +83,8 @@ class Loader:
     """Takes one document, inside the caller's transaction; who calls decides what rejected records mean.
 
     ``now`` is the time of what the document gives no time for, and of the facts if it has no ``meta``; *clock* is the real
-    time, after which nothing can have been measured. Rejected records
+    time, after which nothing can have been measured. *feeds* and *feed_source* are what the document may also say in its
+    ``meta``. Unless it *brings_back*, block replicas that were deleted after ``meta.now`` are refused. Rejected records
     are written to *bad_records*, one JSON line each, in a form that can be mended and injected again.
     """
 
@@ -94,6 +96,9 @@ class Loader:
         clock: datetime,
         batch_size: int,
         bad_records: IO[bytes] | None = None,
+        brings_back: bool = False,
+        feeds: Collection[str] | None = None,
+        feed_source: str | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.result = LoadResult()
@@ -105,8 +110,9 @@ class Loader:
         self._facts = Facts(self.result.counts, source=source)
         self._latest = clock + _CLOCK_SKEW
         self._meta_now: datetime | None = None
-        self._feeds: tuple[str, ...] | None = None
-        self._feed_source: str | None = None
+        self._feeds: tuple[str, ...] | None = None if feeds is None else tuple(sorted(set(feeds)))
+        self._feed_source = feed_source
+        self._brings_back = brings_back
         self._feed_began = False
         self._rejected_datasets: dict[str, int] = {}
 
@@ -244,7 +250,11 @@ class Loader:
 
     def _filled(self, records: list[tuple[Item, Any]], *, looks_for_files: bool) -> tuple[Batch, list[tuple[Item, BadRecord]]]:
         """Return a batch with what the records come to, and those of them that were not taken."""
-        batch = Batch(self._places, Counts(), self._now, dict(self._rejected_datasets), looks_for_files)
+        gone: dict[Place, datetime] = {}
+        if self._meta_now is not None and not self._brings_back:
+            names = {record.dataset for _, record in records if isinstance(record, DatasetReplicaRecord)}
+            gone = deleted_since(names, self._meta_now)
+        batch = Batch(self._places, Counts(), self._now, dict(self._rejected_datasets), looks_for_files, gone)
         batch.load([record for _, record in records])
         rejected: list[tuple[Item, BadRecord]] = []
         for item, record in records:

@@ -48,7 +48,7 @@ def take_replica(batch: Batch, record: DatasetReplicaRecord) -> None:
         group_id = batch.places.group_id(record.group, "group", problems)
     parts: list[_Part] = []
     if dataset is not None:
-        parts = _plan_parts(batch, record, group_id, problems)
+        parts = _plan_parts(batch, record, site_id, group_id, problems)
     if problems or dataset is None:
         raise BadRecord(problems)
 
@@ -65,7 +65,7 @@ def take_replica(batch: Batch, record: DatasetReplicaRecord) -> None:
 
 
 def _plan_parts(
-    batch: Batch, record: DatasetReplicaRecord, group_id: int | UnsetType | None, problems: list[Problem]
+    batch: Batch, record: DatasetReplicaRecord, site_id: int, group_id: int | UnsetType | None, problems: list[Problem]
 ) -> list[_Part]:
     parts: list[_Part] = []
     seen: set[str] = set()
@@ -79,6 +79,14 @@ def _plan_parts(
         if name in seen:
             problems.append(Problem(f"blockreplicas[{index}].block", shown(name), "each block once", "merge the two entries"))
         seen.add(name)
+        if (gone := batch.gone.get((record.dataset, name, record.site))) is not None and (
+            record.dataset,
+            name,
+            site_id,
+        ) not in batch.block_replicas:
+            found = f"{shown(name)}, whose files at {record.site} were deleted on {gone:%Y-%m-%d %H:%M:%S} UTC"
+            help_ = "leave it out, or inject with --bring-back (API: bring_back) if the files are there again"
+            problems.append(Problem(f"blockreplicas[{index}].block", found, "no replica deleted after meta.now", help_))
         part = _Part(given, block, group_id, block.size_bytes, block.num_files, [])
         if given.group is not UNSET:
             part.group_id = batch.places.group_id(given.group, f"blockreplicas[{index}].group", problems)

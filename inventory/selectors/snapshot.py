@@ -160,7 +160,7 @@ def read_feeds(reader: Reader) -> dict[str, FeedState]:
 
 def inventory_updated_at() -> datetime | None:
     """Return when a document was last brought in completely; None if that never happened."""
-    last = Injection.objects.filter(state=InjectionState.COMPLETED).order_by("-finished_at").first()
+    last = Injection.objects.filter(state=InjectionState.COMPLETED, is_dry_run=False).order_by("-finished_at").first()
     return None if last is None else last.finished_at
 
 

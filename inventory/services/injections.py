@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO
@@ -12,9 +12,10 @@ from typing import IO
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from inventory.choices import InjectionState
-from inventory.exceptions import IngestError
+from inventory.choices import FactFeedName, InjectionState
+from inventory.exceptions import IngestError, InjectionCancelledError
 from inventory.ingest.documents import MAX_RECORD_BYTES, open_document
+from inventory.ingest.gone import register_record
 from inventory.ingest.loader import Loader, LoadResult, Progress, known_sections
 from inventory.ingest.rejects import Problem, Reject
 from inventory.ingest.sections import Change, SectionHandler, register_section
@@ -22,6 +23,7 @@ from inventory.models import Injection
 from inventory.selectors.locks import locks_in_force
 from inventory.services.audit import Actor, audit_record
 from inventory.services.under_way import too_late_for
+from inventory.signals import injection_queued
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ __all__ = [
     "Reject",
     "SectionHandler",
     "inject",
+    "register_record",
     "register_section",
 ]
 
@@ -58,6 +61,8 @@ _LIFE = 0x64796E61  # "dyna"
 
 #: From its row to its transaction an injection takes moments; a row that is older and holds no transaction is of a dead one.
 _TIME_TO_BEGIN = timedelta(minutes=1)
+#: After this time in the queue a worker is told again.
+_PATIENCE = timedelta(minutes=2)
 _DIED = "its process has died; nothing of the document was kept: inject it again"
 _SWEEPER = Actor(name="sweeper")
 
@@ -86,13 +91,23 @@ def inject(
     source: str,
     actor: Actor,
     now: datetime | None = None,
+    stream: IO[bytes] | None = None,
+    length: int | None = None,
+    injection: Injection | None = None,
     bad_records: IO[bytes] | None = None,
     dry_run: bool = False,
+    brings_back: bool = False,
+    feeds: Collection[str] | None = None,
+    feed_source: str | None = None,
     batch_size: int = BATCH_SIZE,
     max_record_bytes: int = MAX_RECORD_BYTES,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> InjectionReport:
     """Bring the document at *source* (a path, or ``-``) into the inventory: all of it, or nothing.
+
+    Or *stream*, of *length* bytes if that is known, which *source* then only names. *injection* is the row to keep account in;
+    without it a new one (none for a dry run). *feeds* and *feed_source* are what the document may also say in its ``meta``.
+    Unless it *brings_back*, block replicas that were deleted after ``meta.now`` are refused.
 
     With *bad_records*, records that are wrong are left out and written there; all others are taken. *now* is the
     time of what the document gives no time for (default: the clock). A dry run does all the work and takes it back.
@@ -100,18 +115,27 @@ def inject(
     nothing was kept.
     """
     started = time.monotonic()
-    injection = None if dry_run else Injection.objects.create(source=_tail(source), started_by=actor.name)
+    if injection is None and not dry_run:
+        injection = Injection.objects.create(source=_tail(source), started_by=actor.name)
+    wanted = _Wanted(
+        source=source,
+        stream=stream,
+        length=length,
+        now=now or timezone.now(),
+        bad_records=bad_records,
+        is_dry_run=dry_run,
+        brings_back=brings_back,
+        feeds=feeds,
+        feed_source=feed_source,
+        batch_size=batch_size,
+        max_record_bytes=max_record_bytes,
+        on_progress=_also_recorded(injection, on_progress),
+    )
     try:
-        result, is_kept = _load(
-            injection,
-            actor=actor,
-            source=source,
-            now=now or timezone.now(),
-            bad_records=bad_records,
-            batch_size=batch_size,
-            max_record_bytes=max_record_bytes,
-            on_progress=_also_recorded(injection, on_progress),
-        )
+        result, is_kept = _load(injection, actor=actor, wanted=wanted)
+    except InjectionCancelledError as error:
+        _fail(injection, str(error), InjectionState.CANCELLED)
+        raise
     except IngestError as error:
         _fail(injection, str(error))
         raise
@@ -123,7 +147,9 @@ def inject(
         _fail(injection, "interrupted; nothing was kept")
         raise
     if injection is not None and not is_kept:
-        _finish(injection, result, InjectionState.FAILED, f"{result.num_rejects} records were rejected; nothing was kept")
+        is_fine = dry_run and not result.num_rejects
+        message = "" if is_fine else f"{result.num_rejects} records were rejected; nothing was kept"
+        _finish(injection, result, InjectionState.COMPLETED if is_fine else InjectionState.FAILED, message)
     return InjectionReport(
         source=source,
         injection_id=None if injection is None else injection.pk,
@@ -141,44 +167,65 @@ def inject(
     )
 
 
-def _load(
-    injection: Injection | None,
-    *,
-    actor: Actor,
-    source: str,
-    now: datetime,
-    bad_records: IO[bytes] | None,
-    batch_size: int,
-    max_record_bytes: int,
-    on_progress: Callable[[Progress], None] | None,
-) -> tuple[LoadResult, bool]:
-    """Load in one transaction; return the result and whether it was kept (never without an injection: a dry run)."""
-    opened = open_document(source, known_sections=known_sections(), max_record_bytes=max_record_bytes)
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What `inject` was asked for."""
+
+    source: str
+    stream: IO[bytes] | None
+    length: int | None
+    now: datetime
+    bad_records: IO[bytes] | None
+    is_dry_run: bool
+    brings_back: bool
+    feeds: Collection[str] | None
+    feed_source: str | None
+    batch_size: int
+    max_record_bytes: int
+    on_progress: Callable[[Progress], None] | None
+
+
+def _load(injection: Injection | None, *, actor: Actor, wanted: _Wanted) -> tuple[LoadResult, bool]:
+    """Load in one transaction; return the result and whether it was kept."""
+    unknown = sorted(set(wanted.feeds or ()) - set(FactFeedName.values))
+    if unknown:
+        raise IngestError(f"feeds: found {unknown[0]!r}, expected some of {', '.join(FactFeedName.values)}")
+    opened = open_document(
+        wanted.source,
+        known_sections=known_sections(),
+        max_record_bytes=wanted.max_record_bytes,
+        stream=wanted.stream,
+        length=wanted.length,
+    )
     with opened as reader, transaction.atomic():
         if injection is not None:
             _show_life(injection.pk)
         _take_turn()
         loader = Loader(
-            source=source,
-            now=now,
+            source=wanted.source,
+            now=wanted.now,
             clock=timezone.now(),
-            batch_size=batch_size,
-            bad_records=bad_records,
-            on_progress=on_progress,
+            batch_size=wanted.batch_size,
+            bad_records=wanted.bad_records,
+            brings_back=wanted.brings_back,
+            feeds=wanted.feeds,
+            feed_source=wanted.feed_source,
+            on_progress=wanted.on_progress,
         )
         result = loader.load(reader)
-        if injection is None or (result.num_rejects and bad_records is None):
+        if injection is None or wanted.is_dry_run or (result.num_rejects and wanted.bad_records is None):
             transaction.set_rollback(True)
             return result, False
-        if bad_records is not None:
-            bad_records.flush()
+        if wanted.bad_records is not None:
+            wanted.bad_records.flush()
         _finish(injection, result, InjectionState.COMPLETED, "")
         details = {"injection": injection.pk, "counts": result.counts.as_json(), "rejects": result.num_rejects}
+        details |= {"brings_back": True} if wanted.brings_back else {}
         audit_record(
             actor=actor,
             action="inventory.inject",
-            subject=_tail(source),
-            details=details | _late_details(result, now),
+            subject=_tail(wanted.source),
+            details=details | _late_details(result, wanted.now),
         )
     return result, True
 
@@ -188,6 +235,7 @@ def injections_sweep(*, now: datetime) -> list[int]:
 
     A running injection is in a transaction from its first second to its end. On PostgreSQL it holds a lock of its own there,
     which goes with its connection; on SQLite it is the one writer, so that whoever may write knows that there is none.
+    Wakes a worker again for what has waited long: its message may be lost.
     """
     died: list[int] = []
     silent = Injection.objects.filter(state=InjectionState.RUNNING, started_at__lt=now - _TIME_TO_BEGIN).order_by("pk")
@@ -201,6 +249,9 @@ def injections_sweep(*, now: datetime) -> list[int]:
             if changed:
                 audit_record(actor=_SWEEPER, action="inventory.injection_died", subject=f"injection {pk}", reason=_DIED)
                 died.append(pk)
+    waiting = Injection.objects.filter(state=InjectionState.QUEUED, started_at__lt=now - _PATIENCE)
+    for pk in list(waiting.order_by("pk").values_list("pk", flat=True)):
+        injection_queued.send(sender=Injection, injection_id=pk)
     for pk in died:
         logger.error("injection %s: %s", pk, _DIED, extra={"injection": pk})
     return died
@@ -248,20 +299,20 @@ def _finish(injection: Injection, result: LoadResult, state: InjectionState, err
     injection.state = state
     injection.finished_at = timezone.now()
     injection.num_records = result.num_records
-    injection.counts = result.counts.as_json() if state is InjectionState.COMPLETED else {}
+    injection.counts = result.counts.as_json() if state is InjectionState.COMPLETED or injection.is_dry_run else {}
     injection.rejects = [reject.as_json() for reject in result.rejects[:_REJECTS_KEPT]]
     injection.num_rejects = result.num_rejects
     injection.error = error
     injection.save(update_fields=["state", "finished_at", "num_records", "counts", "rejects", "num_rejects", "error"])
 
 
-def _fail(injection: Injection | None, message: str) -> None:
+def _fail(injection: Injection | None, message: str, state: InjectionState = InjectionState.FAILED) -> None:
     """Note the failure, if the database still answers; what is being raised matters more than this row."""
     if injection is None:
         return
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()
-    fields = {"state": InjectionState.FAILED, "finished_at": timezone.now(), "error": message}
+    fields = {"state": state, "finished_at": timezone.now(), "error": message}
     try:
         Injection.objects.filter(pk=injection.pk).update(**fields)
     except DatabaseError:
@@ -291,10 +342,15 @@ def _also_recorded(
         try:
             with aside.cursor() as cursor:
                 cursor.execute(
-                    "UPDATE inventory_injection SET num_records = %s WHERE id = %s", [progress.num_records, injection.pk]
+                    "UPDATE inventory_injection SET num_records = %s, position_bytes = %s, length_bytes = %s "
+                    "WHERE id = %s RETURNING cancelled_by",
+                    [progress.num_records, progress.position, progress.length, injection.pk],
                 )
+                (cancelled_by,) = cursor.fetchone() or ("",)
         finally:
             aside.close()
+        if cancelled_by:
+            raise InjectionCancelledError(f"cancelled by {cancelled_by}; nothing was kept")
 
     return note
 

@@ -7,6 +7,7 @@ import getpass
 import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,43 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from inventory.exceptions import IngestError
+from inventory.ingest.small import SmallDocumentError, small_document
 from inventory.services.audit import Actor
 from inventory.services.injections import BATCH_SIZE, InjectionReport, inject
 from inventory.services.injections import Progress as LoadProgress
 
 _EPILOG = """\
 A document is one JSON object with the sections meta, site, group, dataset, datasetreplica, attrs and sitepartition,
-or one such object per line; plain, .gz or .xz. Each file is taken as a whole or not at all.
+or one such object per line; or a table (.csv, .tsv) of sites, groups, quotas or facts; plain, .gz or .xz. Each file is
+taken as a whole or not at all. Options like --site make a small document of their own, which is taken first.
 
 examples:
   inject inventory.jsonl.xz                       a file
   zcat part*.json.gz | inject -                   standard input
   inject --dry-run inventory.json                 what would change
   inject --skip-bad bad.jsonl inventory.jsonl     all but bad records, which go to bad.jsonl; mend it, then: inject bad.jsonl
+  inject sites.csv quotas.csv                     tables; the header says which
+  inject --feeds popularity --feed-source access-counts --now 2026-01-01T00:00:00Z popularity.csv
+  inject --site T2_US_MIT storage_type=disk status=ready --site T3_US_MIT storage_type=disk
+  inject --dataset /A/B/C status=valid --block '/A/B/C#b1' --file '/A/B/C#b1' /store/a/1.root size=60 \\
+         --file '/A/B/C#b1' /store/a/2.root size=40 --replica '/A/B/C#b1' T2_US_MIT
 
 exit codes: 0 all taken, 1 records were rejected or a file could not be taken, 2 wrong use
 """
+_SMALL = (
+    ("site", ("NAME", "KEY=VALUE"), "a site: storage_type, status, host, backend"),
+    ("group", ("NAME", "KEY=VALUE"), "a group: olevel"),
+    ("dataset", ("NAME", "KEY=VALUE"), "a dataset: status, data_type, last_update"),
+    ("block", ("DATASET#BLOCK", "KEY=VALUE"), "a block: size, num_files, is_open, last_update"),
+    ("file", ("DATASET#BLOCK", "LFN"), "a file of a block, then size=BYTES, adler32=..."),
+    (
+        "replica",
+        ("DATASET#BLOCK", "SITE"),
+        "a replica, then group=...; complete unless size and num_files are given",
+    ),
+)
+#: Name of the document that options make.
+_OPTIONS = "options"
 _COLUMNS = ("created", "changed", "removed", "unchanged")
 
 
@@ -46,14 +68,24 @@ class Command(BaseCommand):
         )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("files", nargs="+", metavar="FILE", help="a document; - is standard input")
+        parser.add_argument("files", nargs="*", metavar="FILE", help="a document; - is standard input")
+        for option, form, what in _SMALL:
+            parser.add_argument(f"--{option}", nargs="+", action="append", default=[], metavar=form, help=what)
         parser.add_argument("--skip-bad", metavar="FILE", type=Path, help="leave out bad records and write them to this new file")
         parser.add_argument("--dry-run", action="store_true", help="tell what would change, and change nothing")
         parser.add_argument("--now", type=_moment, metavar="TIME", help="time of facts without meta.now (ISO 8601, UTC)")
+        parser.add_argument(
+            "--bring-back", action="store_true", help="take block replicas too that were deleted after the document's meta.now"
+        )
+        parser.add_argument("--feeds", type=_words, metavar="A,B", help="feeds that the files carry, like meta.feeds")
+        parser.add_argument("--feed-source", metavar="NAME", help="who measured the facts, like meta.source")
         parser.add_argument("--batch-size", type=_positive, default=BATCH_SIZE, metavar="ROWS", help="rows in memory at once")
 
     def handle(self, *args: Any, **options: Any) -> None:
         files: list[str] = options["files"]
+        small = _small_document(options)
+        if not files and small is None:
+            raise CommandError("name a file, - for standard input, or give --site, --dataset, ...", returncode=2)
         if files.count("-") > 1:
             raise CommandError("standard input (-) can be read only once", returncode=2)
         missing = [name for name in files if name != "-" and not Path(name).is_file()]
@@ -68,15 +100,15 @@ class Command(BaseCommand):
                 except OSError as error:
                     message = f"--skip-bad {options['skip_bad']}: {error.strerror}; name a file that does not exist yet"
                     raise CommandError(message, returncode=2) from error
-            for name in files:
-                report = self._inject(name, bad_records, options)
+            for name in [*([] if small is None else [_OPTIONS]), *files]:
+                report = self._inject(name, bad_records, options, small if name == _OPTIONS else None)
                 failed = failed or report is None or report.num_rejects > 0
                 if report is not None:
                     self._show(report, options["skip_bad"])
         if failed:
             sys.exit(1)
 
-    def _inject(self, name: str, bad_records: Any, options: dict[str, Any]) -> InjectionReport | None:
+    def _inject(self, name: str, bad_records: Any, options: dict[str, Any], content: bytes | None) -> InjectionReport | None:
         console = Console(stderr=True)
         columns = (
             TextColumn("{task.description}"),
@@ -98,7 +130,12 @@ class Command(BaseCommand):
                 return inject(
                     source=name,
                     actor=Actor(getpass.getuser()),
+                    stream=None if content is None else BytesIO(content),
+                    length=None if content is None else len(content),
                     now=options["now"],
+                    brings_back=options["bring_back"],
+                    feeds=options["feeds"],
+                    feed_source=options["feed_source"],
                     bad_records=bad_records,
                     dry_run=options["dry_run"],
                     batch_size=options["batch_size"],
@@ -140,6 +177,20 @@ def _verdict(report: InjectionReport, skip_bad: Path | None) -> str:
     if report.num_rejects:
         return f"{changes}; {report.num_rejects:,} bad records are in {skip_bad}"
     return changes
+
+
+def _small_document(options: dict[str, Any]) -> bytes | None:
+    given = {f"{option}s": options[option] for option, _, _ in _SMALL}
+    if not any(given.values()):
+        return None
+    try:
+        return small_document(**given)
+    except SmallDocumentError as error:
+        raise CommandError(str(error), returncode=2) from error
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _moment(text: str) -> datetime:

@@ -80,7 +80,7 @@ def test_inject_writes_skipped_records_to_a_new_file(run: Run, tmp_path: Path) -
         (["inject", "-", "-"], "only once"),
         (["inject", "--now=yesterday", "x"], "no ISO 8601 time"),
         (["inject", "--batch-size=0", "x"], "no positive whole number"),
-        (["inject"], "required: FILE"),
+        (["inject"], "name a file, - for standard input"),
     ],
 )
 def test_wrong_use_of_inject_is_explained(run: Run, words: list[str], problem: str) -> None:

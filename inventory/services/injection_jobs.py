@@ -1,0 +1,192 @@
+"""Injections that somebody has sent: stored in bounded memory, small ones carried out at once, others by a worker.
+
+The row is the queue: a lost message loses nothing, because the sweeper asks for what waits.
+"""
+
+from __future__ import annotations
+
+import gzip
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from django.conf import settings
+from django.core.files import File as StoredFile
+from django.core.files.storage import default_storage
+from django.db import connection, transaction
+from django.utils import timezone
+
+from inventory.choices import InjectionState
+from inventory.exceptions import DocumentTooLarge, IngestError, InvalidInput, InvalidTransition, NotFound
+from inventory.models import Injection
+from inventory.services.audit import Actor, audit_record
+from inventory.services.injections import inject
+from inventory.signals import injection_queued
+
+#: A document of at most so many bytes, as it is sent, is injected while the sender waits.
+AT_ONCE_BYTES = 1 << 20
+
+_FOLDER = "injections"
+_PIECE = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How a document is to be taken: see `inject`; ``name`` only names it, and tells a table by its end (.csv)."""
+
+    name: str = "api"
+    is_dry_run: bool = False
+    skips_bad: bool = False
+    brings_back: bool = False
+
+
+def injection_receive(*, stream: IO[bytes], actor: Actor, wishes: Wishes, at_once: bool = True) -> Injection:
+    """Store the document that *stream* holds, and inject it: at once if it is small (unless not *at_once*), else by a worker.
+
+    Returns the injection: over if it was carried out, else queued. Raises ``DocumentTooLarge`` beyond
+    ``DYNAMO_INJECT_MAX_BYTES``, ``InvalidInput`` without content; a document that cannot be taken makes a failed injection.
+    """
+    with TemporaryFile() as spool:
+        size = _spooled(stream, spool)
+        if size == 0:
+            raise InvalidInput("the body is empty: expected a JSON object with sections, or one per line")
+        path = f"{_FOLDER}/{timezone.now():%Y-%m}/{uuid.uuid4().hex}"
+        is_small = at_once and size <= AT_ONCE_BYTES
+        if not is_small:
+            spool.seek(0)
+            path = default_storage.save(path, StoredFile(spool))
+        injection = Injection.objects.create(
+            source=wishes.name[: Injection._meta.get_field("source").max_length],
+            started_by=actor.name,
+            state=InjectionState.RUNNING if is_small else InjectionState.QUEUED,
+            document="" if is_small else path,
+            length_bytes=size,
+            is_dry_run=wishes.is_dry_run,
+            skips_bad=wishes.skips_bad,
+            brings_back=wishes.brings_back,
+        )
+        if is_small:
+            spool.seek(0)
+            _carry_out(injection, spool, actor)
+        else:
+            transaction.on_commit(lambda: injection_queued.send(sender=Injection, injection_id=injection.pk))
+    injection.refresh_from_db()
+    return injection
+
+
+def injection_repeat(*, injection_id: int, actor: Actor) -> Injection:
+    """Queue what a dry run has shown: the same document, for good. Raises ``NotFound`` and ``InvalidTransition``."""
+    with transaction.atomic():
+        shown = _locked(injection_id)
+        if not shown.is_dry_run or shown.state != InjectionState.COMPLETED or not shown.document:
+            raise InvalidTransition("only a dry run that is over and whose document is kept can be made for good")
+        injection = Injection.objects.create(
+            source=shown.source,
+            started_by=actor.name,
+            state=InjectionState.QUEUED,
+            document=shown.document,
+            length_bytes=shown.length_bytes,
+            skips_bad=shown.skips_bad,
+            brings_back=shown.brings_back,
+        )
+        shown.document = ""
+        shown.save(update_fields=["document"])
+        transaction.on_commit(lambda: injection_queued.send(sender=Injection, injection_id=injection.pk))
+    return injection
+
+
+def injection_carry_out(*, injection_id: int) -> Injection | None:
+    """Inject a queued document; None if another worker has it, or it was cancelled. Never raises for a document that is wrong."""
+    claimed = Injection.objects.filter(pk=injection_id, state=InjectionState.QUEUED).update(
+        state=InjectionState.RUNNING, started_at=timezone.now()
+    )
+    if not claimed:
+        return None
+    injection = Injection.objects.get(pk=injection_id)
+    try:
+        with default_storage.open(injection.document, "rb") as stored:
+            _carry_out(injection, stored, Actor(injection.started_by))
+    except OSError as error:
+        fields = {"state": InjectionState.FAILED, "finished_at": timezone.now()}
+        Injection.objects.filter(pk=injection.pk).update(error=f"its document cannot be read: {error}", **fields)
+    injection.refresh_from_db()
+    if not injection.is_dry_run or injection.state != InjectionState.COMPLETED:
+        _drop_document(injection)
+    return injection
+
+
+def injection_cancel(*, injection_id: int, actor: Actor, reason: str = "") -> Injection:
+    """Cancel an injection that waits or runs; a running one stops at its next batch, and nothing of it is kept.
+
+    Raises ``InvalidTransition`` if it is over, and on SQLite while it runs: there nobody else can write until it ends.
+    """
+    with transaction.atomic():
+        injection = _locked(injection_id)
+        if injection.state == InjectionState.QUEUED:
+            injection.state = InjectionState.CANCELLED
+            injection.finished_at = timezone.now()
+            injection.error = f"cancelled by {actor.name}; nothing was kept"
+        elif injection.state != InjectionState.RUNNING or connection.vendor != "postgresql":
+            state = injection.get_state_display()
+            raise InvalidTransition(
+                f"the injection is {state}: it can be cancelled while it waits, on PostgreSQL also while it runs"
+            )
+        injection.cancelled_by = actor.name
+        injection.save(update_fields=["state", "finished_at", "error", "cancelled_by"])
+        audit_record(actor=actor, action="inventory.injection_cancel", subject=f"injection {injection_id}", reason=reason)
+    if injection.state == InjectionState.CANCELLED:
+        _drop_document(injection)
+    return injection
+
+
+def _spooled(stream: IO[bytes], spool: IO[bytes]) -> int:
+    limit = settings.DYNAMO_INJECT_MAX_BYTES
+    size = 0
+    for piece in _pieces(stream):
+        size += len(piece)
+        if size > limit:
+            raise DocumentTooLarge(f"the body has more than {limit:,} bytes: send it in several parts, or inject it by command")
+        spool.write(piece)
+    return size
+
+
+def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    while piece := stream.read(_PIECE):
+        yield piece
+
+
+def _carry_out(injection: Injection, document: IO[bytes], actor: Actor) -> None:
+    options: dict[str, Any] = {"dry_run": injection.is_dry_run, "brings_back": injection.brings_back}
+    with TemporaryFile() as bad:
+        options |= {"bad_records": bad} if injection.skips_bad else {}
+        try:
+            inject(
+                source=injection.source,
+                stream=document,
+                length=injection.length_bytes,
+                injection=injection,
+                actor=actor,
+                **options,
+            )
+        except IngestError:
+            return  # told in the injection's row
+        if bad.tell():
+            bad.seek(0)
+            path = default_storage.save(f"{_FOLDER}/bad/{injection.pk}.jsonl.gz", StoredFile(BytesIO(gzip.compress(bad.read()))))
+            Injection.objects.filter(pk=injection.pk).update(bad_records=path)
+
+
+def _locked(injection_id: int) -> Injection:
+    injection = Injection.objects.select_for_update().filter(pk=injection_id).first()
+    if injection is None:
+        raise NotFound(f"there is no injection {injection_id}")
+    return injection
+
+
+def _drop_document(injection: Injection) -> None:
+    if injection.document:
+        Injection.objects.filter(pk=injection.pk).update(document="")
+        default_storage.delete(injection.document)

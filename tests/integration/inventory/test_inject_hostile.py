@@ -1,0 +1,103 @@
+"""Input that would fill the memory, and a database that goes away: a report, nothing half-loaded, and the next try works."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from inventory.exceptions import IngestError
+from inventory.models import Dataset, Injection, Site
+from inventory.services.audit import Actor
+from inventory.services.injections import inject
+from tests.conftest import ROOT
+from tests.factories.inventory import NOW, small_document, write_document
+
+PIECE = b"x" * (1 << 20)
+#: Pieces of a MiB in one line; its reader may hold a thirtieth of them.
+PIECES = 300
+LIMIT = 4 << 20
+
+#: Reads a document and prints the peak of what it allocated, in bytes, and how it ended.
+READ = """
+import sys, tracemalloc
+import django
+django.setup()
+from inventory.exceptions import IngestError
+from inventory.ingest.documents import open_document
+tracemalloc.start()
+ended = "read"
+try:
+    with open_document(sys.argv[1], known_sections=frozenset({"site"}), max_record_bytes=int(sys.argv[2])) as reader:
+        for item in reader:
+            ended = item.problem.expected if item.problem else ended
+except IngestError as error:
+    ended = str(error)
+print(tracemalloc.get_traced_memory()[1])
+print(ended)
+"""
+
+
+def one_long_line() -> Iterator[bytes]:
+    yield b'{"site": [{"name": "S1"}]}\n{"site": [{"name": "'
+    yield from (PIECE for _ in range(PIECES))
+    yield b'"}]}\n'
+
+
+def one_long_object() -> Iterator[bytes]:
+    yield b'{"site":\n [{"name": "'
+    yield from (PIECE for _ in range(PIECES))
+    yield b'"}]}\n'
+
+
+@pytest.mark.parametrize("opened", [open, gzip.open, lzma.open], ids=["plain", "gz bomb", "xz bomb"])
+@pytest.mark.parametrize(
+    ("lines", "ended"),
+    [(one_long_line, "at most 4,194,304 bytes"), (one_long_object, "a single record is larger than 4,194,304")],
+)
+def test_a_line_without_end_is_never_held_in_memory(
+    tmp_path: Path, opened: Callable[..., Any], lines: Callable[[], Iterator[bytes]], ended: str
+) -> None:
+    source = tmp_path / "document"
+    with opened(source, "wb") as document:
+        for piece in lines():
+            document.write(piece)
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "dynamo_site.settings.test"}
+    command = [sys.executable, "-c", READ, str(source), str(LIMIT)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    peak, how = done.stdout.split("\n", 1)
+    assert ended in how
+    assert int(peak) < PIECES * len(PIECE) / 6
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_goes_away_in_the_middle_loses_nothing_and_the_next_try_works(tmp_path: Path) -> None:
+    lines = [small_document(), *({"dataset": [{"name": f"/A/{number}/C"}]} for number in range(50))]
+    source = write_document(tmp_path / "document.jsonl", *lines)
+    seen: list[int] = []
+
+    def hang_up(progress: Any) -> None:
+        seen.append(progress.num_records)
+        if len(seen) == 3:
+            with connection.copy().cursor() as other:
+                other.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle in transaction'"
+                )
+                other.connection.close()
+
+    with pytest.raises(IngestError, match=r"nothing of the document was kept: mend the cause, then inject it again"):
+        inject(source=source, actor=Actor("tester"), now=NOW, batch_size=10, on_progress=hang_up)
+    assert (Site.objects.count(), Dataset.objects.count()) == (0, 0)
+    assert Injection.objects.get().state == "FAILED"
+    report = inject(source=source, actor=Actor("tester"), now=NOW)
+    assert (report.is_kept, Dataset.objects.count()) == (True, 51)
