@@ -63,11 +63,11 @@ class DeletionRequestCreateSerializer(serializers.Serializer[object]):
     reason = serializers.CharField(max_length=512, help_text="Why; shown to whoever decides.")
 
 
-class ReasonSerializer(serializers.Serializer[object]):
+class RequestReasonSerializer(serializers.Serializer[object]):
     reason = serializers.CharField(max_length=512, help_text="Why; kept with the request and in the audit trail.")
 
 
-class ApproveSerializer(ReasonSerializer):
+class ApproveSerializer(RequestReasonSerializer):
     allow_last_copy = serializers.BooleanField(default=False, help_text="Must say the same as the request does.")
 
 
@@ -97,17 +97,17 @@ class DeletionRequestViewSet(ReadOnlyModelViewSet[models.DeletionRequest]):
         """Let it be deleted, as it was frozen; it takes ``inventory.approve_deletion`` at all its sites, and never one's own."""
         return self._decide(request, ApproveSerializer, deletion_request_approve)
 
-    @extend_schema(request=ReasonSerializer, responses=DeletionRequestSerializer)
+    @extend_schema(request=RequestReasonSerializer, responses=DeletionRequestSerializer)
     @action(detail=True, methods=["post"])
     def reject(self, request: Request, pk: str) -> Response:
         """Refuse it; it takes the same right as approving."""
-        return self._decide(request, ReasonSerializer, deletion_request_reject)
+        return self._decide(request, RequestReasonSerializer, deletion_request_reject)
 
-    @extend_schema(request=ReasonSerializer, responses=DeletionRequestSerializer)
+    @extend_schema(request=RequestReasonSerializer, responses=DeletionRequestSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         """Take it back; its requester may, and whoever may approve it. What has been begun comes to its end."""
-        return self._decide(request, ReasonSerializer, deletion_request_cancel)
+        return self._decide(request, RequestReasonSerializer, deletion_request_cancel)
 
     def _decide(
         self,

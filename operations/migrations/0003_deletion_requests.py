@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('operations', '0002_invalidations'),
-        ('policies', '0010_plan_item_files'),
+        ('policies', '0011_plan_item_files'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

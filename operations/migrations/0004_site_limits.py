@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('inventory', '0006_approve_deletion'),
+        ('inventory', '0007_approve_deletion'),
         ('operations', '0003_deletion_requests'),
     ]
 

@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('inventory', '0005_lock_sets'),
+        ('inventory', '0006_injections_by_request'),
     ]
 
     operations = [

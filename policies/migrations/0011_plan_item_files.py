@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('policies', '0009_cycle_with_guardrails'),
+        ('policies', '0010_cycle_expectations'),
     ]
 
     operations = [
