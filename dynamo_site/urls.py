@@ -11,6 +11,7 @@ from dynamo_site.views.belts import belts_view
 from dynamo_site.views.history import history_view
 from dynamo_site.views.invalidate import invalidate_view
 from dynamo_site.views.statistics import statistics_view
+from dynamo_site.views.storage import storage_view
 
 handler404 = "dynamo_site.views.refused.not_found"
 handler500 = "dynamo_site.views.refused.server_error"
@@ -25,6 +26,7 @@ urlpatterns = [
     path("admin/invalidate/", admin.site.admin_view(invalidate_view), name="dynamo_invalidate"),
     path("admin/history/", admin.site.admin_view(history_view), name="dynamo_history"),
     path("admin/statistics/", admin.site.admin_view(statistics_view), name="dynamo_statistics"),
+    path("admin/storage/", admin.site.admin_view(storage_view), name="dynamo_storage"),
     path("admin/act/<slug:name>/", admin.site.admin_view(act_view), name="dynamo_act_all"),
     path("admin/act/<slug:name>/<str:key>/", admin.site.admin_view(act_view), name="dynamo_act"),
     path("admin/", admin.site.urls),

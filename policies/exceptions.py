@@ -6,6 +6,7 @@
     ├── PolicyInvalidError          the text has errors (carries the diagnostics)
     ├── PartitionUnknownError       a partition is named that is not defined
     ├── PartitionInvalidError       a definition or a quota breaks a rule of partitions
+    ├── QuotaInvalidError           a size that cannot be, or quotas that cannot be set together
     ├── VersionImmutableError       a saved version was to be changed
     ├── VersionUntestedError        activation without a test run of that very version
     ├── ExpectationFailedError      a policy does not decide what its tests say it must
@@ -51,6 +52,10 @@ class PartitionUnknownError(PolicyError):
 
 class PartitionInvalidError(PolicyError):
     code = "partition_invalid"
+
+
+class QuotaInvalidError(PolicyError):
+    code = "quota_invalid"
 
 
 class VersionImmutableError(PolicyError):

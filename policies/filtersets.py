@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import django_filters as filters
 
-from policies.models import Comparison, Cycle, Guardrail, Partition, Plan, PlanItem, Policy, PolicyVersion, Quota
+from policies.models import Comparison, Cycle, Guardrail, Partition, Plan, PlanItem, Policy, PolicyVersion, Quota, QuotaPreview
 
 
 class PartitionFilterSet(filters.FilterSet):
@@ -84,3 +84,9 @@ class ComparisonFilterSet(filters.FilterSet):
     class Meta:
         model = Comparison
         fields = ["partition", "state"]
+
+
+class QuotaPreviewFilterSet(filters.FilterSet):
+    class Meta:
+        model = QuotaPreview
+        fields = ["state", "started_by"]

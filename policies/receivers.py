@@ -10,8 +10,9 @@ from kombu.exceptions import OperationalError
 from policies.exceptions import WorkerUnreachableError
 from policies.services.comparisons import comparison_fail
 from policies.services.cycles import cycle_fail
-from policies.signals import comparison_started, test_run_started
-from policies.tasks import carry_out_comparison, carry_out_cycle
+from policies.services.quota_preview_runs import quota_preview_fail
+from policies.signals import comparison_started, quota_preview_started, test_run_started
+from policies.tasks import carry_out_comparison, carry_out_cycle, carry_out_quota_preview
 
 
 @receiver(test_run_started, dispatch_uid="policies.carry_out_test_run")
@@ -33,4 +34,15 @@ def carry_out_requested_comparison(sender: object, *, comparison_id: int, **kwar
     except (OperationalError, OSError) as gone:
         problem = f"the message broker does not answer ({gone}): start it, then compare again"
         comparison_fail(comparison_id=comparison_id, message=problem)
+        raise WorkerUnreachableError(problem) from gone
+
+
+@receiver(quota_preview_started, dispatch_uid="policies.carry_out_quota_preview")
+def carry_out_requested_quota_preview(sender: object, *, preview_id: int, **kwargs: Any) -> None:
+    """Send the preview to a worker; if the broker is down it fails at once and says so."""
+    try:
+        carry_out_quota_preview.delay(preview_id)
+    except (OperationalError, OSError) as gone:
+        problem = f"the message broker does not answer ({gone}): start it, then preview again"
+        quota_preview_fail(preview_id=preview_id, message=problem)
         raise WorkerUnreachableError(problem) from gone

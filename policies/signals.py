@@ -14,3 +14,6 @@ test_run_started = Signal()
 
 #: Sent after the commit that recorded a comparison as started; keyword ``comparison_id``. The receiver has it carried out.
 comparison_started = Signal()
+
+#: Sent after the commit that recorded a preview of quotas as started; keyword ``preview_id``. The receiver has it carried out.
+quota_preview_started = Signal()

@@ -33,7 +33,7 @@ _STATUS_BY_CODE = {
     "too_slow": status.HTTP_503_SERVICE_UNAVAILABLE,
     "own_proposal": status.HTTP_403_FORBIDDEN,
 }
-_INVALID_CODES = frozenset({"invalid_input", "policy_invalid", "partition_invalid", "unreadable_document"})
+_INVALID_CODES = frozenset({"invalid_input", "policy_invalid", "partition_invalid", "quota_invalid", "unreadable_document"})
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:

@@ -91,6 +91,12 @@ UNFOLD: dict[str, Any] = {
                     _entry("Plans", "checklist", "policies.plan"),
                     _entry("Partitions", "pie_chart", "policies.partition"),
                     _entry("Quotas", "straighten", "policies.quota"),
+                    {
+                        "title": "Enough storage?",
+                        "icon": "monitoring",
+                        "link": reverse_lazy("dynamo_storage"),
+                        "permission": _may_view("policies.view_partition"),
+                    },
                     _entry("Guardrails", "shield", "policies.guardrail"),
                 ],
             },

@@ -8,12 +8,14 @@ from typing import Any
 
 from django import template
 from django.template import Context
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dynamo_site.acts import ACTS, act_url
 from dynamo_site.bars import Bar, bar_scale, occupancy_bar
 from dynamo_site.panels import partition_panels
+from dynamo_site.plots import Series, plot_of
 from dynamo_site.stories import STORY_RIGHTS, dataset_story
 from inventory.permissions import may
 from inventory.selectors import wording
@@ -22,6 +24,7 @@ from inventory.selectors.lock_holdings import Patterns, lock_holdings, where_tex
 from operations.selectors.overview import deleted_bytes_of_plans, plan_progress
 from operations.selectors.pausing import pause_state
 from policies.selectors.occupancy import partition_occupancies, site_in_partitions
+from policies.selectors.quotas import quota_moments
 
 register = template.Library()
 
@@ -51,6 +54,13 @@ STATE_KINDS = {
 def when(moment: datetime | None) -> SafeString:
     """``3 days ago`` with the exact UTC on hover."""
     return wording.when_html(moment)
+
+
+@register.filter
+def a_week(per_day: float) -> str:
+    """Bytes a week from bytes a day, with the sign."""
+    size = round(7 * per_day)
+    return f"{'+' if size > 0 else ''}{wording.size_text(size)}"
 
 
 @register.filter
@@ -220,6 +230,16 @@ def lock_holding(lock: Any) -> dict[str, Any]:
     patterns = Patterns.of(lock)
     (held,) = lock_holdings([patterns])
     return {"held": held, "held_where": where_text(patterns, held)}
+
+
+@register.inclusion_tag("dynamo/quota_history.html")
+def quota_history(quota: Any) -> dict[str, Any]:
+    """How a quota was set over time, as a line and as a list; unlimited and no quota are gaps of the line."""
+    moments = quota_moments(quota.partition_id, quota.site.name)
+    points = [(moment.at, moment.size_bytes if (moment.size_bytes or 0) >= 0 else None) for moment in moments]
+    line = Series("quota", "quota", points, is_step=True)
+    summary = f"Quota of {quota}, set {wording.plural(len(moments), 'time')}"
+    return {"plot": plot_of([line], summary=summary, end=timezone.now()), "moments": moments[::-1]}
 
 
 @register.simple_tag

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from campaigns.selectors.campaigns import campaigns_under_way, num_unread
 from dynamo_site.panels import PartitionPanel, partition_panels
+from dynamo_site.views.storage import storage_warnings
 from inventory.selectors.feeds import stale_feeds
 from inventory.selectors.locks import locks_to_renew
 from inventory.selectors.sites import site_storage
@@ -20,6 +21,8 @@ from operations.selectors.progress import deletions_under_way
 from policies.selectors.cycles_overview import failed_cycles, held_plans, recent_cycles
 from policies.selectors.occupancy import partition_occupancies
 
+#: Sites where storage runs short that have a line of their own.
+WARNINGS_SHOWN = 3
 #: Locks that end soon and have a line of their own.
 LOCKS_SHOWN = 3
 
@@ -65,6 +68,8 @@ def _notices(request: HttpRequest, panels: list[PartitionPanel]) -> list[Notice]
         notices += _plan_notices()
     if user.has_perm("policies.view_cycle"):
         notices += _cycle_notices(panels)
+    if user.has_perm("policies.view_partition"):
+        notices += _storage_notices()
     if user.has_perm("inventory.view_site"):
         notices += _site_notices()
     if user.has_perm("inventory.view_factfeed"):
@@ -134,6 +139,15 @@ def _cycle_notices(panels: list[PartitionPanel]) -> list[Notice]:
                 )
             )
     return notices
+
+
+def _storage_notices() -> list[Notice]:
+    warnings, link = storage_warnings(), reverse("dynamo_storage")
+    shown = [Notice("warning", text, link, "Look") for text in warnings[:WARNINGS_SHOWN]]
+    if len(warnings) > WARNINGS_SHOWN:
+        more = plural(len(warnings) - WARNINGS_SHOWN, "more site")
+        shown.append(Notice("warning", f"Storage runs short at {more}", link, "All of them"))
+    return shown
 
 
 def _site_notices() -> list[Notice]:

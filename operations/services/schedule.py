@@ -24,6 +24,7 @@ PERIODIC_WORK = (
     PeriodicWork("purge answers", "dynamo_site.tasks.purge_answers", 3600, "Forgets answers kept for repeated API requests."),
     PeriodicWork("campaigns", "campaigns.tasks.tick", 60, "Reminds, starts, expires and ends campaigns; sends their mails."),
     PeriodicWork("count statistics", "dynamo_site.tasks.count_statistics", 900, "Sums up the inventory for statistics."),
+    PeriodicWork("storage readings", "policies.tasks.record_readings", 21600, "How full partitions are; one a day is kept."),
     PeriodicWork("work", "operations.tasks.work", 15, "Safety net: deletions go on even if a wake-up was lost."),
 )
 

@@ -11,13 +11,12 @@ from django.utils.safestring import SafeString
 from guardian.admin import GuardedModelAdmin
 from unfold.decorators import display
 
-from inventory.permissions import may
-from inventory.selectors.wording import badge_html, quota_text, share_text
+from inventory.selectors.wording import badge_html, share_text
 from inventory.services.audit import Actor
 from policies.admin.base import DefinitionAdmin, clean_condition
-from policies.models import Guardrail, Partition, Quota
+from policies.models import Guardrail, Partition
 from policies.services.partition_limits import partition_limits_set
-from policies.services.partitions import partition_define, quota_set
+from policies.services.partitions import partition_define
 from policies.services.policies import guardrail_define
 
 
@@ -79,36 +78,6 @@ class PartitionAdmin(DefinitionAdmin, GuardedModelAdmin):
 
 def _limit(fraction: float | None) -> str:
     return "the general limit" if fraction is None else share_text(fraction)
-
-
-@admin.register(Quota)
-class QuotaAdmin(DefinitionAdmin):
-    """How many bytes a partition may fill at a site."""
-
-    list_display = ["partition", "site", "quota"]
-    list_filter = ["partition", "site"]
-    list_select_related = ["partition", "site"]
-    search_fields = ["partition__name", "site__name"]
-    fields = ["partition", "site", "size_bytes"]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Quota | None = None) -> list[str]:
-        return ["partition", "site"] if obj else []
-
-    def has_add_permission(self, request: HttpRequest, obj: Quota | None = None) -> bool:
-        return super().has_add_permission(request) and may(request.user, "policies.set_quota")
-
-    def has_change_permission(self, request: HttpRequest, obj: Quota | None = None) -> bool:
-        return may(request.user, "policies.set_quota", obj.partition if obj is not None else None)
-
-    def save_model(self, request: HttpRequest, obj: Quota, form: forms.ModelForm[Quota], change: bool) -> None:
-        saved = quota_set(
-            partition_name=obj.partition.name, site_name=obj.site.name, size_bytes=obj.size_bytes, actor=Actor.of(request.user)
-        )
-        obj.__dict__.update(saved.__dict__)
-
-    @display(description="quota", ordering="size_bytes")
-    def quota(self, quota: Quota) -> str:
-        return quota_text(quota.size_bytes)
 
 
 class GuardrailForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in the stubs

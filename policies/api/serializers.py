@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from policies.models import Cycle, CycleRule, CycleSite, Guardrail, Partition, Plan, PlanItem, Policy, PolicyVersion, Quota
+from policies.models import Cycle, CycleRule, CycleSite, Guardrail, Partition, Plan, PlanItem, Policy, PolicyVersion
 
 
 class PartitionSerializer(serializers.ModelSerializer[Partition]):
@@ -13,15 +13,6 @@ class PartitionSerializer(serializers.ModelSerializer[Partition]):
     class Meta:
         model = Partition
         fields = ["id", "name", "condition", "parts", "max_site_fraction", "max_partition_fraction"]
-
-
-class QuotaSerializer(serializers.ModelSerializer[Quota]):
-    partition = serializers.CharField(source="partition.name", read_only=True)
-    site = serializers.CharField(source="site.name", read_only=True)
-
-    class Meta:
-        model = Quota
-        fields = ["id", "partition", "site", "size_bytes"]
 
 
 class GuardrailSerializer(serializers.ModelSerializer[Guardrail]):

@@ -5,12 +5,15 @@ from policies.api import views
 from policies.api.check import CheckView
 from policies.api.comparisons import ComparisonViewSet
 from policies.api.editing import ExpectationsCheckView, ExpectationsView, VersionsView
+from policies.api.quotas import QuotaPreviewViewSet, QuotaViewSet
+from policies.api.storage import StorageReadingsView, StorageView
 from policies.api.test_runs import TestRunView
 
 app_name = "policies-api"
 router = DefaultRouter()
 router.register("partitions", views.PartitionViewSet)
-router.register("quotas", views.QuotaViewSet)
+router.register("quotas", QuotaViewSet)
+router.register("quota-previews", QuotaPreviewViewSet)
 router.register("guardrails", views.GuardrailViewSet)
 router.register("policies", views.PolicyViewSet)
 router.register("policy-versions", views.PolicyVersionViewSet)
@@ -20,6 +23,8 @@ router.register("plans", views.PlanViewSet)
 router.register("plan-items", views.PlanItemViewSet)
 urlpatterns = [
     path("check/", CheckView.as_view(), name="check"),
+    path("storage/", StorageView.as_view(), name="storage"),
+    path("storage/readings/", StorageReadingsView.as_view(), name="storage-readings"),
     path("test-runs/", TestRunView.as_view(), name="test-runs"),
     path("expectations/check/", ExpectationsCheckView.as_view(), name="expectations-check"),
     path("policies/<int:pk>/versions/", VersionsView.as_view(), name="policy-versions-of"),

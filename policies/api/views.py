@@ -27,14 +27,6 @@ class PartitionViewSet(ReadOnlyModelViewSet[models.Partition]):
     filterset_class = filtersets.PartitionFilterSet
 
 
-class QuotaViewSet(ReadOnlyModelViewSet[models.Quota]):
-    """Quotas of partitions at sites (bytes; negative: unlimited)."""
-
-    queryset = models.Quota.objects.select_related("partition", "site")
-    serializer_class = serializers.QuotaSerializer
-    filterset_class = filtersets.QuotaFilterSet
-
-
 class GuardrailViewSet(ReadOnlyModelViewSet[models.Guardrail]):
     """Conditions that no plan may violate."""
 

@@ -5,6 +5,8 @@ from policies.models.cycles import Cycle, CycleRule, CycleSite
 from policies.models.partitions import Guardrail, Partition, Quota, WaitingQuota
 from policies.models.plans import Plan, PlanItem, PlanItemFile
 from policies.models.policies import Policy, PolicyVersion
+from policies.models.quota_previews import QuotaPreview
+from policies.models.readings import StorageReading
 
 __all__ = [
     "Comparison",
@@ -19,5 +21,7 @@ __all__ = [
     "Policy",
     "PolicyVersion",
     "Quota",
+    "QuotaPreview",
+    "StorageReading",
     "WaitingQuota",
 ]

@@ -8,15 +8,17 @@ from enum import StrEnum
 
 from django.db import transaction
 
-from inventory.selectors.sites import site_storage
 from inventory.services.audit import Actor, audit_record
 from policies.exceptions import PartitionInvalidError, PolicyInvalidError
 from policies.language.ast import PartitionDefinition
 from policies.language.parser import parse_condition
 from policies.language.partitions import parse_partitions
 from policies.models import Partition, Quota, WaitingQuota
-from policies.permissions import ADD_PARTITION, CHANGE_PARTITION, SET_QUOTA, require
+from policies.permissions import ADD_PARTITION, CHANGE_PARTITION, require
 from policies.selectors.partitions import leaf_partitions, partition_by_name
+from policies.services.quotas import quota_problem, quota_set
+
+__all__ = ["ChangeKind", "PartitionChange", "partition_define", "partitions_load", "quota_problem", "quota_set"]
 
 
 class ChangeKind(StrEnum):
@@ -81,46 +83,9 @@ def partitions_load(*, text: str | bytes, file_name: str, actor: Actor, is_dry_r
     return changes
 
 
-@transaction.atomic
-def quota_set(*, partition_name: str, site_name: str, size_bytes: int, actor: Actor) -> Quota:
-    """Set the quota of a partition at a site; negative = unlimited.
-
-    Raises `PartitionInvalidError` for a superpartition, for an unlimited part of one and for an unknown site;
-    `PartitionUnknownError`; ``PermissionDenied`` without ``policies.set_quota``.
-    """
-    partition = partition_by_name(partition_name)
-    require(actor, SET_QUOTA, partition)
-    site = site_storage([site_name]).get(site_name)
-    if site is None:
-        raise PartitionInvalidError(f"there is no site {site_name!r}")
-    problem = quota_problem(partition, size_bytes)
-    if problem is not None:
-        raise PartitionInvalidError(problem)
-    before = Quota.objects.filter(partition=partition, site_id=site.key).first()
-    quota = before or Quota(partition=partition, site_id=site.key)
-    old_bytes = None if before is None else before.size_bytes
-    quota.size_bytes = size_bytes
-    quota.full_clean()
-    quota.save()
-    audit_record(
-        actor=actor,
-        action="policies.quota_set",
-        subject=f"{partition.name} at {site_name}",
-        details={"before": old_bytes, "after": size_bytes},
-    )
-    return quota
-
-
-def quota_problem(partition: Partition, size_bytes: int) -> str | None:
-    """Return why *partition* cannot have the quota *size_bytes*, None if it can."""
-    if partition.is_superpartition:
-        return f"{partition.name} is a union of partitions: its quota is the sum of theirs, set it on those"
-    if size_bytes < 0 and (unions := _unions_of(partition)):
-        return f"{partition.name} is a part of {', '.join(unions)}: an unlimited quota has no sum with the others"
-    return None
-
-
 def _define(name: str, condition: str, parts: Sequence[str], actor: Actor) -> PartitionChange:
+    # Whoever sets a quota locks the same rows, so that neither can slip past the other's rules.
+    list(Partition.objects.select_for_update().order_by("pk").values_list("pk", flat=True))
     partition = Partition.objects.filter(name=name).first()
     before = "" if partition is None else _text(partition)
     after = condition or f"[{', '.join(parts)}]"
@@ -170,11 +135,6 @@ def _check_together(names: Iterable[str]) -> None:
             )
     for partition in touched:
         leaf_partitions(partition)
-
-
-def _unions_of(partition: Partition) -> list[str]:
-    unions = Partition.objects.filter(condition="").order_by("name")
-    return [union.name for union in unions if any(leaf.pk == partition.pk for leaf in leaf_partitions(union))]
 
 
 def _parts_first(definitions: Sequence[PartitionDefinition]) -> list[PartitionDefinition]:

@@ -1,0 +1,59 @@
+"""What a preview of quotas says, in sentences: the same ones on screens and terminals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from inventory.selectors.wording import plural, quota_text, share_text, size_text
+
+
+def preview_sentences(policy: Any) -> list[str]:
+    """Return what the active policy would do with the new quotas; *policy* is a ``PolicyPreview`` or its JSON."""
+    policy = _Plain(policy)
+    sites = [_Plain(site) for site in policy.sites]
+    more = policy.deleted_then - policy.deleted_now
+    sentences = [_deleted(policy.deleted_then, more)]
+    newly = [site.site for site in sites if site.is_triggered_then and not site.is_triggered_now]
+    if newly:
+        sentences.append(f"{plural(len(newly), 'site')} would be cleaned that {_is(len(newly))} not now: {_named(newly)}.")
+    spared = [site.site for site in sites if site.is_triggered_now and not site.is_triggered_then]
+    if spared:
+        sentences.append(f"{plural(len(spared), 'site')} would not be cleaned any more: {_named(spared)}.")
+    sentences += [unreachable_sentence(site) for site in sites if site.is_reachable is False]
+    sentences += [f"A safety limit would hold the plan: {text}." for text in policy.tripped]
+    return sentences
+
+
+def unreachable_sentence(site: Any) -> str:
+    """Return why the new quota of a site cannot be reached."""
+    site = _Plain(site)
+    share = share_text(site.protected_fraction)
+    stays = size_text(site.after_then)
+    return f"{site.site}: {quota_text(site.quota_then)} cannot be reached: {share} of it is protected, and {stays} would stay."
+
+
+def _deleted(then: int, more: int) -> str:
+    if not then:
+        return "The next cycle would delete nothing." + (f" Now it would delete {size_text(-more)}." if more else "")
+    if not more:
+        return f"The next cycle would delete {size_text(then)}, as it would now."
+    return f"The next cycle would delete {size_text(then)}: {size_text(abs(more))} {'more' if more > 0 else 'less'} than now."
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+class _Plain:
+    """Attributes of a dataclass or of its JSON alike."""
+
+    def __init__(self, of: Any) -> None:
+        self._of = of._of if isinstance(of, _Plain) else of
+
+    def __getattr__(self, name: str) -> Any:
+        return self._of[name] if isinstance(self._of, Mapping) else getattr(self._of, name)
