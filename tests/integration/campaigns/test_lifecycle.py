@@ -8,6 +8,7 @@ import pytest
 from django.core import mail
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
 
 from campaigns.choices import CampaignState, ExceptionState, Verdict
 from campaigns.exceptions import (
@@ -33,7 +34,9 @@ from campaigns.services.ticking import CLOCK, campaigns_tick
 from inventory.models import Injection, Lock
 from inventory.services.audit import audit_verify
 from policies.choices import PlanKind, PlanState
+from policies.exceptions import PolicyError, PolicyInvalidError
 from policies.models import Plan
+from policies.services.partitions import partition_define
 from tests.factories.campaigns import TEXT, Collaboration
 
 HIGGS = "/Higgs/Run2026A-v1/AOD"
@@ -398,8 +401,6 @@ def test_a_campaign_that_starts_by_itself_does_and_another_does_not(people: Coll
 
 
 def test_a_text_that_no_longer_parses_is_refused_with_its_findings_and_a_signed_list_goes_on(people: Collaboration) -> None:
-    from policies.exceptions import PolicyInvalidError  # noqa: PLC0415 - used here alone
-
     signed = people.approved("Signed")
     draft = people.draft("Draft")
     type(draft).objects.update(text="Protect dataset.nam == /A\nOn nothing\n")
@@ -413,3 +414,18 @@ def test_a_text_that_no_longer_parses_is_refused_with_its_findings_and_a_signed_
     Injection.objects.update(finished_at=people.now)
     campaign_execute(campaign_id=signed.pk, actor=people.actor("olga"), now=people.now)
     assert people.plan_state(signed) == PlanState.RELEASED
+
+
+def test_a_partition_with_a_campaign_is_not_deleted_and_one_defined_anew_leaves_the_signed_list_alone(
+    people: Collaboration,
+) -> None:
+    draft = people.draft("Draft")
+    with pytest.raises(ProtectedError, match="protected foreign keys"):
+        people.partition.delete()
+    campaign = people.approved("Signed")
+    digest = people.revision(campaign).digest
+    partition_define(name="Everything", condition="site.storage_type == MSS", actor=people.actor("root"))
+    assert people.revision(campaign).digest == digest
+    assert quorum_of(people.revision(campaign)).is_met
+    with pytest.raises(PolicyError, match="nothing to delete"):
+        people.study(draft)
