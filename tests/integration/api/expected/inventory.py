@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from dynamo_site.stories import STORY_RIGHTS
 from inventory.models import Dataset, LockSet
 from tests.factories.screens import Screens
 from tests.integration.api.expected import Expected
@@ -68,6 +69,14 @@ OF_LOCKS = (
 
 EXPECTED = (
     *OF_LOCKS,
+    Expected("GET", f"{INVENTORY}statistics/", "inventory.view_dataset"),
+    Expected(
+        "GET",
+        f"{INVENTORY}datasets/<int:pk>/history/",
+        STORY_RIGHTS[0],
+        kwargs=of_dataset,
+        also=tuple(STORY_RIGHTS[1:]),
+    ),
     *(
         Expected("GET", rf"{INVENTORY}{kind}s/export\.{form}/", f"inventory.view_{kind.replace('-', '')}")
         for kind in EXPORTED
