@@ -94,3 +94,13 @@ EXPECTED = (
         for below in ("blocks", "copies")
     ),
 )
+
+#: Tried here only without a login; their rights are tried where injections by API are.
+TRIED_ELSEWHERE = frozenset(
+    {
+        "POST /api/v1/inventory/injections/",
+        "GET /api/v1/inventory/injections/(?P<pk>[^/.]+)/bad-records/",
+        "POST /api/v1/inventory/injections/(?P<pk>[^/.]+)/cancel/",
+        "POST /api/v1/inventory/injections/(?P<pk>[^/.]+)/confirm/",
+    }
+)

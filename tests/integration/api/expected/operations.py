@@ -13,3 +13,16 @@ EXPECTED = (
         body=lambda _: {"is_paused": True, "reason": "storage is being moved"},
     ),
 )
+
+#: Tried here only without a login; their rights are tried where their acts are.
+TRIED_ELSEWHERE = frozenset(
+    {
+        "GET /api/v1/operations/belts/",
+        "POST /api/v1/operations/invalidations/",
+        "POST /api/v1/operations/invalidations/preview/",
+        "POST /api/v1/operations/deletion-requests/",
+        "POST /api/v1/operations/deletion-requests/(?P<pk>[^/.]+)/approve/",
+        "POST /api/v1/operations/deletion-requests/(?P<pk>[^/.]+)/cancel/",
+        "POST /api/v1/operations/deletion-requests/(?P<pk>[^/.]+)/reject/",
+    }
+)
