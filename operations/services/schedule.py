@@ -25,6 +25,8 @@ PERIODIC_WORK = (
     PeriodicWork("campaigns", "campaigns.tasks.tick", 60, "Reminds, starts, expires and ends campaigns; sends their mails."),
     PeriodicWork("count statistics", "dynamo_site.tasks.count_statistics", 900, "Sums up the inventory for statistics."),
     PeriodicWork("work", "operations.tasks.work", 15, "Safety net: deletions go on even if a wake-up was lost."),
+    PeriodicWork("restore", "operations.tasks.restore", 30, "Brings back what was asked for, even if a wake-up was lost."),
+    PeriodicWork("purge trash", "operations.tasks.purge", 600, "Deletes for good what has been kept in the trash long enough."),
 )
 
 #: A message lives at least so many seconds: the worker may be starting.
