@@ -391,9 +391,9 @@ def test_place_that_is_taken_dataset_that_is_gone_and_damage_are_reported_and_st
 def test_asking_takes_the_right_a_reason_and_something_that_was_there(bin: Bin, django_user_model):
     bin.delete()
     user = django_user_model.objects.create_user("somebody")
-    with pytest.raises(PermissionDenied, match="it takes the right operations.restore_trash"):
+    with pytest.raises(PermissionDenied, match="it takes the right operations"):
         restore_request(wanted=RestoreWanted(site_name="T3_B"), actor=Actor.of(user), reason="x", now=bin.clock.now)
-    with pytest.raises(InvalidTransitionError, match="restoring needs a reason"):
+    with pytest.raises(InvalidTransitionError, match="restoring needs"):
         restore_request(wanted=RestoreWanted(site_name="T3_B"), actor=ME, reason=" ", now=bin.clock.now)
     with pytest.raises(InvalidTransitionError, match="say what is to come back"):
         bin.ask()
