@@ -45,7 +45,7 @@ def test_command_lists_what_can_come_back_and_brings_it_back(deleted: World):
     assert len(deleted.files("T3_B")) == 6
     assert BlockReplica.objects.filter(site__name="T3_B").count() == 2
     assert "nothing lies in any trash" in said()
-    with pytest.raises(CommandError, match="not everything is back\n  .*was restored already"):
+    with pytest.raises(CommandError, match="not everything is back"):
         said("--site", "T3_B", "--reason", "again")
 
 
@@ -56,7 +56,7 @@ def test_command_brings_back_a_single_file_and_says_what_it_cannot(deleted: Worl
     other = deleted.path("T3_B", "/store/A/B-1/RAW/b00001/f0000.root")
     other.parent.mkdir(parents=True)
     other.write_text("newcomer")
-    with pytest.raises(CommandError, match="b00001/f0000.root: its place is taken: something lies in its place"):
+    with pytest.raises(CommandError, match="its place is taken: something lies in its place"):
         said("--dataset", "/A/B-1/RAW", "--block", "b00001", "--reason", "needed")
 
 

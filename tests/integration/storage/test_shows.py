@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import zlib
-from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -55,7 +54,7 @@ def test_two_thousand_files_some_absent_some_refused_some_slow(
     storage: RealStorage, servers: Servers, tmp_path: Any, trash_days: float | None
 ):
     clock = Clock()
-    limits = QueueLimits(watch_interval=timedelta(0), trash_days=trash_days, attempts_before_failed=2)
+    limits = QueueLimits(trash_days=trash_days, attempts_before_failed=2)
     world = world_at(storage, tmp_path, num_blocks=20, num_files=100)
     names = sorted(world.files_in_inventory("T3_B"))
     assert len(names) == 2000
