@@ -73,7 +73,7 @@ def block_replica_restore(wanted: ReplicaToRestore) -> str:
     A block replica that is there by now takes them up and stays as it is otherwise. One that then has all files of its block
     is complete. Runs in the caller's transaction and locks the dataset replica until its end. Does nothing the second time.
     """
-    _demand_transaction()
+    demand_transaction()
     block = Block.objects.filter(dataset__name=wanted.dataset, name=wanted.block).select_related("dataset").first()
     site = Site.objects.filter(name=wanted.site).first()
     if block is None or site is None:
