@@ -24,6 +24,7 @@ from inventory.services.sites import site_pause, site_resume
 from operations.services.deletion_requests import deletion_request_approve, deletion_request_cancel, deletion_request_reject
 from operations.services.failed import deletions_drop, deletions_retry
 from operations.services.pausing import pause_all, resume_all
+from operations.services.restoring import RestoreWanted, restore_request
 from policies.services.plans import plan_discard, plan_release
 from policies.services.policies import policy_deactivate, policy_version_activate
 from policies.services.test_runs import test_run_request
@@ -146,6 +147,17 @@ def _deletion_retry(deletion: Any, actor: Actor, reason: str) -> str:
 def _deletion_drop(deletion: Any, actor: Actor, reason: str) -> str:
     deletions_drop(deletion_ids=[deletion.pk], actor=actor, reason=reason)
     return "It is given up: inventory and storage stay as they are."
+
+
+def _trash_restore(trash: Any, actor: Actor, reason: str) -> str:
+    restore_request(wanted=RestoreWanted(trash_ids=(trash.pk,)), actor=actor, reason=reason, now=timezone.now())
+    return "It is being brought back: each file is checked, which takes a moment. The page of its trash says what became of it."
+
+
+def _plan_restore(plan: Any, actor: Actor, reason: str) -> str:
+    asked = restore_request(wanted=RestoreWanted(plan_id=plan.pk), actor=actor, reason=reason, now=timezone.now())
+    refused = f"; {plural(len(asked.refused), 'block replica')} cannot: {asked.refused[0][1]}" if asked.refused else ""
+    return f"{plural(len(asked.trash_ids), 'block replica')} of the plan are being brought back{refused}."
 
 
 def _lock_release(lock: Any, actor: Actor, reason: str) -> str:
@@ -335,6 +347,30 @@ ACTS: dict[str, Act] = {
         question=lambda request: f"Cancel the request for {request.what} at {request.site_pattern}?",
         consequence=lambda request: "What of it is being deleted comes to its end; nothing else of it goes.",
         perform=_request_cancel,
+    ),
+    "trash-restore": Act(
+        label="Bring back…",
+        verb=lambda trash: f"Bring back {plural(trash.num_files, 'file')}",
+        permission="operations.restore_trash",
+        model="operations.Trash",
+        question=lambda trash: f"Bring back {trash}?",
+        consequence=lambda trash: (
+            f"{plural(trash.num_files, 'file')}, {size_text(trash.size_bytes)}: back to their places and to the inventory, each "
+            "checked. Nothing is overwritten. The next cycle may decide to delete it again: lock it if it must stay."
+        ),
+        perform=_trash_restore,
+    ),
+    "plan-restore": Act(
+        label="Bring all back…",
+        verb=lambda plan: "Bring back what the plan deleted",
+        permission="operations.restore_trash",
+        model="policies.Plan",
+        question=lambda plan: f"Bring back what plan {plan.pk} deleted?",
+        consequence=lambda plan: (
+            "All that is still in the trash goes back to its place and to the inventory, each file checked. Nothing is "
+            "overwritten. The next cycle may decide to delete it again: lock what must stay."
+        ),
+        perform=_plan_restore,
     ),
     "lock-release": Act(
         label="Release the lock…",

@@ -49,6 +49,7 @@ ROLES: Mapping[str, Role] = {
             "operations.add_deletionrequest",
             "inventory.approve_deletion",
             "operations.override_lock",
+            "operations.restore_trash",
             "inventory.resume_site",
             "inventory.add_site",
             "inventory.change_site",

@@ -85,3 +85,7 @@ class DeletionRequestState(models.TextChoices):
     REJECTED = "REJECTED", "rejected"
     CANCELLED = "CANCELLED", "cancelled"
     DONE = "DONE", "done"
+
+
+#: States in which a worker may hold a lease.
+TRASH_STATES_UNDER_LEASE = frozenset({TrashState.RESTORING, TrashState.PURGING})

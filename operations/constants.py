@@ -28,3 +28,7 @@ CALL_SECONDS = 10.0
 
 #: Most block replicas that one deletion request may list: more is no request but a campaign.
 MAX_REQUESTED_REPLICAS = 100_000
+
+#: Nothing is kept in a trash for longer, in days; what comes from tape is never kept for less than the second.
+LONGEST_TRASH_DAYS = 93
+SHORTEST_TAPE_TRASH_DAYS = 30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import django_filters as filters
 
-from operations.models import Attempt, Deletion, DeletionFile, DeletionRequest, Invalidation
+from operations.models import Attempt, Deletion, DeletionFile, DeletionRequest, Invalidation, Trash, TrashFile
 
 
 class DeletionFilterSet(filters.FilterSet):
@@ -42,3 +42,22 @@ class DeletionRequestFilterSet(filters.FilterSet):
     class Meta:
         model = DeletionRequest
         fields = ["state", "plan", "requested_by_name"]
+
+
+class TrashFilterSet(filters.FilterSet):
+    plan = filters.NumberFilter("deletion__plan_id")
+    site = filters.CharFilter("site_name", lookup_expr="wildcard")
+    dataset = filters.CharFilter("dataset_name", lookup_expr="wildcard")
+    purge_before = filters.IsoDateTimeFilter("purge_after", "lt")
+
+    class Meta:
+        model = Trash
+        fields = ["deletion", "state"]
+
+
+class TrashFileFilterSet(filters.FilterSet):
+    lfn = filters.CharFilter(lookup_expr="wildcard")
+
+    class Meta:
+        model = TrashFile
+        fields = ["trash", "outcome", "lfn"]

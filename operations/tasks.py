@@ -11,6 +11,7 @@ from django.utils import timezone
 from operations.services.limits import limits_from_settings
 from operations.services.queue import plan_enqueue
 from operations.services.sweep import sweep as sweep_all
+from operations.services.trash_worker import purge_work, restore_work
 from operations.services.worker import work as work_on
 from operations.services.worker import worker_name
 
@@ -30,6 +31,20 @@ def work() -> None:
     """Delete what waits, for a while; if the time was too short, ask for another turn."""
     if work_on(worker=worker_name(), budget=WORK_BUDGET).is_time_over:
         work.delay()
+
+
+@shared_task(name="operations.tasks.restore")
+def restore() -> None:
+    """Bring back what people asked for, for a while; if the time was too short, ask for another turn."""
+    if restore_work(worker=worker_name(), budget=WORK_BUDGET).is_time_over:
+        restore.delay()
+
+
+@shared_task(name="operations.tasks.purge")
+def purge() -> None:
+    """Purge what has been kept long enough, for a while; if the time was too short, ask for another turn."""
+    if purge_work(worker=worker_name(), budget=WORK_BUDGET).is_time_over:
+        purge.delay()
 
 
 @shared_task(name="operations.tasks.sweep")

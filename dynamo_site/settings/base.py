@@ -266,6 +266,11 @@ DYNAMO_DELETION_FILES_PER_SECOND = env.float("DYNAMO_DELETION_FILES_PER_SECOND",
 DYNAMO_DELETION_LEASE_SECONDS = env.float("DYNAMO_DELETION_LEASE_SECONDS", default=120.0)
 DYNAMO_DELETION_LONGEST_BACK_OFF_SECONDS = env.float("DYNAMO_DELETION_LONGEST_BACK_OFF_SECONDS", default=3600.0)
 
+# What was deleted can be brought back for so long (docs/deleting.md).
+DYNAMO_TRASH_DAYS = env.float("DYNAMO_TRASH_DAYS", default=7.0)
+DYNAMO_TRASH_PURGE_AT_FRACTION = env.float("DYNAMO_TRASH_PURGE_AT_FRACTION", default=0.0)
+DYNAMO_TRASH_TAPE_DAYS = env.float("DYNAMO_TRASH_TAPE_DAYS", default=30.0)
+
 # Credentials of storages: one folder per site, never in the database (docs/storages.md).
 DYNAMO_STORAGE_SECRETS = env.path("DYNAMO_STORAGE_SECRETS", default=VAR_DIR / "secrets")
 

@@ -23,6 +23,7 @@ from inventory.selectors.datasets_overview import Copy
 from inventory.selectors.lock_holdings import Patterns, lock_holdings, where_text
 from operations.selectors.overview import deleted_bytes_of_plans, plan_progress
 from operations.selectors.pausing import pause_state
+from operations.selectors.trash import trash_of_deletion
 from policies.selectors.occupancy import partition_occupancies, site_in_partitions
 from policies.selectors.quotas import quota_moments
 
@@ -172,6 +173,12 @@ def exact(moment: datetime | None) -> str:
 def decision_word(decision: str) -> str:
     """What people read for the word of a decisions file."""
     return DECISION_WORDS[decision][1]
+
+
+@register.simple_tag
+def deletion_trash(deletion_id: int) -> Any:
+    """What a deletion put aside, None where it put nothing."""
+    return trash_of_deletion(deletion_id)
 
 
 @register.simple_tag

@@ -18,6 +18,7 @@ from inventory.selectors.sites import site_storage
 from inventory.selectors.wording import duration_text, plural, size_text, when_text
 from operations.selectors.pausing import pause_file, pause_state
 from operations.selectors.progress import deletions_under_way
+from operations.selectors.trash import SiteTrash, trash_by_site
 from policies.selectors.cycles_overview import failed_cycles, held_plans, recent_cycles
 from policies.selectors.occupancy import partition_occupancies
 
@@ -54,11 +55,27 @@ def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "notices": _notices(request, panels),
         "cycles": cycles,
         "cycle_peak": max([cycle.deleted_bytes for cycle in cycles], default=0),
+        "trash": trash_shares() if user.has_perm("operations.view_trash") else [],
         "under_way": deletions_under_way(now=timezone.now()) if sees_deletions else [],
         "campaigns": campaigns_under_way(user, now=timezone.now()),
         "sees_cycles": sees_cycles,
         "sees_deletions": sees_deletions,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class TrashShare:
+    """The trash of a site beside that of the others; ``width`` in per cent of the fullest."""
+
+    site: SiteTrash
+    width: float
+
+
+def trash_shares() -> list[TrashShare]:
+    """Return the trash of each site, with the width of its bar."""
+    sites = trash_by_site()
+    most = max([site.size_bytes for site in sites], default=0) or 1
+    return [TrashShare(site, round(100 * site.size_bytes / most, 2)) for site in sites]
 
 
 def _notices(request: HttpRequest, panels: list[PartitionPanel]) -> list[Notice]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, Sum
 
 from inventory.choices import SiteStatus
-from inventory.models import BlockReplica, File, PresentFile
+from inventory.models import Block, BlockReplica, File, PresentFile
 
 #: Sites whose copies count as copies that remain.
 LIVING_STATUSES = (SiteStatus.READY, SiteStatus.WAITROOM)
@@ -33,6 +33,7 @@ class BlockReplicaRow:
     num_files: int
     is_complete: bool
     last_update: datetime
+    is_custodial: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,15 @@ def block_replicas_by_key(keys: Sequence[int]) -> dict[int, BlockReplicaRow]:
             "size_bytes",
             "num_files",
             "last_update",
+            "is_custodial",
             "block__size_bytes",
             "block__num_files",
         )
-        for key, dataset, block, site, group, size, num_files, last_update, full_size, full_files in rows.order_by("pk"):
-            is_complete = (size, num_files) == (full_size, full_files)
-            found[key] = BlockReplicaRow(key, dataset, block, site, group, size, num_files, is_complete, last_update)
+        for key, dataset, block, site, group, size, num_files, last_update, is_custodial, *full in rows.order_by("pk"):
+            is_complete = [size, num_files] == full
+            found[key] = BlockReplicaRow(
+                key, dataset, block, site, group, size, num_files, is_complete, last_update, is_custodial
+            )
     return found
 
 
@@ -89,6 +93,25 @@ def files_of_block_replicas(keys: Sequence[int]) -> dict[int, tuple[FileRow, ...
         for key, block in block_of.items():
             found[key] = tuple(of_block.get(block, ()))
     return found
+
+
+def files_of_block(dataset: str, block: str) -> frozenset[str] | None:
+    """Return the logical names of a block's files; None if the inventory has no such block (any more)."""
+    key = Block.objects.filter(dataset__name=dataset, name=block).values_list("pk", flat=True).first()
+    if key is None:
+        return None
+    return frozenset(File.objects.filter(block_id=key).values_list("lfn", flat=True))
+
+
+def block_of_file(lfn: str) -> tuple[str, str] | None:
+    """Return dataset and block of a file; None if the inventory does not know it (any more)."""
+    return File.objects.filter(lfn=lfn).values_list("block__dataset__name", "block__name").first()
+
+
+def bytes_at_sites(site_names: Sequence[str]) -> dict[str, int]:
+    """Return the bytes that the inventory knows at each site; sites without any are absent."""
+    sums = BlockReplica.objects.filter(site__name__in=site_names).order_by().values_list("site__name")
+    return dict(sums.annotate(total=Sum("size_bytes")))
 
 
 def other_complete_copies(keys: Sequence[int]) -> dict[int, int]:

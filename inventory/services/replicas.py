@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
 from inventory.exceptions import NotFound
-from inventory.models import BlockReplica, DatasetReplica, EnforcedReplica, Group, PresentFile
+from inventory.models import Block, BlockReplica, DatasetReplica, EnforcedReplica, File, Group, PresentFile, Site
 from inventory.selectors.replicas import in_chunks
 
 
@@ -50,6 +52,64 @@ def block_replicas_lock(*, keys: Sequence[int]) -> None:
         parents = DatasetReplica.objects.select_for_update().filter(pk__in=rows.order_by().values("dataset_replica_id"))
         list(parents.order_by("pk").values_list("pk", flat=True))
         list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaToRestore:
+    """A block replica as it was before it was deleted; ``group_name`` None for nobody, ``lfns`` those that are there again."""
+
+    dataset: str
+    block: str
+    site: str
+    group_name: str | None
+    is_custodial: bool
+    last_update: datetime
+    lfns: frozenset[str]
+
+
+def block_replica_restore(wanted: ReplicaToRestore) -> str:
+    """Let the inventory know files that are at a site again, and their block replica; return why it cannot, empty if it does.
+
+    A block replica that is there by now takes them up and stays as it is otherwise. One that then has all files of its block
+    is complete. Runs in the caller's transaction and locks the dataset replica until its end. Does nothing the second time.
+    """
+    demand_transaction()
+    block = Block.objects.filter(dataset__name=wanted.dataset, name=wanted.block).select_related("dataset").first()
+    site = Site.objects.filter(name=wanted.site).first()
+    if block is None or site is None:
+        what = "site" if site is None else "block"
+        return f"the {what} is not in the inventory any more"
+    group = Group.objects.filter(name=wanted.group_name).first() if wanted.group_name is not None else None
+    parent, _ = DatasetReplica.objects.get_or_create(dataset=block.dataset, site=site, defaults={"group": group})
+    DatasetReplica.objects.select_for_update().get(pk=parent.pk)
+    replica, is_new = BlockReplica.objects.get_or_create(
+        block=block,
+        site=site,
+        defaults={
+            "dataset_replica": parent,
+            "group": group,
+            "is_custodial": wanted.is_custodial,
+            "last_update": wanted.last_update,
+            "size_bytes": 0,
+            "num_files": 0,
+        },
+    )
+    if (replica.size_bytes, replica.num_files) == (block.size_bytes, block.num_files):
+        return ""
+    rows = File.objects.filter(block=block).values_list("lfn", "pk", "size_bytes")
+    files = {lfn: (pk, size) for lfn, pk, size in rows}
+    present = set(PresentFile.objects.filter(block_replica=replica).values_list("file__lfn", flat=True))
+    if not is_new and replica.num_files != len(present):
+        return f"the site has {replica.num_files} files of the block that the inventory does not know by name"
+    present |= wanted.lfns & files.keys()
+    replica.size_bytes, replica.num_files = sum(files[lfn][1] for lfn in present), len(present)
+    replica.save(update_fields=["size_bytes", "num_files"])
+    if (replica.size_bytes, replica.num_files) == (block.size_bytes, block.num_files):
+        PresentFile.objects.filter(block_replica=replica).delete()
+    else:
+        named = [PresentFile(block_replica=replica, file_id=files[lfn][0]) for lfn in sorted(present)]
+        PresentFile.objects.bulk_create(named, ignore_conflicts=True)
+    return ""
 
 
 def block_replicas_hand_over(*, keys: Sequence[int], group_name: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from operations.models import Attempt, Deletion, DeletionFile
+from operations.models import Attempt, Deletion, DeletionFile, Trash, TrashFile
 
 
 class AttemptSerializer(serializers.ModelSerializer[Attempt]):
@@ -52,3 +52,32 @@ class DeletionSerializer(serializers.ModelSerializer[Deletion]):
             "queued_at",
             "finished_at",
         ]
+
+
+class TrashSerializer(serializers.ModelSerializer[Trash]):
+    class Meta:
+        model = Trash
+        fields = [
+            "id",
+            "deletion",
+            "site_name",
+            "dataset_name",
+            "block_name",
+            "group_name",
+            "num_files",
+            "size_bytes",
+            "state",
+            "reason",
+            "begun_at",
+            "kept_since",
+            "purge_after",
+            "finished_at",
+            "asked_by",
+            "asked_reason",
+        ]
+
+
+class TrashFileSerializer(serializers.ModelSerializer[TrashFile]):
+    class Meta:
+        model = TrashFile
+        fields = ["id", "trash", "lfn", "outcome", "message", "at"]

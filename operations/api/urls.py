@@ -6,6 +6,7 @@ from operations.api.belts import BeltsView
 from operations.api.invalidations import InvalidationViewSet
 from operations.api.pause import PauseView
 from operations.api.requests import DeletionRequestViewSet
+from operations.api.restore import RestoreView
 
 app_name = "operations-api"
 router = DefaultRouter()
@@ -14,8 +15,11 @@ router.register("attempts", views.AttemptViewSet)
 router.register("deletion-files", views.DeletionFileViewSet)
 router.register("invalidations", InvalidationViewSet)
 router.register("deletion-requests", DeletionRequestViewSet)
+router.register("trash", views.TrashViewSet)
+router.register("trash-files", views.TrashFileViewSet)
 urlpatterns = [
     path("belts/", BeltsView.as_view(), name="belts"),
     path("pause/", PauseView.as_view(), name="pause"),
+    path("restore/", RestoreView.as_view(), name="restore"),
     *router.urls,
 ]

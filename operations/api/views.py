@@ -30,3 +30,19 @@ class DeletionFileViewSet(ReadOnlyModelViewSet[models.DeletionFile]):
     queryset = models.DeletionFile.objects.all()
     serializer_class = serializers.DeletionFileSerializer
     filterset_class = filtersets.DeletionFileFilterSet
+
+
+class TrashViewSet(ReadOnlyModelViewSet[models.Trash]):
+    """What deletions put aside: until when it can be brought back, and what became of it."""
+
+    queryset = models.Trash.objects.defer("files", "wanted_files")
+    serializer_class = serializers.TrashSerializer
+    filterset_class = filtersets.TrashFilterSet
+
+
+class TrashFileViewSet(ReadOnlyModelViewSet[models.TrashFile]):
+    """Files that were asked back, and what became of each."""
+
+    queryset = models.TrashFile.objects.all()
+    serializer_class = serializers.TrashFileSerializer
+    filterset_class = filtersets.TrashFileFilterSet

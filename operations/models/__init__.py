@@ -6,6 +6,7 @@ from operations.models.limits import SiteLimits, SitePace
 from operations.models.queued_plans import QueuedPlan
 from operations.models.requests import DeletionRequest
 from operations.models.switches import PauseSwitch, SiteHealth
+from operations.models.trash import Trash, TrashFile
 
 __all__ = [
     "Attempt",
@@ -19,4 +20,6 @@ __all__ = [
     "SiteHealth",
     "SiteLimits",
     "SitePace",
+    "Trash",
+    "TrashFile",
 ]

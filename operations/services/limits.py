@@ -7,6 +7,9 @@ from datetime import timedelta
 from random import Random
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from operations.constants import LONGEST_TRASH_DAYS, SHORTEST_TAPE_TRASH_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,8 @@ class QueueLimits:
     - ``batches_per_site``: claims that may act at a site at the same time;
     - ``first_back_off``, ``longest_back_off``: waiting time after the first failure, doubled with each further one;
     - ``attempts_before_failed``: refused or unknown so often, a deletion waits for a person;
+    - ``trash_days``, ``tape_trash_days``: how long what was deleted can be brought back; without the first nothing is put aside;
+    - ``purge_at_fraction``: part of a site's quotas from which on the oldest trash goes early; None: never;
     - ``watch_interval``: how often, while acting, pause and lease are looked at.
     """
 
@@ -28,6 +33,9 @@ class QueueLimits:
     first_back_off: timedelta = timedelta(seconds=15)
     longest_back_off: timedelta = timedelta(hours=1)
     attempts_before_failed: int = 3
+    trash_days: float | None = 7
+    tape_trash_days: float = 30
+    purge_at_fraction: float | None = None
     watch_interval: timedelta = timedelta(seconds=1)
 
     def back_off(self, failures: int, rng: Random) -> timedelta:
@@ -37,11 +45,23 @@ class QueueLimits:
 
 
 def limits_from_settings() -> QueueLimits:
-    """Return the limits that the installation has set."""
+    """Return the limits that the installation has set. Raises ``ImproperlyConfigured`` for a time that is not allowed."""
+    days, tape_days = settings.DYNAMO_TRASH_DAYS, settings.DYNAMO_TRASH_TAPE_DAYS
+    fraction = settings.DYNAMO_TRASH_PURGE_AT_FRACTION
+    if days and not 1 <= days <= LONGEST_TRASH_DAYS:
+        raise ImproperlyConfigured(f"DYNAMO_TRASH_DAYS is {days}; expected 1 to {LONGEST_TRASH_DAYS}, or 0 for no trash")
+    if not SHORTEST_TAPE_TRASH_DAYS <= tape_days <= LONGEST_TRASH_DAYS:
+        expected = f"{SHORTEST_TAPE_TRASH_DAYS} to {LONGEST_TRASH_DAYS}"
+        raise ImproperlyConfigured(f"DYNAMO_TRASH_TAPE_DAYS is {tape_days}; expected {expected}")
+    if not 0 <= fraction <= 1:
+        raise ImproperlyConfigured(f"DYNAMO_TRASH_PURGE_AT_FRACTION is {fraction}; expected 0 (never) to 1 (all quotas full)")
     return QueueLimits(
         lease=timedelta(seconds=settings.DYNAMO_DELETION_LEASE_SECONDS),
         batches_per_site=settings.DYNAMO_DELETION_BATCHES_PER_SITE,
         first_back_off=timedelta(seconds=settings.DYNAMO_DELETION_BACK_OFF_SECONDS),
         longest_back_off=timedelta(seconds=settings.DYNAMO_DELETION_LONGEST_BACK_OFF_SECONDS),
         attempts_before_failed=settings.DYNAMO_DELETION_ATTEMPTS,
+        trash_days=days or None,
+        tape_trash_days=tape_days,
+        purge_at_fraction=fraction or None,
     )

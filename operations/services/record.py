@@ -21,6 +21,7 @@ from operations.services.act import Acted
 from operations.services.brake import health_note
 from operations.services.claim import ClaimedDeletion
 from operations.services.limits import QueueLimits
+from operations.services.trash_keeping import trash_keep
 from operations.services.verdict import Verdict, judge
 from operations.storage import FileResult
 
@@ -60,6 +61,7 @@ def record(acted: Acted, *, now: datetime, limits: QueueLimits, rng: Random) -> 
             block_replicas_remove(keys=whole)
         if parts:
             block_replica_files_remove(files=parts)
+        trash_keep([row.pk for row in done], now=now, limits=limits)
         for row in rows:
             _apply(row, verdicts[row.pk], now=now, limits=limits, rng=rng)
         Deletion.objects.bulk_update(rows, _ROW_FIELDS)

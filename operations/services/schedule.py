@@ -26,6 +26,8 @@ PERIODIC_WORK = (
     PeriodicWork("count statistics", "dynamo_site.tasks.count_statistics", 900, "Sums up the inventory for statistics."),
     PeriodicWork("storage readings", "policies.tasks.record_readings", 21600, "How full partitions are; one a day is kept."),
     PeriodicWork("work", "operations.tasks.work", 15, "Safety net: deletions go on even if a wake-up was lost."),
+    PeriodicWork("restore", "operations.tasks.restore", 30, "Brings back what was asked for, even if a wake-up was lost."),
+    PeriodicWork("purge trash", "operations.tasks.purge", 600, "Deletes for good what has been kept in the trash long enough."),
 )
 
 #: A message lives at least so many seconds: the worker may be starting.

@@ -21,6 +21,8 @@ from operations.services.deletion_requests import deletion_requests_sweep
 from operations.services.invalidations import invalidations_sweep
 from operations.services.limits import QueueLimits
 from operations.services.queue import plan_enqueue
+from operations.services.trash_keeping import trash_hurry, trash_settle
+from operations.services.trash_lease import trash_leases_take_back
 from policies.selectors.plans import executable_plans, released_plan_ids
 from policies.services.plans import plan_finish
 
@@ -46,7 +48,9 @@ class Swept:
 
 def sweep(*, now: datetime, limits: QueueLimits, rng: Random) -> Swept:
     """Set right what crashes and lost messages left behind. Safe to run at any time, in any number at once."""
-    num_leases = leases_take_back(now=now, limits=limits, rng=rng)
+    num_leases = leases_take_back(now=now, limits=limits, rng=rng) + trash_leases_take_back(now=now)
+    trash_settle(now=now, limits=limits)
+    trash_hurry(now=now, limits=limits)
     enqueued = _enqueue_missed(now)
     over = _finish_plans(now)
     invalidations_sweep(now=now)

@@ -17,10 +17,11 @@ from django.utils import timezone
 
 from inventory.selectors.sites import SiteStorage, site_storage
 from operations.selectors.pausing import pause_file
-from operations.services.act import Clock, act
+from operations.services.act import act
 from operations.services.claim import claim, sites_with_queue
 from operations.services.limits import QueueLimits, limits_from_settings
 from operations.services.record import record
+from operations.services.watch import Clock
 from operations.storage import Access, Gateway, RefusingGateway, gateway_for
 from operations.storage.roots import local_root, overlapping_site, root_problem
 

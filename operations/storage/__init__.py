@@ -3,5 +3,6 @@
 from operations.storage.credentials import Access
 from operations.storage.gateways import gateway_for
 from operations.storage.results import FileResult, Gateway, RefusingGateway, RestoreResult, TrashedFile
+from operations.storage.trash_names import trash_name
 
-__all__ = ["Access", "FileResult", "Gateway", "RefusingGateway", "RestoreResult", "TrashedFile", "gateway_for"]
+__all__ = ["Access", "FileResult", "Gateway", "RefusingGateway", "RestoreResult", "TrashedFile", "gateway_for", "trash_name"]

@@ -13,7 +13,7 @@ from inventory.models import Block, BlockReplica, Dataset, DatasetReplica, File,
 from inventory.selectors.sites import SiteStorage
 from operations.choices import FileOutcome
 from operations.services.limits import QueueLimits
-from operations.storage import FileResult, Gateway, gateway_for
+from operations.storage import FileResult, Gateway, TrashedFile, gateway_for
 from policies.choices import CycleKind, CycleState, PlanAction, PlanState
 from policies.models import Cycle, Partition, Plan, PlanItem
 from policies.selectors.plans import digest_row, items_digest
@@ -151,8 +151,8 @@ class World:
     def files(self, site_name: str) -> set[str]:
         """Return the logical names of the files in a site's folder, Dynamo's own left out."""
         root = self.root(site_name)
-        found = (path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".dynamo-"))
-        return {f"/{path.relative_to(root)}" for path in found}
+        found = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+        return {f"/{path}" for path in found if not path.parts[0].startswith(".dynamo-")}
 
     def files_in_inventory(self, site_name: str) -> set[str]:
         """Return the logical names of the files that the inventory knows at a site."""
@@ -167,16 +167,37 @@ def local_gateway(site: SiteStorage) -> Gateway:
 class FaultyGateway:
     """A storage that behaves as ``faults`` say, per logical name, in front of a real one.
 
-    A fault is called with the real gateway and the name, and returns what the storage claims; it may do anything before.
+    A fault is called with a way to the real storage and the name, and returns what the storage claims; it may do anything before.
+    ``trashes``: files are put aside; then deleting a file, for a fault, is moving it to the trash.
     """
 
     real: Gateway
-    faults: dict[str, Callable[[Gateway, str], FileResult]] = field(default_factory=dict)
-    default: Callable[[Gateway, str], FileResult] | None = None
+    faults: dict[str, Callable[[Gateway, str], Any]] = field(default_factory=dict)
+    default: Callable[[Gateway, str], Any] | None = None
     before: Callable[[str], None] | None = None
     asked: list[str] = field(default_factory=list)
+    trashes: bool = False
+
+    @property
+    def can_trash(self) -> bool:
+        return self.trashes
 
     def delete(self, lfns: Sequence[str], *, should_stop: Callable[[], bool]) -> list[FileResult]:
+        return self._each(lfns, should_stop, lambda lfn: self.real)
+
+    def trash(self, files: Sequence[TrashedFile], *, should_stop: Callable[[], bool]) -> list[FileResult]:
+        named = {file.lfn: file for file in files}
+        return self._each(list(named), should_stop, lambda lfn: _One(self.real.trash, named[lfn]))
+
+    def purge(self, files: Sequence[TrashedFile], *, should_stop: Callable[[], bool]) -> list[FileResult]:
+        named = {file.lfn: file for file in files}
+        return self._each(list(named), should_stop, lambda lfn: _One(self.real.purge, named[lfn]))
+
+    def restore(self, files: Sequence[TrashedFile], *, should_stop: Callable[[], bool]) -> list[Any]:
+        named = {file.lfn: file for file in files}
+        return self._each(list(named), should_stop, lambda lfn: _One(self.real.restore, named[lfn]))
+
+    def _each(self, lfns: Sequence[str], should_stop: Callable[[], bool], real: Callable[[str], Any]) -> list[Any]:
         results = []
         for lfn in lfns:
             if should_stop():
@@ -185,8 +206,19 @@ class FaultyGateway:
             if self.before is not None:
                 self.before(lfn)
             fault = self.faults.get(lfn, self.default)
-            results.append(fault(self.real, lfn) if fault else delete_one(self.real, lfn))
+            results.append(fault(real(lfn), lfn) if fault else delete_one(real(lfn), lfn))
         return results
+
+
+@dataclass
+class _One:
+    """One file and what is done with it, in the shape of a deletion."""
+
+    act: Callable[..., list[Any]]
+    file: TrashedFile
+
+    def delete(self, lfns: Sequence[str], *, should_stop: Callable[[], bool]) -> list[Any]:
+        return self.act([self.file], should_stop=should_stop)
 
 
 def delete_one(real: Gateway, lfn: str) -> FileResult:

@@ -13,7 +13,7 @@ from inventory.models import FactFeed, Lock, Site
 from inventory.services.audit import Actor
 from inventory.services.locks import lock_create
 from inventory.services.sites import site_pause
-from operations.models import Attempt, Deletion, DeletionFile, PauseSwitch, SiteHealth
+from operations.models import Attempt, Deletion, DeletionFile, PauseSwitch, SiteHealth, Trash, TrashFile
 from policies.choices import CycleKind, PlanState
 from policies.models import Cycle, Partition, Plan, Policy, PolicyVersion
 from policies.services.cycles import cycle_run
@@ -147,4 +147,22 @@ def _deletion(plan: Plan) -> Deletion:
     DeletionFile.objects.create(
         deletion=row, lfn="/store/<b>x</b>", size_bytes=10, outcome="REFUSED", message="permission denied", at=timezone.now()
     )
+    trash = Trash.objects.create(
+        deletion=row,
+        site_name=row.site_name,
+        dataset_name=row.dataset_name,
+        block_name=row.block_name,
+        group_name="None",
+        replica_last_update=timezone.now(),
+        folder="2026-01-01/120000-1",
+        files=[["/store/<b>x</b>", 10, ""]],
+        num_files=1,
+        size_bytes=10,
+        state="KEPT",
+        begun_at=timezone.now(),
+        kept_since=timezone.now(),
+        purge_after=timezone.now() + timedelta(days=7),
+        reason="its place is taken",
+    )
+    TrashFile.objects.create(trash=trash, lfn="/store/<b>x</b>", outcome="TAKEN", message="<b>taken</b>", at=timezone.now())
     return row

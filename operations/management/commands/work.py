@@ -13,6 +13,7 @@ from operations.selectors.pausing import pause_state
 from operations.selectors.progress import deletions_under_way
 from operations.services.limits import limits_from_settings
 from operations.services.sweep import sweep
+from operations.services.trash_worker import purge_work, restore_work
 from operations.services.worker import work, worker_name
 
 
@@ -34,9 +35,13 @@ class Command(BaseCommand):
         budget = timedelta(seconds=options["seconds"]) if options["seconds"] is not None else None
         sweep(now=timezone.now(), limits=limits, rng=rng)
         done = work(worker=worker_name(), budget=budget, limits=limits, rng=rng)
+        back = restore_work(worker=worker_name(), limits=limits, rng=rng).files
+        purged = purge_work(worker=worker_name(), budget=budget, limits=limits, rng=rng).purged
         sweep(now=timezone.now(), limits=limits, rng=rng)
         counts = ", ".join(f"{number} {state.lower()}" for state, number in sorted(done.states.items())) or "nothing to do"
         self.stdout.write(f"{done.num_batches} batches: {counts}")
+        if back or purged:
+            self.stdout.write(f"restored {back['RESTORED']} of {back.total()} files, purged {purged['PURGED']} block replicas")
         if pause_state().is_paused:
             raise CommandError("all deletions are paused: see manage.py deletions")
         left = [site for site in deletions_under_way(now=timezone.now()) if site.num_queued or site.num_acting or site.num_failed]

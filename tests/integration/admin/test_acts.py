@@ -30,6 +30,8 @@ MAY = {
     "policy-deactivate": {"Operators"},
     "deletion-retry": {"Operators"},
     "deletion-drop": {"Operators"},
+    "trash-restore": {"Operators"},
+    "plan-restore": {"Operators"},
     "lock-release": {"Operators", "Physics coordinators", "Computing coordinators"},
     "lock-renew": {"Operators", "Physics coordinators", "Computing coordinators"},
 }
@@ -44,6 +46,7 @@ def url_of(name: str, screens: Screens) -> str:
         "policies.Policy": screens.policy.pk,
         "policies.PolicyVersion": screens.version.pk,
         "operations.Deletion": screens.deletion.pk,
+        "operations.Trash": screens.deletion.trash.pk,
     }
     model = ACTS[name].model
     return act_url(name, keys[model]) if model is not None else act_url(name)

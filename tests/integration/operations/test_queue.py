@@ -243,6 +243,7 @@ def test_schedule_is_made_once_and_what_people_set_stays(db):
     }
     assert rows == {("work", "operations.tasks.work", 15, True), ("sweep", "operations.tasks.sweep", 30, False)}
     assert len({entry.name for entry in PERIODIC_WORK}) == len({entry.task for entry in PERIODIC_WORK}) == len(PERIODIC_WORK)
+    assert PeriodicTask.objects.filter(task__in=[entry.task for entry in PERIODIC_WORK]).count() == len(PERIODIC_WORK)
 
 
 def test_progress_counts_per_site_and_says_what_holds_it(world: World, clock: Clock):

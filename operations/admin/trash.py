@@ -1,0 +1,105 @@
+"""The trash: what can be brought back and until when; read-only, brought back by an act with a reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
+
+from inventory.permissions import ReadOnlyAdminMixin
+from inventory.selectors.datasets_overview import name_filter
+from inventory.selectors.wording import NOTHING, badge_html, count_text, size_html, when_html
+from operations.choices import TrashState
+from operations.models import Trash, TrashFile
+
+#: Word of the colour vocabulary for each state.
+STATE_KINDS = {
+    TrashState.FILLING: "running",
+    TrashState.KEPT: "kept",
+    TrashState.RESTORING: "running",
+    TrashState.RESTORED: "fine",
+    TrashState.PURGING: "delete",
+    TrashState.PURGED: "deleted",
+    TrashState.EMPTY: "ignored",
+}
+
+
+class TrashFileInline(ReadOnlyAdminMixin, TabularInline):
+    """Files that were asked back."""
+
+    model = TrashFile
+    fields = ["lfn", "outcome", "message", "at"]
+    extra = 0
+    per_page = 50
+    verbose_name_plural = "files that were asked back"
+    ordering = ["lfn"]
+
+
+@admin.register(Trash)
+class TrashAdmin(ReadOnlyAdminMixin, ModelAdmin):
+    """What one deletion put aside."""
+
+    list_display = ["what", "site_name", "state_badge", "size", "files_text", "kept", "until"]
+    list_filter = ["state", "site_name"]
+    search_fields = ["dataset_name"]
+    search_help_text = "Dataset name; * and ? are wildcards"
+    paginator = InfinitePaginator
+    sortable_by: list[str] = []
+    list_fullwidth = True
+    list_per_page = 50
+    fields = [
+        ("dataset_name", "block_name", "site_name"),
+        ("state", "reason"),
+        ("size", "files_text", "group_name"),
+        ("kept", "until", "finished"),
+        ("asked_by", "asked_reason"),
+        "folder",
+    ]
+    inlines = [TrashFileInline]
+    change_form_outer_before_template = "dynamo/trash_panels.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Trash]:
+        return super().get_queryset(request).defer("files", "wanted_files").order_by("-pk")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Trash], search_term: str
+    ) -> tuple[QuerySet[Trash], bool]:
+        term = search_term.strip()
+        return (queryset.filter(name_filter(term, "dataset_name")) if term else queryset), False
+
+    def get_inlines(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return self.inlines if obj is not None else []
+
+    @display(description="what")
+    def what(self, trash: Trash) -> str:
+        return f"{trash.dataset_name}#{trash.block_name}"
+
+    @display(description="state", ordering="state")
+    def state_badge(self, trash: Trash) -> SafeString:
+        return badge_html(STATE_KINDS[TrashState(trash.state)], trash.get_state_display())
+
+    @display(description="size")
+    def size(self, trash: Trash) -> SafeString:
+        return size_html(trash.size_bytes)
+
+    @display(description="files")
+    def files_text(self, trash: Trash) -> str:
+        return count_text(trash.num_files)
+
+    @display(description="put aside")
+    def kept(self, trash: Trash) -> SafeString:
+        return when_html(trash.kept_since or trash.begun_at)
+
+    @display(description="purged after")
+    def until(self, trash: Trash) -> SafeString | str:
+        return when_html(trash.purge_after) if trash.purge_after else NOTHING
+
+    @display(description="restored or purged")
+    def finished(self, trash: Trash) -> SafeString | str:
+        return when_html(trash.finished_at) if trash.finished_at else "not yet"

@@ -1,0 +1,291 @@
+"""Restore: what was put aside comes back to storage and inventory, each file checked; asked for by a person, done by a worker."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+from django.db import Error as DatabaseError
+from django.db import transaction
+from django.db.models import QuerySet
+
+from inventory.selectors.replicas import block_of_file, files_of_block
+from inventory.services.audit import Actor, audit_record
+from inventory.services.replicas import ReplicaToRestore, block_replica_restore
+from operations.choices import RestoreOutcome, TrashState
+from operations.constants import MAX_FILES_PER_CALL, NOBODY
+from operations.exceptions import InvalidTransitionError, NotFoundError
+from operations.models import Trash, TrashFile
+from operations.services.limits import QueueLimits
+from operations.services.rights import demand_right
+from operations.services.trash_keeping import purge_time
+from operations.services.trash_lease import TrashItem, TrashLease, in_calls, wait_after
+from operations.services.watch import Clock
+from operations.storage import Gateway, RestoreResult, TrashedFile
+
+logger = logging.getLogger(__name__)
+
+_TRIED_AGAIN = RestoreOutcome.RETRYABLE
+_ASKABLE = (TrashState.KEPT, TrashState.RESTORING)
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreWanted:
+    """What is to come back: all that is given must fit. At least one of them is."""
+
+    trash_ids: tuple[int, ...] = ()
+    plan_id: int | None = None
+    site_name: str = ""
+    dataset_name: str = ""
+    block_name: str = ""
+    lfn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreAsked:
+    """``trash_ids``: what will come back; ``refused``: what cannot, as (what, why)."""
+
+    trash_ids: tuple[int, ...]
+    refused: tuple[tuple[str, str], ...]
+
+
+def restore_request(*, wanted: RestoreWanted, actor: Actor, reason: str, now: datetime) -> RestoreAsked:
+    """Ask for files back. What is being restored already stays so; a second request does no harm.
+
+    Raises ``PermissionDenied`` without the right ``operations.restore_trash``, ``InvalidTransitionError`` if nothing is named
+    or no reason is given, ``NotFoundError`` if nothing that fits was ever put aside.
+    """
+    if wanted == RestoreWanted():
+        raise InvalidTransitionError("say what is to come back: a plan, a site, a dataset, a block or a file")
+    if not reason.strip():
+        raise InvalidTransitionError("say why it is to come back: restoring needs a reason")
+    with transaction.atomic():
+        demand_right(actor, "operations.restore_trash", "bring back what was deleted")
+        rows = list(_fitting(wanted).select_for_update(no_key=True, of=("self",)).order_by("pk"))
+        if wanted.lfn:
+            rows = [row for row in rows if any(lfn == wanted.lfn for lfn, _, _ in row.files)]
+        rows = [row for row in rows if row.state != TrashState.EMPTY]
+        if not rows:
+            raise NotFoundError("nothing that fits is in the trash or ever was: what was deleted without one is gone for good")
+        taken = [row for row in rows if row.state in _ASKABLE]
+        for row in taken:
+            _ask(row, wanted.lfn, actor, reason)
+        fields = ["state", "wanted_files", "asked_by", "asked_reason", "not_before", "num_attempts", "reason"]
+        Trash.objects.bulk_update(taken, fields, batch_size=500)
+        refused = tuple((str(row), why_gone(row)) for row in rows if row.state not in _ASKABLE)
+        audit_record(
+            actor=actor,
+            action="operations.restore_asked",
+            subject=_subject(wanted)[:640],
+            reason=reason,
+            details={"block_replicas": len(taken), "bytes": sum(row.size_bytes for row in taken), "refused": len(refused)},
+        )
+    return RestoreAsked(tuple(row.pk for row in taken), refused)
+
+
+def why_gone(row: Trash) -> str:
+    """Return why nothing comes back from a trash as it is now."""
+    match row.state:
+        case TrashState.PURGED:
+            return f"gone for good since {row.finished_at:%Y-%m-%d %H:%M} UTC"
+        case TrashState.PURGING:
+            return "is being purged: a part of it may be gone for good already"
+        case TrashState.RESTORED:
+            return f"was restored already, on {row.finished_at:%Y-%m-%d %H:%M} UTC"
+        case TrashState.FILLING:
+            return "its deletion is still under way: stop that first (lock it, pause the site, discard the plan)"
+    return ""
+
+
+def _ask(row: Trash, lfn: str, actor: Actor, reason: str) -> None:
+    is_new = row.state == TrashState.KEPT
+    if is_new:
+        row.state, row.wanted_files = TrashState.RESTORING, [lfn] if lfn else []
+    elif row.wanted_files and row.lease_token is None:
+        row.wanted_files = sorted({*row.wanted_files, lfn}) if lfn else []
+    row.asked_by, row.asked_reason = actor.name[:150], reason[:512]
+    row.not_before, row.num_attempts, row.reason = None, 0, ""
+
+
+def _fitting(wanted: RestoreWanted) -> QuerySet[Trash]:
+    rows = Trash.objects.all()
+    if wanted.trash_ids:
+        rows = rows.filter(pk__in=wanted.trash_ids)
+    if wanted.plan_id is not None:
+        rows = rows.filter(deletion__plan_id=wanted.plan_id)
+    for field, value in (
+        ("site_name", wanted.site_name),
+        ("dataset_name", wanted.dataset_name),
+        ("block_name", wanted.block_name),
+    ):
+        if value:
+            rows = rows.filter(**{field: value})
+    if wanted.lfn:
+        known = block_of_file(wanted.lfn)
+        # A file that the inventory has forgotten is looked for in every trash.
+        rows = rows.filter(dataset_name=known[0], block_name=known[1]) if known is not None else rows
+    return rows
+
+
+def _subject(wanted: RestoreWanted) -> str:
+    parts = [f"plan {wanted.plan_id}"] if wanted.plan_id is not None else []
+    parts += [f"trash {', '.join(map(str, wanted.trash_ids[:20]))}"] if wanted.trash_ids else []
+    parts += [text for text in (wanted.dataset_name, wanted.block_name, wanted.lfn) if text]
+    return " ".join(parts + ([f"at {wanted.site_name}"] if wanted.site_name else []))
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreActed:
+    """What became of each file, by trash."""
+
+    lease: TrashLease
+    results: dict[int, list[RestoreResult]]
+    stopped: str
+
+
+def restore_act(lease: TrashLease, *, gateway: Gateway, clock: Clock, limits: QueueLimits) -> RestoreActed:
+    """Move the files of a lease back, those first asked after that the inventory still knows; no transaction is held."""
+    watch = lease.watch(clock=clock, limits=limits)
+    results: dict[int, list[RestoreResult]] = {item.trash_id: [] for item in lease.items}
+    possible = []
+    for item in lease.items:
+        known, unknown = _still_known(item)
+        results[item.trash_id].extend(unknown)
+        possible.append(TrashItem(item.trash_id, item.plan_id, item.dataset, item.block, tuple(known)))
+    for call in in_calls(possible, MAX_FILES_PER_CALL):
+        waiting = call
+        while waiting and not watch.should_stop_now():
+            calling = watch.for_one_call()
+            files = [file for _, file in waiting]
+            try:
+                answers = {answer.lfn: answer for answer in gateway.restore(files, should_stop=calling.should_stop)}
+            except DatabaseError:
+                raise
+            except Exception as error:
+                logger.exception("the storage of %s failed", lease.site.name, extra={"site": lease.site.name})
+                problem = f"{type(error).__name__}: {error}"[:1024]
+                answers = {file.lfn: RestoreResult(file.lfn, RestoreOutcome.UNKNOWN, problem) for file in files}
+            for trash_id, file in waiting:
+                if file.lfn in answers:
+                    results[trash_id].append(answers[file.lfn])
+            left = [(trash_id, file) for trash_id, file in waiting if file.lfn not in answers]
+            waiting = left if calling.is_time_over and len(left) < len(waiting) else []
+    return RestoreActed(lease, results, watch.reason)
+
+
+def _still_known(item: TrashItem) -> tuple[list[TrashedFile], list[RestoreResult]]:
+    """Part the files that the inventory still knows from those that it does not: these stay where they are."""
+    names = files_of_block(item.dataset, item.block)
+    message = "its block has left the inventory" if names is None else "has left the inventory"
+    unknown = [file for file in item.files if names is None or file.lfn not in names]
+    results = [
+        RestoreResult(file.lfn, RestoreOutcome.REFUSED, f"{message} (invalidated?); it stays in the trash") for file in unknown
+    ]
+    return [file for file in item.files if file not in unknown], results
+
+
+def restore_record(acted: RestoreActed, *, now: datetime, limits: QueueLimits, rng: Random) -> Counter[str]:
+    """Let the inventory know what is back, and write down what is not and why. Return how many files had which outcome."""
+    lease = acted.lease
+    items = {item.trash_id: item for item in lease.items}
+    outcomes: Counter[str] = Counter()
+    with transaction.atomic():
+        rows = list(
+            Trash.objects.select_for_update(no_key=True, of=("self",))
+            .filter(pk__in=items, lease_token=lease.token)
+            .order_by("pk")
+        )
+        for row in rows:
+            results = acted.results[row.pk]
+            problem = _tell_inventory(row, results)
+            _write_down(row, results, now)
+            _apply(row, results, items[row.pk], problem or acted.stopped, now=now, limits=limits, rng=rng)
+            outcomes.update(str(result.outcome) for result in results)
+        fields = ["state", "reason", "finished_at", "purge_after", "not_before", "lease_token", "lease_until", "wanted_files"]
+        Trash.objects.bulk_update(rows, fields)
+        if rows:
+            audit_record(
+                actor=Actor(name=f"worker {lease.worker}"[:150]),
+                action="operations.restored",
+                subject=f"{len(rows)} block replicas at {lease.site.name}",
+                reason=rows[0].asked_reason,
+                details={
+                    "files": dict(outcomes),
+                    "asked_by": sorted({row.asked_by for row in rows}),
+                    "block_replicas": dict(Counter(str(row.state) for row in rows)),
+                    "first": rows[0].deletion_id,
+                    "last": rows[-1].deletion_id,
+                },
+            )
+    return outcomes
+
+
+def _tell_inventory(row: Trash, results: Sequence[RestoreResult]) -> str:
+    back = frozenset(result.lfn for result in results if result.outcome == RestoreOutcome.RESTORED)
+    if not back:
+        return ""
+    problem = block_replica_restore(
+        ReplicaToRestore(
+            dataset=row.dataset_name,
+            block=row.block_name,
+            site=row.site_name,
+            group_name=None if row.group_name == NOBODY else row.group_name,
+            is_custodial=row.is_custodial,
+            last_update=row.replica_last_update,
+            lfns=back,
+        )
+    )
+    return f"{len(back)} files are back at the site, but the inventory cannot know them: {problem}" if problem else ""
+
+
+def _write_down(row: Trash, results: Sequence[RestoreResult], now: datetime) -> None:
+    """Keep the last word on each file that was asked back."""
+    TrashFile.objects.bulk_create(
+        [
+            TrashFile(trash_id=row.pk, lfn=result.lfn, outcome=result.outcome, message=result.message[:1024], at=now)
+            for result in results
+        ],
+        update_conflicts=True,
+        unique_fields=["trash", "lfn"],
+        update_fields=["outcome", "message", "at"],
+        batch_size=1000,
+    )
+
+
+def _apply(
+    row: Trash,
+    results: Sequence[RestoreResult],
+    item: TrashItem,
+    problem: str,
+    *,
+    now: datetime,
+    limits: QueueLimits,
+    rng: Random,
+) -> None:
+    """Decide what becomes of a trash: all is back, some is to be tried again, or what could not come back stays in it."""
+    row.lease_token, row.lease_until, row.not_before = None, None, None
+    again = [result for result in results if result.outcome == _TRIED_AGAIN]
+    bad = [result for result in results if result.outcome not in {_TRIED_AGAIN, RestoreOutcome.RESTORED}]
+    if again or len(results) < len(item.files):
+        row.reason = _summary(again) if again else problem or "not all files were tried"
+        row.not_before = wait_after(row, now=now, limits=limits, rng=rng) if again else None
+        return
+    row.wanted_files = []
+    restored = set(TrashFile.objects.filter(trash=row, outcome=RestoreOutcome.RESTORED).values_list("lfn", flat=True))
+    if all(lfn in restored for lfn, _, _ in row.files):
+        row.state, row.reason, row.finished_at = TrashState.RESTORED, problem, now
+        return
+    row.state = TrashState.KEPT
+    row.reason = "; ".join(filter(None, (problem, _summary(bad))))[:1024]
+    row.purge_after = max(row.purge_after or now, purge_time(row, now=now, limits=limits))
+
+
+def _summary(bad: Sequence[RestoreResult]) -> str:
+    if not bad:
+        return ""
+    more = f" (and {len(bad) - 1} more files)" if len(bad) > 1 else ""
+    return f"{RestoreOutcome(bad[0].outcome).label}: {bad[0].message}: {bad[0].lfn}{more}"[:1024]

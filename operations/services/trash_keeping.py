@@ -1,0 +1,117 @@
+"""How long what was put aside is kept: from the end of its deletion on, or shorter where a full site needs the space."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Sum
+
+from inventory.selectors.replicas import bytes_at_sites
+from inventory.services.audit import Actor, audit_record
+from operations.choices import DeletionState, TrashState
+from operations.models import Attempt, Trash
+from operations.services.limits import QueueLimits
+from policies.selectors.site_quotas import quota_bytes_of_sites
+
+logger = logging.getLogger(__name__)
+
+ACTOR = Actor(name="trash")
+
+BATCH_SIZE = 500
+_OVER = (DeletionState.DONE, DeletionState.DROPPED, DeletionState.FAILED)
+
+
+def purge_time(row: Trash, *, now: datetime, limits: QueueLimits) -> datetime:
+    """Return when a trash that is complete now may be purged."""
+    days = max(limits.trash_days or 1, limits.tape_trash_days if row.is_tape else 0)
+    return now + timedelta(days=days)
+
+
+def trash_keep(deletion_ids: Collection[int], *, now: datetime, limits: QueueLimits) -> None:
+    """Begin to keep the trash of deletions that are done. Runs in the caller's transaction."""
+    rows = Trash.objects.select_for_update(no_key=True, of=("self",)).filter(
+        deletion_id__in=list(deletion_ids), state=TrashState.FILLING
+    )
+    kept = list(rows.defer("files").order_by("pk"))
+    for row in kept:
+        row.state, row.kept_since, row.purge_after = TrashState.KEPT, now, purge_time(row, now=now, limits=limits)
+        row.num_attempts, row.not_before, row.reason = 0, None, ""
+    Trash.objects.bulk_update(kept, ["state", "kept_since", "purge_after", "num_attempts", "not_before", "reason"])
+
+
+def trash_settle(*, now: datetime, limits: QueueLimits) -> int:
+    """Keep what deletions that failed or were given up have put aside; close the trash of others. Return how many."""
+    with transaction.atomic():
+        rows = list(
+            Trash.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
+            .filter(state=TrashState.FILLING, deletion__state__in=_OVER)
+            .defer("files")
+            .order_by("pk")[:BATCH_SIZE]
+        )
+        touched = set(
+            Attempt.objects.filter(deletion_id__in=[row.deletion_id for row in rows], may_have_deleted=True).values_list(
+                "deletion_id", flat=True
+            )
+        )
+        empty = [row for row in rows if row.deletion_id not in touched]
+        for row in empty:
+            row.state, row.finished_at = TrashState.EMPTY, now
+        Trash.objects.bulk_update(empty, ["state", "finished_at"])
+        trash_keep([row.deletion_id for row in rows if row.deletion_id in touched], now=now, limits=limits)
+    return len(rows)
+
+
+def trash_hurry(*, now: datetime, limits: QueueLimits) -> dict[str, int]:
+    """Let the oldest trash go early at sites that are too full with it, as far as the setting allows. Return bytes by site.
+
+    What comes from tape is never hurried. A site without quotas, or with an unlimited one, is never too full.
+    """
+    if limits.purge_at_fraction is None:
+        return {}
+    sums = Trash.objects.filter(state__in=[TrashState.FILLING, TrashState.KEPT, TrashState.PURGING]).order_by()
+    in_trash = dict(sums.values_list("site_name").annotate(total=Sum("size_bytes")))
+    hurried: dict[str, int] = {}
+    quotas, used = quota_bytes_of_sites(list(in_trash)), bytes_at_sites(list(in_trash))
+    for name in sorted(in_trash):
+        quota = quotas.get(name, 0)
+        excess = used.get(name, 0) + in_trash[name] - limits.purge_at_fraction * quota
+        if quota > 0 and excess > 0 and (total := _hurry_site(name, excess, now)):
+            hurried[name] = total
+    return hurried
+
+
+def _hurry_site(site_name: str, excess: float, now: datetime) -> int:
+    with transaction.atomic():
+        going = (
+            Trash.objects.filter(site_name=site_name, state=TrashState.PURGING).aggregate(total=Sum("size_bytes"))["total"] or 0
+        )
+        due = Trash.objects.filter(site_name=site_name, state=TrashState.KEPT, purge_after__lte=now)
+        going += due.aggregate(total=Sum("size_bytes"))["total"] or 0
+        rows = (
+            Trash.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
+            .filter(site_name=site_name, state=TrashState.KEPT, purge_after__gt=now, is_tape=False)
+            .defer("files")
+            .order_by("kept_since", "pk")
+        )
+        chosen: list[Trash] = []
+        total = 0
+        for row in rows.iterator(chunk_size=BATCH_SIZE):
+            if going + total >= excess:
+                break
+            chosen.append(row)
+            total += row.size_bytes
+        for row in chosen:
+            row.purge_after = now
+        Trash.objects.bulk_update(chosen, ["purge_after"], batch_size=BATCH_SIZE)
+        if chosen:
+            audit_record(
+                actor=ACTOR,
+                action="operations.trash_hurried",
+                subject=f"trash of {site_name}",
+                reason="the site needs the space",
+                details={"trash": len(chosen), "bytes": total},
+            )
+    return total

@@ -1,0 +1,87 @@
+"""How fast the whole pipeline deletes or puts aside, beside the same client doing the same with nothing around it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from inventory.models import BlockReplica
+from operations.models import Deletion
+from operations.services.limits import QueueLimits
+from operations.services.worker import work
+from operations.storage import trash_name
+from operations.storage.local import LocalFolderGateway
+from operations.storage.remote import RemoteGateway
+from operations.storage.trash_names import trash_path
+from tests.benchmarks.test_engine_speed import say
+from tests.factories.operations import Clock, World, local_gateway, seeded
+from tests.factories.storages import RealStorage, Servers
+from tests.integration.storage.conftest import KINDS
+from tests.integration.storage.test_shows import plan, world_at
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+
+#: Files in all, in blocks of a hundred. One by one an S3 server of Python is slow: it gets fewer.
+FULL, FULL_S3_TRASH, SMALL = 10_000, 1_000, 200
+FILES_PER_BLOCK = 100
+
+
+def seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def bare(storage: RealStorage, names: list[str], *, is_to_trash: bool) -> Callable[[], object]:
+    """Return what the client of a storage does to files, all at once and with nothing around it."""
+    gateway = storage.gateway()
+    if isinstance(gateway, LocalFolderGateway):
+        root = gateway.root
+        if is_to_trash:
+            (root / ".bare").mkdir()
+            return lambda: [(root / name[1:]).rename(root / ".bare" / trash_name(name)) for name in names]
+        return lambda: [gateway.files.rm_file(str(root / name[1:])) for name in names]
+    assert isinstance(gateway, RemoteGateway)
+    store = gateway.store
+    paths = [tuple(name[1:].split("/")) for name in names]
+    if is_to_trash:
+        store.make_folder(trash_path("bare/1", "x")[:-1])
+        pairs = [(path, trash_path("bare/1", trash_name(name))) for path, name in zip(paths, names, strict=True)]
+        return lambda: store.move(pairs, lambda: True)
+    return lambda: [store.remove(paths[start : start + 1000], lambda: True) for start in range(0, len(paths), 1000)]
+
+
+@pytest.mark.parametrize("is_to_trash", [False, True], ids=["delete", "trash"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_pipeline_reaches_half_the_rate_of_the_bare_client(
+    request: pytest.FixtureRequest, servers: Servers, kind: str, is_to_trash: bool, is_full: bool
+) -> None:
+    number = SMALL if not is_full else FULL_S3_TRASH if kind == "s3" and is_to_trash else FULL
+    storage = servers.storage(kind)
+    world: World = world_at(
+        storage, request.getfixturevalue("tmp_path"), num_blocks=number // FILES_PER_BLOCK, num_files=FILES_PER_BLOCK
+    )
+    names = sorted(world.files_in_inventory("T3_B"))
+    other = servers.storage(kind)
+    for name in names:
+        storage.put(name, b"x")
+        other.put(name, b"x")
+    bare_s = seconds(bare(other, names, is_to_trash=is_to_trash))
+    assert other.names() - {f"/.bare/{trash_name(name)}" for name in names} == set()
+    clock = Clock(step=timedelta(0))
+    plan(world, clock)
+    limits = QueueLimits(trash_days=7 if is_to_trash else None)
+    whole_s = seconds(lambda: work(worker="w", limits=limits, rng=seeded(), gateway=local_gateway))
+    assert set(Deletion.objects.values_list("state", flat=True)) == {"DONE"}
+    assert not BlockReplica.objects.filter(site__name="T3_B").exists()
+    assert storage.names() == set()
+    share = bare_s / whole_s
+    say(
+        request.getfixturevalue("capsys"),
+        f"{kind}, {number} files {'to the trash' if is_to_trash else 'deleted'}: bare client {number / bare_s:,.0f}/s, "
+        f"pipeline {number / whole_s:,.0f}/s: {share:.0%}",
+    )
+    assert share >= 0.5 or not is_full
