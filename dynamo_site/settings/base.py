@@ -215,6 +215,8 @@ SPECTACULAR_SETTINGS = {
         "PlanKind": "policies.choices.PlanKind.choices",
         "PlanState": "policies.choices.PlanState.choices",
         "DeletionState": "operations.choices.DeletionState.choices",
+        "FileOutcome": "operations.choices.FileOutcome.choices",
+        "RestoreOutcome": "operations.choices.RestoreOutcome.choices",
         "CampaignState": "campaigns.choices.CampaignState.choices",
         "CampaignVerdict": "campaigns.choices.Verdict.choices",
         "ExceptionState": "campaigns.choices.ExceptionState.choices",

@@ -21,6 +21,7 @@ TRIED_ELSEWHERE = frozenset(
         "POST /api/v1/operations/invalidations/",
         "POST /api/v1/operations/invalidations/preview/",
         "POST /api/v1/operations/deletion-requests/",
+        "POST /api/v1/operations/restore/",
         "POST /api/v1/operations/deletion-requests/(?P<pk>[^/.]+)/approve/",
         "POST /api/v1/operations/deletion-requests/(?P<pk>[^/.]+)/cancel/",
         "POST /api/v1/operations/deletion-requests/(?P<pk>[^/.]+)/reject/",

@@ -102,3 +102,17 @@ EXPECTED = (
         another=other_policy,
     ),
 )
+
+#: Tried here only without a login; their rights are tried where quotas are set in every way.
+TRIED_ELSEWHERE = frozenset(
+    {
+        "GET /api/v1/policies/quotas/",
+        "POST /api/v1/policies/quotas/",
+        "GET /api/v1/policies/quotas/(?P<pk>[^/.]+)/",
+        "GET /api/v1/policies/quotas/(?P<pk>[^/.]+)/history/",
+        "POST /api/v1/policies/quotas/set-many/",
+        "POST /api/v1/policies/quota-previews/",
+        "GET /api/v1/policies/storage/",
+        "GET /api/v1/policies/storage/readings/",
+    }
+)
