@@ -43,5 +43,9 @@ BY_PERSON_AND_STATE = frozenset(
         "GET /api/v1/campaigns/inbox/",
         "GET /api/v1/campaigns/inbox/(?P<pk>[^/.]+)/",
         "POST /api/v1/campaigns/inbox/read/",
+        "GET /api/v1/campaigns/quorum-rules/",
+        "POST /api/v1/campaigns/quorum-rules/",
+        "GET /api/v1/campaigns/representatives/",
+        "POST /api/v1/campaigns/representatives/",
     }
 )
