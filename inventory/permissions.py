@@ -15,7 +15,10 @@ def may(user: Any, permission: str, obj: models.Model | None = None) -> bool:
     Django's own back end answers no to every question about an object and guardian to every question without one,
     so that both have to be asked.
     """
-    return user.has_perm(permission) or (obj is not None and user.has_perm(permission, obj))
+    if user.has_perm(permission):
+        return True
+    # A right of one application is never given on an object of another.
+    return obj is not None and permission.partition(".")[0] == obj._meta.app_label and user.has_perm(permission, obj)
 
 
 class UndeletableAdminMixin:

@@ -35,6 +35,8 @@ MAY = {
     "lock-release": {"Operators", "Physics coordinators", "Computing coordinators"},
     "lock-renew": {"Operators", "Physics coordinators", "Computing coordinators"},
 }
+#: Acts that ask for more than one right, or for whose the object is: tried where their services are.
+TRIED_ELSEWHERE = {"request-approve", "request-reject", "request-cancel", "token-revoke"}
 ROLES = ["Operators", "Physics coordinators", "Computing coordinators", "Group representatives", "Auditors", "Services", None]
 
 
@@ -53,7 +55,8 @@ def url_of(name: str, screens: Screens) -> str:
 
 
 def test_the_table_names_every_act() -> None:
-    assert set(MAY) == set(ACTS)
+    assert set(MAY) | TRIED_ELSEWHERE == set(ACTS)
+    assert not set(MAY) & TRIED_ELSEWHERE
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -72,7 +75,7 @@ def test_acts_are_open_to_the_roles_that_have_the_right_and_refused_to_all_other
 
 def test_a_get_never_acts(screens: Screens, client: Client) -> None:
     client.force_login(account("Operators"))
-    for name in ACTS:
+    for name in MAY:
         client.get(url_of(name, screens))
     assert not PauseSwitch.objects.filter(is_paused=True).exists()
     assert Plan.objects.get(pk=screens.plan.pk).state == "HELD"
@@ -213,10 +216,10 @@ def test_a_lock_is_made_through_the_form(screens: Screens, client: Client) -> No
 def test_a_quota_is_set_through_its_service(screens: Screens, client: Client) -> None:
     client.force_login(account("Operators"))
     quota = screens.partition.quotas.get(site__name="T1_Full")
-    answer = client.post(f"/admin/policies/quota/{quota.pk}/change/", {"size_bytes": "5000000000000"})
+    answer = client.post(f"/admin/policies/quota/{quota.pk}/change/", {"size": "50 TB"})
     assert answer.status_code == 302
     quota.refresh_from_db()
-    assert quota.size_bytes == 5 * 10**12
+    assert quota.size_bytes == 50 * 10**12
     assert AuditEvent.objects.filter(action="policies.quota_set", actor="operators").count() == 1
 
 

@@ -16,8 +16,8 @@ from tests.factories.screens import NASTY, PASSWORD, Screens, account
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 ACCOUNTS = [*ROLES, None]
-#: What everybody with an account may look at: who does not want to lose data must know of the plan.
-OPEN_TO_ALL = {"campaigns.Campaign"}
+#: What everybody with an account may look at: announced campaigns, and tokens of their own.
+OPEN_TO_ALL = {"campaigns.Campaign", "dynamo_site.ApiToken"}
 
 
 def _info(model: type) -> str:
