@@ -10,7 +10,7 @@ from campaigns.services.campaigns import Edits, campaign_create
 from campaigns.services.pointing import Pointing, pointed_text
 from campaigns.services.proposals import campaign_propose
 from campaigns.services.studies import campaign_study, study_carry_out
-from dynamo_site.demo.sample import ERAS, PARTITION, TIER3
+from dynamo_site.demo.sample import ERAS, PARTITION, TIER2, TIER3
 from inventory.selectors.wording import plural, size_text
 from inventory.services.audit import Actor
 
@@ -26,11 +26,12 @@ def campaign_prepare(operator: Actor) -> str:
         title=TITLE,
         purpose=f"The copies of {ERAS[0][0]} at {TIER3} are hardly read any more; each has another copy at the Tier-2.",
         partition_name=PARTITION,
-        text=pointed_text(Pointing(era=(ERAS[0][0],)), partition_name=PARTITION, site_patterns=TIER3),
+        text=pointed_text(Pointing(era=(ERAS[0][0],), site=(TIER3,)), partition_name=PARTITION, site_patterns=f"{TIER2} {TIER3}"),
         actor=operator,
         now=now,
         times=Edits(
-            site_patterns=TIER3,
+            # The copies at the Tier-2 count for the guardrail on last copies.
+            site_patterns=f"{TIER2} {TIER3}",
             exceptions_close_at=now + CLOSES_AFTER,
             earliest_start_at=now + STARTS_AFTER,
             expires_at=now + EXPIRES_AFTER,

@@ -9,7 +9,7 @@ from typing import Any
 
 from dynamo_site.celery import app
 from dynamo_site.demo.folders import DemoError, DemoFolders
-from dynamo_site.demo.sample import MARKER, PARTITION, TIER2, TIER3
+from dynamo_site.demo.sample import PARTITION, TIER2, TIER3, data_files
 from dynamo_site.demo.summary import Gone, SiteChange, Stayed, Summary, rule_text
 from inventory.selectors.site_usage import SiteUsage, site_usage
 from inventory.selectors.wording import plural, size_text
@@ -154,7 +154,7 @@ def _agreement(storage: Path, usage: Mapping[str, SiteUsage]) -> str:
     """Return that the storage holds as many files and bytes as the inventory says. Raises ``DemoError`` where it does not."""
     num_files = num_bytes = 0
     for site in (TIER2, TIER3):
-        sizes = [path.stat().st_size for path in (storage / site).rglob("*") if path.is_file() and path.name != MARKER]
+        sizes = [path.stat().st_size for path in data_files(storage / site)]
         known = usage.get(site)
         expected = (known.num_files, known.size_bytes) if known is not None else (0, 0)
         if (len(sizes), sum(sizes)) != expected:

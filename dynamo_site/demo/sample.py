@@ -115,6 +115,13 @@ def sample_document(datasets: tuple[SampleDataset, ...], *, storage: Path, now: 
     }
 
 
+def data_files(folder: Path) -> Iterator[Path]:
+    """Yield the files of data below *folder*, in order; what Dynamo keeps there itself (marker, trash) is none."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not any(part.startswith(".dynamo-") for part in path.relative_to(folder).parts):
+            yield path
+
+
 def held_bytes(datasets: tuple[SampleDataset, ...], site: str) -> int:
     """Return the bytes that ``site`` holds of ``datasets``."""
     return sum(dataset.size_bytes for dataset in datasets if site in dataset.sites)

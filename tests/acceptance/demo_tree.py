@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dynamo_site.demo.sample import MARKER, SampleSize, sample_datasets
+from dynamo_site.demo.sample import SampleSize, data_files, sample_datasets
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The tests' own settings stand in the environment; a demo must start as from a user's shell.
@@ -99,12 +99,8 @@ class DemoTree:
         return (self.root / "out.txt").read_text()
 
     def files(self) -> dict[str, bytes]:
-        """Return site/LFN -> content of every file that is in the storage, the sites' markers left out."""
-        return {
-            str(path.relative_to(self.storage)): path.read_bytes()
-            for path in sorted(self.storage.rglob("*"))
-            if path.is_file() and path.name != MARKER
-        }
+        """Return site/LFN -> content of every file that is in the storage, markers and trash left out."""
+        return {str(path.relative_to(self.storage)): path.read_bytes() for path in data_files(self.storage)}
 
     def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return rows of the demo's database, read from outside."""
@@ -132,9 +128,12 @@ def made_files(size: SampleSize) -> dict[str, bytes]:
 
 
 def planned_files(tree: DemoTree, size: SampleSize) -> set[str]:
-    """Return site/LFN of all files that the frozen plans of the demo delete."""
+    """Return site/LFN of all files that the plans of the demo's cycles delete."""
     blocks = {block.name: block for dataset in sample_datasets(size) for block in dataset.blocks}
-    items = tree.rows("SELECT site_name, block_name FROM policies_planitem WHERE action = 'DELETE'")
+    items = tree.rows(
+        "SELECT site_name, block_name FROM policies_planitem item JOIN policies_plan plan ON plan.id = item.plan_id"
+        " WHERE action = 'DELETE' AND plan.kind = 'CYCLE'"
+    )
     return {site + file.lfn for site, block in items for file in blocks[block].files}
 
 
@@ -154,7 +153,7 @@ def tier3_occupancy(tree: DemoTree) -> float:
         " WHERE site.name = ?",
         "T3_US_MIT",
     )
-    return sum(path.stat().st_size for path in tree.tier3.rglob("*.root")) / quota
+    return sum(path.stat().st_size for path in data_files(tree.tier3)) / quota
 
 
 def clone(folder: Path) -> DemoTree:
