@@ -42,6 +42,11 @@ class WildcardFilter(filters.CharFilter):
         super().__init__(field_name=field_name, lookup_expr="wildcard", **options)
 
 
+def _refusal(text: str) -> forms.ValidationError:
+    """Return the error that says *text* as it stands: what somebody typed may hold a per cent sign."""
+    return forms.ValidationError("%(problem)s", code="invalid", params={"problem": text})
+
+
 class SizeField(forms.CharField):
     """Bytes, or a number with a decimal unit."""
 
@@ -52,7 +57,7 @@ class SizeField(forms.CharField):
         try:
             return size_from_text(text)
         except ValueError as error:
-            raise forms.ValidationError(str(error), code="invalid") from error
+            raise _refusal(str(error)) from error
 
 
 class SizeFilter(filters.Filter):
@@ -68,7 +73,7 @@ class YesNoField(forms.NullBooleanField):
         known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": None, "unknown": None}
         word = str("" if value is None else value).strip().lower()
         if word not in known:
-            raise forms.ValidationError(f"found {word[:40]!r}, expected true or false", code="invalid")
+            raise _refusal(f"found {word[:40]!r}, expected true or false")
         return known[word]
 
 

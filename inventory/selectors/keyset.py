@@ -166,7 +166,7 @@ def _read_mark(mark: str, order: str, model: type[Model]) -> tuple[bool, tuple[A
     try:
         written, is_back, *values = json.loads(base64.urlsafe_b64decode(mark + "=" * (-len(mark) % 4)))
         start = tuple(_typed(field, value) for field, value in zip(fields, values, strict=True))
-    except (binascii.Error, UnicodeDecodeError, ValueError, TypeError, ValidationError) as error:
+    except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError, ValidationError) as error:
         raise InvalidInput(f"{mark[:60]!r} leads to no page: take the address from next or previous, or begin anew") from error
     if written != order:
         raise InvalidInput(f"the mark belongs to a list in the order {written!r}, not {order!r}: begin anew")

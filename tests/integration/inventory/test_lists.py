@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from inventory import filtersets
@@ -17,6 +18,7 @@ from inventory.exceptions import InvalidInput
 from inventory.models import Block, BlockReplica, Dataset, DatasetFacts, DatasetReplica, FactFeed, File, Lock, Site
 from inventory.selectors import conditions, exports
 from inventory.selectors.keyset import bounded_count, keyset_page
+from inventory.services.audit import Actor, audit_record
 from inventory.services.statistics import statistics_refresh
 from tests.factories.inventory import (
     NOW,
@@ -260,6 +262,8 @@ def test_csv_and_parquet_hold_the_same_rows(few: None, model: type[Any], monkeyp
     monkeypatch.setattr(exports, "BATCH_ROWS", 2)
     FileFactory(block=Block.objects.get(name="a1"))
     GroupFactory(name="Other")
+    with transaction.atomic():
+        audit_record(actor=Actor("test"), action="test.look", subject="a row for the list of acts")
     rows = model.objects.all()
     table = pl.read_parquet(io.BytesIO(b"".join(exports.list_file(rows, "parquet").chunks)))
     text = pl.read_csv(b"".join(exports.list_file(rows, "csv").chunks), infer_schema=False)
