@@ -6,6 +6,9 @@ import django_filters as filters
 
 from operations.models import Attempt, Deletion, DeletionFile, DeletionRequest, Invalidation, Trash, TrashFile
 
+#: No row has a larger primary key.
+LARGEST_KEY = 2**63 - 1
+
 
 class DeletionFilterSet(filters.FilterSet):
     site = filters.CharFilter("site_name", lookup_expr="wildcard")
@@ -45,7 +48,7 @@ class DeletionRequestFilterSet(filters.FilterSet):
 
 
 class TrashFilterSet(filters.FilterSet):
-    plan = filters.NumberFilter("deletion__plan_id")
+    plan = filters.NumberFilter("deletion__plan_id", min_value=0, max_value=LARGEST_KEY)
     site = filters.CharFilter("site_name", lookup_expr="wildcard")
     dataset = filters.CharFilter("dataset_name", lookup_expr="wildcard")
     purge_before = filters.IsoDateTimeFilter("purge_after", "lt")

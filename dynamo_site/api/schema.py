@@ -34,6 +34,7 @@ _ERRORS = {
 }
 _ERRORS_OF_WRITES = {
     "409": "The state does not allow it, or a request with the same Idempotency-Key is under way.",
+    "411": "The body does not say how long it is.",
     "412": "The object has changed since it was read.",
     "413": "The body is too large.",
     "415": "The body is not of a media type that is read here.",

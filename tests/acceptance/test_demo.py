@@ -46,7 +46,10 @@ def test_one_cycle_deletes_its_plan_and_the_next_one_nothing(tree: DemoTree) -> 
         [dataset] = [dataset for dataset in sample_datasets(SIZE) if dataset.name == name]
         assert not {f"T3_US_MIT{file.lfn}" for block in dataset.blocks for file in block.files} & gone
 
-    deleted = tree.rows("SELECT dataset_name, site_name, sum(size_bytes) FROM policies_planitem GROUP BY 1, 2")
+    deleted = tree.rows(
+        "SELECT dataset_name, site_name, sum(item.size_bytes) FROM policies_planitem item"
+        " JOIN policies_plan plan ON plan.id = item.plan_id WHERE plan.kind = 'CYCLE' GROUP BY 1, 2"
+    )
     for dataset, site, size in deleted:
         row = rf"^  {site} +{dataset} +{re.escape(size_text(size))}  default: Dismiss$"
         assert re.search(row, first.stdout, re.MULTILINE), dataset

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import django
 
@@ -39,7 +40,7 @@ from operations.services.limits import QueueLimits  # noqa: E402
 from operations.services.queue import plan_enqueue  # noqa: E402
 from operations.services.sweep import sweep  # noqa: E402
 from operations.services.worker import real_gateway, work  # noqa: E402
-from operations.storage import FileResult, Gateway  # noqa: E402
+from operations.storage import FileResult, Gateway, TrashedFile  # noqa: E402
 from policies.models import Plan  # noqa: E402
 from tests.factories.operations import World  # noqa: E402
 
@@ -63,16 +64,26 @@ class SlowGateway:
     log: Path
     pause_seconds: float
 
+    @property
+    def can_trash(self) -> bool:
+        return self.real.can_trash
+
     def delete(self, lfns: Sequence[str], *, should_stop: Callable[[], bool]) -> list[FileResult]:
+        return self._slowly([(lfn, lfn) for lfn in lfns], self.real.delete, should_stop)
+
+    def trash(self, files: Sequence[TrashedFile], *, should_stop: Callable[[], bool]) -> list[FileResult]:
+        return self._slowly([(file.lfn, file) for file in files], self.real.trash, should_stop)
+
+    def _slowly(self, files: Sequence[tuple[str, Any]], act: Callable[..., list[FileResult]], stop: Callable[[], bool]) -> Any:
         results = []
         with self.log.open("a") as log:
-            for lfn in lfns:
-                if should_stop():
+            for lfn, file in files:
+                if stop():
                     break
                 log.write(f"{lfn}\n")
                 log.flush()
                 time.sleep(self.pause_seconds)
-                results += self.real.delete([lfn], should_stop=lambda: False)
+                results += act([file], should_stop=lambda: False)
                 time.sleep(self.pause_seconds)
         return results
 
