@@ -241,12 +241,19 @@ def _carry_out(cycle: Cycle, actor: Actor, providers: Mapping[str, Provider], al
 
 
 def _expectations(cycle: Cycle) -> tuple[Expectation, ...]:
-    """Return what a test run of a version is held against, and note it: activation asks for that very text."""
-    version = cycle.policy_version
-    if cycle.kind != CycleKind.TEST_RUN or version is None:
+    """Return what a test run is held against, and note it: activation asks for that very text."""
+    if cycle.kind != CycleKind.TEST_RUN:
         return ()
-    cycle.expectations = Policy.objects.values_list("expectations", flat=True).get(pk=version.policy_id)
-    return expectations_parse(cycle.expectations, file_name=f"expectations of {version}")
+    version = cycle.policy_version
+    # A text that is tested before it is saved becomes a version of the partition's policy, if of any.
+    policies = (
+        Policy.objects.filter(partition=cycle.partition_id) if version is None else Policy.objects.filter(pk=version.policy_id)
+    )
+    found = list(policies.order_by("pk")[:2])
+    if len(found) != 1:
+        return ()
+    cycle.expectations = found[0].expectations
+    return expectations_parse(cycle.expectations, file_name=f"expectations of {found[0]}")
 
 
 def _record(
