@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from policies.language.parser import parse_policy
@@ -33,12 +34,16 @@ COPY (SELECT br.id, br.dataset_replica_id, br.site_id, br.group_id, br.size_byte
 """
 
 
-@pytest.fixture
-def num_stored(num_datasets: int) -> Iterator[int]:
-    """Store a synthetic inventory and return its number of block replicas."""
+def store(num_datasets: int) -> int:
+    """Store a synthetic inventory in empty tables and return its number of block replicas."""
     snapshot = make_snapshot(num_datasets)
     store_snapshot(snapshot, define("P", "site.name == *"))
-    yield snapshot.block_replicas.height
+    return snapshot.block_replicas.height
+
+
+@pytest.fixture
+def num_stored(num_datasets: int) -> int:
+    return store(num_datasets)
 
 
 def shortest(call: Callable[[], object], *, times: int = 3) -> float:
@@ -100,3 +105,18 @@ def test_a_cycle_takes_at_most_four_times_the_floor(
     assert mixed_s <= 4 * floor_s or not is_full
     assert many_s <= 1.5 * few_s or not is_full
     assert peak <= 700 or not is_full
+
+
+def test_ten_times_the_stored_replicas_take_at_most_eleven_times_as_long(
+    num_datasets: int, is_full: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured: list[tuple[int, float]] = []
+    for count in (num_datasets // 10, num_datasets, 3 * num_datasets):
+        call_command("flush", interactive=False, verbosity=0)
+        rows = store(count)
+        measured.append((rows, shortest(lambda: cycle(MIXED))))
+    first_rows, first_s = measured[0]
+    for rows, took in measured:
+        times = took / first_s / (rows / first_rows)
+        say(capsys, f"growth from the database: {rows:,} block replicas {took:.2f} s; time grew {times:.2f} as fast")
+        assert times <= 1.1 or not is_full
