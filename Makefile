@@ -13,7 +13,7 @@ RUN := .venv/bin/python
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo demo-reset test lint format bench fuzz fuzz-api requirements
+.PHONY: help venv venv-dev demo demo-reset test lint format bench crash fuzz fuzz-api requirements
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ format: venv-dev ## Let ruff lay out the code
 
 bench: venv-dev ## Measure the engine (see docs/development.md)
 	@$(RUN) -m pytest -p no:xdist -q -s tests/benchmarks
+
+crash: venv-dev ## The crash test in full: 10,000 files, 200 workers killed, the database restarted, the broker emptied
+	@DYNAMO_CRASH_FULL=1 $(RUN) -m pytest -p no:xdist -q tests/concurrency/test_crash.py
 
 fuzz: venv-dev ## Mutate lines of real policies and read them; progress is shown. LINES=1000000
 	@$(RUN) -m tests.fuzz.policies --lines $(LINES)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tests.factories.own_servers import find_postgres, find_redis
 from tests.factories.storages import Servers, find_nginx, find_xrootd
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +36,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     ),
     "broker": (lambda: bool(os.environ.get("TEST_BROKER_URL")), "needs Redis or RabbitMQ: set TEST_BROKER_URL"),
     "browser": (lambda: find_chromium() is not None, "needs Chromium: install it or set CHROMIUM"),
+    "own_servers": (
+        lambda: find_postgres() is not None and find_redis() is not None,
+        "needs the programs of a PostgreSQL server and redis-server: install them",
+    ),
     "xrootd": (
         lambda: find_xrootd() is not None and find_spec("XRootD") is not None,
         "needs XRootD: install xrootd-server and requirements-storage.txt",

@@ -44,6 +44,8 @@ class ClaimedDeletion:
     plan_id: int
     attempt_number: int
     block_replica_key: int
+    dataset_name: str
+    block_name: str
     files: tuple[FileRow, ...]
     is_partial: bool = False
 
@@ -206,6 +208,8 @@ def _lease(
             plan_id=row.plan_id,
             attempt_number=row.num_attempts,
             block_replica_key=row.block_replica_key,
+            dataset_name=row.dataset_name,
+            block_name=row.block_name,
             files=checked.files[row.pk],
             is_partial=row.pk in checked.partial,
         )

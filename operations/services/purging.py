@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from django.db import Error as DatabaseError
 from django.db import transaction
 
 from inventory.services.audit import Actor, audit_record
 from operations.choices import GONE_OUTCOMES, FileOutcome, TrashState
-from operations.constants import MAX_FILES_PER_CALL
 from operations.models import Trash
+from operations.services.act import unknown
 from operations.services.brake import health_note
+from operations.services.calls import Keyed, answers_in_calls
 from operations.services.limits import QueueLimits
-from operations.services.trash_lease import TrashLease, in_calls, wait_after
+from operations.services.trash_lease import TrashLease, wait_after
 from operations.services.watch import Clock
-from operations.storage import FileResult, Gateway
-
-logger = logging.getLogger(__name__)
+from operations.storage import FileResult, Gateway, ShouldStop, TrashedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +35,13 @@ def purge_act(lease: TrashLease, *, gateway: Gateway, clock: Clock, limits: Queu
     """Delete the files of a lease from the trash, until all are tried, a pause or the end of the lease."""
     watch = lease.watch(clock=clock, limits=limits)
     results: dict[int, list[FileResult]] = {item.trash_id: [] for item in lease.items}
-    for call in in_calls(lease.items, MAX_FILES_PER_CALL):
-        waiting = call
-        while waiting and not watch.should_stop_now():
-            calling = watch.for_one_call()
-            files = [file for _, file in waiting]
-            try:
-                answers = {answer.lfn: answer for answer in gateway.purge(files, should_stop=calling.should_stop)}
-            except DatabaseError:
-                raise
-            except Exception as error:
-                logger.exception("the storage of %s failed", lease.site.name, extra={"site": lease.site.name})
-                problem = f"{type(error).__name__}: {error}"[:1024]
-                answers = {file.lfn: FileResult(file.lfn, FileOutcome.UNKNOWN, problem) for file in files}
-            for trash_id, file in waiting:
-                if file.lfn in answers:
-                    results[trash_id].append(answers[file.lfn])
-            left = [(trash_id, file) for trash_id, file in waiting if file.lfn not in answers]
-            waiting = left if calling.is_time_over and len(left) < len(waiting) else []
+    files = ((item.trash_id, file) for item in lease.items for file in item.files)
+
+    def ask(call: Sequence[Keyed[TrashedFile]], should_stop: ShouldStop) -> Sequence[FileResult]:
+        return gateway.purge([file for _, file in call], should_stop=should_stop)
+
+    for trash_id, result in answers_in_calls(files, ask, watch=watch, outcomes=FileOutcome.values, unknown=unknown):
+        results[trash_id].append(result)
     return PurgeActed(lease, results, watch.reason)
 
 

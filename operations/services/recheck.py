@@ -27,13 +27,14 @@ from operations.choices import DeletionState
 from operations.constants import NOBODY
 from operations.models import Attempt, Deletion, Invalidation
 from operations.services.campaign_portions import dropped_out_of_campaigns
-from policies.selectors.plans import executable_plans, files_of_items, items_allowed_as_last_copies
+from policies.selectors.plans import executable_plans, files_of_items, items_allowed_as_last_copies, items_with_other_files
 from policies.services.snapshots import GoneBlockReplica
 from policies.services.standing import StandingItem, Surroundings, items_without_grounds
 
 _OF_UNKNOWN_FILES = (
     "the inventory does not know which files this incomplete block replica has: inject their names, or let the whole of it go"
 )
+_ALTERED = "the files that its plan names are not those that were frozen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,13 @@ def recheck(rows: Sequence[Deletion], *, now: datetime, plans_of_campaigns: Coll
     executable = executable_plans({row.plan_id for row in rows})
     named = files_of_items([row.plan_item_id for row in rows])
     partial = frozenset(row.pk for row in rows if row.plan_item_id in named)
+    altered = items_with_other_files(named)
     against = {
         row.pk: reason
         for row in rows
         if (reason := _changed(row, known.get(row.block_replica_key), executable, is_partial=row.pk in partial))
     }
+    against |= {row.pk: _ALTERED for row in rows if row.plan_item_id in altered}
     remaining = [row for row in rows if row.pk not in against]
     against |= dropped_out_of_campaigns([row for row in remaining if row.plan_id in plans_of_campaigns])
     remaining = [row for row in remaining if row.pk not in against]

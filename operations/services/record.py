@@ -63,7 +63,7 @@ def record(acted: Acted, *, now: datetime, limits: QueueLimits, rng: Random) -> 
             block_replica_files_remove(files=parts)
         trash_keep([row.pk for row in done], now=now, limits=limits)
         for row in rows:
-            _apply(row, verdicts[row.pk], now=now, limits=limits, rng=rng)
+            _apply(row, verdicts[row.pk], is_busy=row.pk in acted.busy, now=now, limits=limits, rng=rng)
         Deletion.objects.bulk_update(rows, _ROW_FIELDS)
         _record_attempts(rows, verdicts, now)
         _record_files(rows, items, acted, now)
@@ -93,7 +93,7 @@ def _verdict(
     verdict = judge(
         item.files,
         acted.results[row.pk],
-        stopped=acted.stopped,
+        stopped=acted.busy.get(row.pk) or acted.stopped,
         num_attempts=row.num_attempts,
         attempts_before_failed=limits.attempts_before_failed,
     )
@@ -104,12 +104,12 @@ def _verdict(
     return verdict
 
 
-def _apply(row: Deletion, verdict: Verdict, *, now: datetime, limits: QueueLimits, rng: Random) -> None:
+def _apply(row: Deletion, verdict: Verdict, *, is_busy: bool, now: datetime, limits: QueueLimits, rng: Random) -> None:
     row.state = verdict.state
     row.reason = verdict.reason[:1024]
     row.lease_token = None
     row.lease_until = None
-    waits = verdict.state == DeletionState.QUEUED and verdict.is_failure
+    waits = verdict.state == DeletionState.QUEUED and (verdict.is_failure or is_busy)
     row.not_before = now + limits.back_off(row.num_attempts, rng) if waits else None
     row.finished_at = now if verdict.state == DeletionState.DONE else None
     # A file that an earlier attempt deleted is found absent by this one: it was counted then and is not counted again.

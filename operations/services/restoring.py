@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -17,17 +15,16 @@ from inventory.selectors.replicas import block_of_file, files_of_block
 from inventory.services.audit import Actor, audit_record
 from inventory.services.replicas import ReplicaToRestore, block_replica_restore
 from operations.choices import RestoreOutcome, TrashState
-from operations.constants import MAX_FILES_PER_CALL, NOBODY
+from operations.constants import NOBODY
 from operations.exceptions import InvalidTransitionError, NotFoundError
 from operations.models import Trash, TrashFile
+from operations.services.calls import Keyed, answers_in_calls
 from operations.services.limits import QueueLimits
 from operations.services.rights import demand_right
 from operations.services.trash_keeping import purge_time
-from operations.services.trash_lease import TrashItem, TrashLease, in_calls, wait_after
+from operations.services.trash_lease import TrashItem, TrashLease, wait_after
 from operations.services.watch import Clock
-from operations.storage import Gateway, RestoreResult, TrashedFile
-
-logger = logging.getLogger(__name__)
+from operations.storage import Gateway, RestoreResult, ShouldStop, TrashedFile
 
 _TRIED_AGAIN = RestoreOutcome.RETRYABLE
 _ASKABLE = (TrashState.KEPT, TrashState.RESTORING)
@@ -156,24 +153,16 @@ def restore_act(lease: TrashLease, *, gateway: Gateway, clock: Clock, limits: Qu
         known, unknown = _still_known(item)
         results[item.trash_id].extend(unknown)
         possible.append(TrashItem(item.trash_id, item.plan_id, item.dataset, item.block, tuple(known)))
-    for call in in_calls(possible, MAX_FILES_PER_CALL):
-        waiting = call
-        while waiting and not watch.should_stop_now():
-            calling = watch.for_one_call()
-            files = [file for _, file in waiting]
-            try:
-                answers = {answer.lfn: answer for answer in gateway.restore(files, should_stop=calling.should_stop)}
-            except DatabaseError:
-                raise
-            except Exception as error:
-                logger.exception("the storage of %s failed", lease.site.name, extra={"site": lease.site.name})
-                problem = f"{type(error).__name__}: {error}"[:1024]
-                answers = {file.lfn: RestoreResult(file.lfn, RestoreOutcome.UNKNOWN, problem) for file in files}
-            for trash_id, file in waiting:
-                if file.lfn in answers:
-                    results[trash_id].append(answers[file.lfn])
-            left = [(trash_id, file) for trash_id, file in waiting if file.lfn not in answers]
-            waiting = left if calling.is_time_over and len(left) < len(waiting) else []
+    files = ((item.trash_id, file) for item in possible for file in item.files)
+
+    def ask(call: Sequence[Keyed[TrashedFile]], should_stop: ShouldStop) -> Sequence[RestoreResult]:
+        return gateway.restore([file for _, file in call], should_stop=should_stop)
+
+    def not_known(lfn: str, message: str) -> RestoreResult:
+        return RestoreResult(lfn, RestoreOutcome.UNKNOWN, message)
+
+    for trash_id, result in answers_in_calls(files, ask, watch=watch, outcomes=RestoreOutcome.values, unknown=not_known):
+        results[trash_id].append(result)
     return RestoreActed(lease, results, watch.reason)
 
 
@@ -181,11 +170,12 @@ def _still_known(item: TrashItem) -> tuple[list[TrashedFile], list[RestoreResult
     """Part the files that the inventory still knows from those that it does not: these stay where they are."""
     names = files_of_block(item.dataset, item.block)
     message = "its block has left the inventory" if names is None else "has left the inventory"
-    unknown = [file for file in item.files if names is None or file.lfn not in names]
     results = [
-        RestoreResult(file.lfn, RestoreOutcome.REFUSED, f"{message} (invalidated?); it stays in the trash") for file in unknown
+        RestoreResult(file.lfn, RestoreOutcome.REFUSED, f"{message} (invalidated?); it stays in the trash")
+        for file in item.files
+        if names is None or file.lfn not in names
     ]
-    return [file for file in item.files if file not in unknown], results
+    return [file for file in item.files if names is not None and file.lfn in names], results
 
 
 def restore_record(acted: RestoreActed, *, now: datetime, limits: QueueLimits, rng: Random) -> Counter[str]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from inventory.choices import SiteStatus
 from inventory.selectors.sites import SiteStorage, site_storage
 from inventory.services.audit import Actor, audit_record
-from operations.choices import TrashState
-from operations.models import SiteHealth, Trash
+from operations.choices import DeletionState, TrashState
+from operations.models import Deletion, SiteHealth, Trash
 from operations.selectors.pausing import pause_state
+from operations.services.claim import take_turn
 from operations.services.limits import QueueLimits
 from operations.services.watch import Clock, Watch
 from operations.storage import TrashedFile, trash_name
@@ -95,6 +96,10 @@ def _take(
     site: SiteStorage, waiting: QuerySet[Trash], state: TrashState, *, worker: str, now: datetime, limits: QueueLimits
 ) -> TrashLease | None:
     with transaction.atomic():
+        if state == TrashState.RESTORING:
+            # Not while the same place is emptied: a file that came back would leave the inventory with what is deleted.
+            take_turn()
+            waiting = waiting.filter(~Exists(_emptying()))
         locked = waiting.select_for_update(skip_locked=True, no_key=True, of=("self",)).select_related("deletion")
         rows: list[Trash] = []
         num_files = 0
@@ -114,6 +119,12 @@ def _take(
     return TrashLease(token, worker, site, state, items, until)
 
 
+def _emptying() -> QuerySet[Deletion]:
+    """Return what a worker deletes now at the place of a trash."""
+    same = {name: OuterRef(name) for name in ("site_name", "dataset_name", "block_name")}
+    return Deletion.objects.filter(state=DeletionState.ACTING, **same)
+
+
 def files_of(row: Trash) -> tuple[TrashedFile, ...]:
     """Return the files of a trash, those that were asked for where not all are to come back."""
     wanted = set(row.wanted_files) if row.state == TrashState.RESTORING else set()
@@ -122,21 +133,6 @@ def files_of(row: Trash) -> tuple[TrashedFile, ...]:
         for lfn, size, checksum in row.files
         if not wanted or lfn in wanted
     )
-
-
-def in_calls(items: Sequence[TrashItem], size: int) -> Iterator[list[tuple[int, TrashedFile]]]:
-    """Yield the files of items with the keys of their trash, in lists of at most *size* in which no logical name comes twice."""
-    call: list[tuple[int, TrashedFile]] = []
-    names: set[str] = set()
-    for item in items:
-        for file in item.files:
-            if len(call) == size or file.lfn in names:
-                yield call
-                call, names = [], set()
-            call.append((item.trash_id, file))
-            names.add(file.lfn)
-    if call:
-        yield call
 
 
 def trash_leases_take_back(*, now: datetime) -> int:

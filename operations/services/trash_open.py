@@ -12,7 +12,7 @@ from inventory.choices import StorageType
 from inventory.selectors.replicas import FileRow, block_replicas_by_key
 from operations.choices import TrashState
 from operations.constants import NOBODY
-from operations.models import Attempt, Trash
+from operations.models import Attempt, Trash, TrashFile
 from operations.services.claim import Claim, ClaimedDeletion
 from operations.services.limits import QueueLimits
 from operations.storage import TrashedFile, trash_name
@@ -33,7 +33,8 @@ class OpenedTrash:
 def trash_open(claim: Claim, *, now: datetime, limits: QueueLimits) -> OpenedTrash:
     """Make the trash of each deletion of a claim, or find the one that an earlier attempt made. One short transaction.
 
-    With the trash switched off only what has begun to be put aside is. What is being restored or purged right now waits.
+    With the trash switched off only what has begun to be put aside is. What waits: what is being restored or purged right now,
+    what comes back to the same place from the trash of another deletion, and what is to be put aside but has left the inventory.
     """
     ids = [item.deletion_id for item in claim.items]
     with transaction.atomic():
@@ -46,10 +47,45 @@ def trash_open(claim: Claim, *, now: datetime, limits: QueueLimits) -> OpenedTra
         for row in again:
             row.state, row.kept_since, row.purge_after, row.finished_at = TrashState.FILLING, None, None, None
         Trash.objects.bulk_update(again, ["state", "kept_since", "purge_after", "finished_at"])
-    return OpenedTrash(
-        folders={key: row.folder for key, row in known.items() if row.state == TrashState.FILLING},
-        busy={key: f"its trash is {row.get_state_display()}" for key, row in known.items() if row.state in _BUSY},
+        # What came back from it goes into it again: it does not count as restored any more.
+        TrashFile.objects.filter(trash__in=again).delete()
+        _name_all(claim, known)
+        busy = {item.deletion_id: "its block replica has left the inventory" for item in new if item.deletion_id not in known}
+        busy |= _coming_back(claim)
+    busy |= {key: f"its trash is {row.get_state_display()}" for key, row in known.items() if row.state in _BUSY}
+    folders = {key: row.folder for key, row in known.items() if row.state == TrashState.FILLING and key not in busy}
+    return OpenedTrash(folders, busy)
+
+
+def _name_all(claim: Claim, known: Mapping[int, Trash]) -> None:
+    """Name in the trash what an earlier attempt did not: files may have come to the block replica since."""
+    tried = [item for item in claim.items if item.attempt_number > 1 and item.deletion_id in known]
+    stored = Trash.objects.in_bulk([known[item.deletion_id].pk for item in tried])
+    for item in tried:
+        row = stored[known[item.deletion_id].pk]
+        names = {lfn for lfn, _, _ in row.files}
+        more = [file for file in item.files if file.lfn not in names]
+        if more and row.state not in _BUSY:
+            row.files = [*row.files, *([file.lfn, file.size_bytes, file.checksum] for file in more)]
+            row.num_files, row.size_bytes = len(row.files), sum(size for _, size, _ in row.files)
+            row.save(update_fields=["files", "num_files", "size_bytes"])
+
+
+def _coming_back(claim: Claim) -> dict[int, str]:
+    """Return the deletions whose files another deletion's trash gives back at this moment, or is about to."""
+    rows = Trash.objects.filter(
+        site_name=claim.site.name,
+        state=TrashState.RESTORING,
+        dataset_name__in={item.dataset_name for item in claim.items},
+        block_name__in={item.block_name for item in claim.items},
     )
+    places = {(dataset, block): pk for pk, dataset, block in rows.values_list("deletion_id", "dataset_name", "block_name")}
+    found = {item.deletion_id: places.get((item.dataset_name, item.block_name)) for item in claim.items}
+    return {
+        key: f"files of it are being restored from the trash of deletion {pk}"
+        for key, pk in found.items()
+        if pk not in {None, key}
+    }
 
 
 _BUSY = frozenset({TrashState.RESTORING, TrashState.PURGING})

@@ -74,6 +74,13 @@ class Store(Protocol):
         """Move files, by the path they had; their new folders exist, and nothing has been seen at their new paths."""
         ...
 
+    def is_half_moved(self, path: Path, target: Path) -> bool:
+        """Tell whether *target* is a whole copy of *path* because a move was cut short before it removed the original.
+
+        Never where a move is one step. Raises ``StorageError``.
+        """
+        ...
+
     def make_folder(self, path: Path) -> bool:
         """Make a folder with those above it; tell whether it was made now. Raises ``StorageError``."""
         ...

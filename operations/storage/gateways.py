@@ -46,6 +46,13 @@ def gateway_for(*, site_name: str, endpoint_url: str, lfn_rules: Sequence[LfnRul
             "install requirements-storage.txt",
             outcome=FileOutcome.RETRYABLE,
         )
+    except (OSError, ValueError) as error:
+        # A certificate or secret that cannot be read is a fault of this host; the work of other sites must go on.
+        logger.exception("no way to the storage of %s", site_name, extra={"site": site_name})
+        return RefusingGateway(
+            f"the credentials of site {site_name} cannot be used on this host: {type(error).__name__}: {error}"[:500],
+            outcome=FileOutcome.RETRYABLE,
+        )
 
 
 def _local_folder(site_name: str, endpoint_url: str, rules: tuple[LfnRule, ...], access: Access) -> Gateway:

@@ -160,15 +160,27 @@ class _Call:
         there = self._look_in_trash(uncertain, targets)
         free = [p for p in present if targets[p][:-1] in fresh or (p in there and there[p].kind == Kind.MISSING)]
         answers = self._store.move([(path, targets[path]) for path in free], self._may_go)
-        for path in present:
-            if path in there and there[path].kind not in {Kind.MISSING}:
-                answers[path] = there[path].problem or Answer(
-                    FileOutcome.UNKNOWN,
-                    "is in the trash already, from an earlier attempt, and is in its place again: look at both",
-                    is_untouched=True,
-                )
+        answers |= self._move_on([path for path in present if path in there and there[path].kind != Kind.MISSING], targets, there)
         self._prune({path[:-1] for path, answer in answers.items() if answer.outcome == FileOutcome.DELETED})
         return self._trashed(placed, seen, answers, there)
+
+    def _move_on(self, paths: Sequence[Path], targets: dict[Path, Path], there: dict[Path, Seen]) -> dict[Path, Answer]:
+        """Say what is to be said of files that are in their places and in the trash; finish moves that were cut short."""
+        answers: dict[Path, Answer] = {}
+        half: list[Path] = []
+        for path in paths:
+            if not self._may_go():
+                break
+            problem = there[path].problem
+            try:
+                if problem is None and there[path].kind == Kind.FILE and self._store.is_half_moved(path, targets[path]):
+                    half.append(path)
+                    continue
+            except StorageError as error:
+                problem = replace(error.answer, is_untouched=True)
+            message = "is in the trash already, from an earlier attempt, and is in its place again: look at both"
+            answers[path] = problem or Answer(FileOutcome.UNKNOWN, message, is_untouched=True)
+        return answers | self._store.remove(half, self._may_go)
 
     def restore(self, placed: Sequence[Placement], files: dict[str, TrashedFile]) -> list[RestoreResult]:
         sources = {p.lfn: trash_path(files[p.lfn].folder, files[p.lfn].name) for p in placed}
@@ -188,6 +200,8 @@ class _Call:
         if problem is not None:
             return RestoreResult(p.lfn, RestoreOutcome(problem.outcome), problem.message)
         if target.kind != Kind.MISSING and source.kind == Kind.FILE:
+            if target.kind == Kind.FILE and (done := self._restored_on(p, path)):
+                return done
             return RestoreResult(p.lfn, RestoreOutcome.TAKEN, f"{target.kind.value} lies in its place; it stays in the trash")
         if source.kind != Kind.FILE and target.kind == Kind.MISSING:
             if not self._is_proven:
@@ -212,6 +226,18 @@ class _Call:
             return RestoreResult(p.lfn, RestoreOutcome.RESTORED)
         outcome = RestoreOutcome.RETRYABLE if answer.outcome == FileOutcome.ABSENT else RestoreOutcome(answer.outcome)
         return RestoreResult(p.lfn, outcome, answer.message)
+
+    def _restored_on(self, p: Placement, path: Path) -> RestoreResult | None:
+        """Finish the move back of a file whose copy is in its place already, None where what lies there is another file."""
+        try:
+            if not self._store.is_half_moved(path, p.parts):
+                return None
+        except StorageError as error:
+            return RestoreResult(p.lfn, RestoreOutcome.RETRYABLE, error.answer.message)
+        answer = self._store.remove([path], lambda: True)[path]
+        if answer.outcome in {FileOutcome.DELETED, FileOutcome.ABSENT}:
+            return RestoreResult(p.lfn, RestoreOutcome.RESTORED)
+        return RestoreResult(p.lfn, RestoreOutcome(answer.outcome), answer.message)
 
     def _look_in_trash(self, paths: Sequence[Path], targets: dict[Path, Path]) -> dict[Path, Seen]:
         """Return by their paths what lies at their places in the trash; the folders of the trash may not exist yet."""

@@ -21,8 +21,11 @@ def trash_name(lfn: str) -> str:
 
 
 def trash_folder(folder: str) -> Path:
-    """Return the path of a deletion's folder below the root of its site."""
-    return (TRASH_NAME, *folder.split("/"))
+    """Return the path of a deletion's folder below the root of its site. Raises ``ValueError`` for one that leads elsewhere."""
+    parts = folder.split("/")
+    if {"", ".", ".."}.intersection(parts):
+        raise ValueError(f"{folder!r} is no folder of a deletion in the trash")
+    return (TRASH_NAME, *parts)
 
 
 def trash_path(folder: str, name: str) -> Path:

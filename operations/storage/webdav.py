@@ -124,6 +124,10 @@ class WebDavStore:
 
         return overlapping(list(targets), move_one, may_go)
 
+    def is_half_moved(self, path: Path, target: Path) -> bool:
+        """Say no: a file is renamed or it is not."""
+        return False
+
     def make_folder(self, path: Path) -> bool:
         """Make a collection, and those above it only when they are missing."""
         answer = self._make(path)

@@ -77,6 +77,10 @@ class XRootDStore:
         )
         return {path: answer_of(status) for path, (status, _) in answers.items()}
 
+    def is_half_moved(self, path: Path, target: Path) -> bool:
+        """Say no: a file is renamed or it is not."""
+        return False
+
     def make_folder(self, path: Path) -> bool:
         """Make a folder, with those above it; looked at first, because the server says of an old one that it was made."""
         seen = self.look([path], lambda: True)[path]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -139,6 +139,14 @@ def files_of_items(item_ids: Collection[int]) -> dict[int, dict[str, int]]:
     for item, lfn, size_bytes in rows.values_list("plan_item_id", "lfn", "size_bytes"):
         found[item][lfn] = size_bytes
     return found
+
+
+def items_with_other_files(found: Mapping[int, Collection[str]]) -> set[int]:
+    """Return those items of which *found*, the files that are named now, are not those that were frozen."""
+    if not found:
+        return set()
+    frozen = PlanItem.objects.filter(pk__in=list(found)).values_list("pk", "files_digest")
+    return {pk for pk, digest in frozen if file_names_digest(found[pk]) != digest}
 
 
 @dataclass(frozen=True, slots=True)

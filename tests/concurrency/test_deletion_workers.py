@@ -62,11 +62,6 @@ def test_workers_killed_while_acting_on_sqlite_lose_nothing_and_touch_nothing_el
 
 
 @pytest.mark.postgres
-def test_workers_killed_while_acting_on_postgresql_lose_nothing_and_touch_nothing_else(tmp_path: Path, postgres_url: str):
-    check_killed(run(tmp_path, postgres_url, "crash", KILLS))
-
-
-@pytest.mark.postgres
 def test_workers_on_one_queue_never_act_on_an_item_twice(tmp_path: Path, postgres_url: str):
     outcome = run(tmp_path, postgres_url, "together", 4)
     assert (outcome["asked"], outcome["asked_twice"]) == (2000, [])

@@ -15,8 +15,8 @@ from operations.choices import FileOutcome
 from operations.services.limits import QueueLimits
 from operations.storage import FileResult, Gateway, TrashedFile, gateway_for
 from policies.choices import CycleKind, CycleState, PlanAction, PlanState
-from policies.models import Cycle, Partition, Plan, PlanItem
-from policies.selectors.plans import digest_row, items_digest
+from policies.models import Cycle, Partition, Plan, PlanItem, PlanItemFile
+from policies.selectors.plans import digest_row, file_names_digest, items_digest
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -106,8 +106,9 @@ class World:
         *,
         state: PlanState = PlanState.RELEASED,
         hand_over: Sequence[tuple[BlockReplica, str]] = (),
+        only_files: Sequence[str] = (),
     ) -> Plan:
-        """Freeze a plan that deletes *replicas* and then hands over, with the right digest."""
+        """Freeze a plan that deletes *replicas*, or *only_files* of them, and then hands over, with the right digest."""
         partition, _ = Partition.objects.get_or_create(name=self.partition_name, defaults={"condition": "replica.size >= 0"})
         cycle = Cycle.objects.create(
             kind=CycleKind.AUTOMATIC,
@@ -143,10 +144,23 @@ class World:
             for sequence, (replica, action, owner) in enumerate(wanted)
         ]
         PlanItem.objects.bulk_create(items)
+        if only_files:
+            self._name_files(items, only_files)
         plan.num_items, plan.digest = items_digest(digest_row(item) for item in items)
         plan.size_bytes = sum(item.size_bytes for item in items if not item.new_owner)
         plan.save()
         return plan
+
+    def _name_files(self, items: Sequence[PlanItem], lfns: Sequence[str]) -> None:
+        for item in items:
+            block = Block.objects.get(dataset__name=item.dataset_name, name=item.block_name)
+            files = dict(block.files.filter(lfn__in=lfns).values_list("lfn", "size_bytes"))
+            PlanItemFile.objects.bulk_create(
+                PlanItemFile(plan_item=item, lfn=lfn, size_bytes=size) for lfn, size in files.items()
+            )
+            item.files_digest = file_names_digest(files)
+            item.num_files, item.size_bytes = len(files), sum(files.values())
+            item.save()
 
     def files(self, site_name: str) -> set[str]:
         """Return the logical names of the files in a site's folder, Dynamo's own left out."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,13 +15,14 @@ from inventory.services.audit import Actor
 from inventory.services.sites import site_pause
 from operations.choices import DeletionState, FileOutcome, RestoreOutcome, TrashState
 from operations.exceptions import InvalidTransitionError, NotFoundError
-from operations.models import Deletion, Trash, TrashFile
+from operations.models import Deletion, SiteHealth, Trash, TrashFile
 from operations.services.act import act
 from operations.services.claim import claim
-from operations.services.failed import deletions_drop
+from operations.services.failed import deletions_drop, deletions_retry
 from operations.services.limits import limits_from_settings
 from operations.services.pausing import pause_all
 from operations.services.queue import plan_enqueue
+from operations.services.record import record
 from operations.services.restoring import RestoreWanted, restore_act, restore_request
 from operations.services.sweep import sweep
 from operations.services.trash_keeping import trash_hurry
@@ -263,7 +267,132 @@ def test_what_is_being_restored_is_not_deleted_at_the_same_time(bin: Bin):
     Deletion.objects.update(state=DeletionState.QUEUED)
     bin.gateway.asked.clear()
     assert bin.delete().states == {"QUEUED": 1}
-    assert (bin.gateway.asked, Deletion.objects.get().reason.split(":")[1]) == ([], " its trash is being restored")
+    row = Deletion.objects.get()
+    assert (bin.gateway.asked, row.reason) == ([], "its trash is being restored")
+    assert bin.clock.now < row.not_before <= bin.clock.now + EAGER.longest_back_off
+    assert SiteHealth.objects.get().recent_outcomes.endswith("xxx")  # it says nothing of the storage
+
+
+@pytest.fixture(params=["restore", "purge"])
+def asked(request: pytest.FixtureRequest, bin: Bin) -> Callable[[], Counter[str]]:
+    """Return how files in the trash are asked for: back, or for good."""
+    bin.delete()
+    if request.param == "restore":
+        bin.ask(plan_id=bin.plan.pk)
+        return bin.restore
+    bin.later(days=8)
+    return bin.purge
+
+
+def _another_file(real, lfn):
+    return replace(delete_one(real, lfn), lfn=f"{lfn}.other")
+
+
+def _no_such_word(real, lfn):
+    return replace(delete_one(real, lfn), outcome="GONE")
+
+
+class Stammering(FaultyGateway):
+    """Says all twice."""
+
+    def _each(self, *args):
+        return [answer for answer in super()._each(*args) for _ in range(2)]
+
+
+class Forgetful(FaultyGateway):
+    """Leaves out its first answer."""
+
+    def _each(self, *args):
+        return super()._each(*args)[1:]
+
+
+@pytest.mark.parametrize("lie", [_another_file, _no_such_word, Stammering, Forgetful])
+def test_wrong_answer_of_the_trash_is_unknown_and_what_was_done_is_found_later(bin: Bin, asked, lie):
+    if isinstance(lie, type):
+        bin.gateway = lie(real=None, trashes=True)
+    else:
+        bin.gateway.faults[bin.names[0]] = lie
+    result = asked()
+    row = Trash.objects.get()
+    assert "unknown: the storage" in row.reason
+    assert row.state in {TrashState.KEPT, TrashState.PURGING}
+    if row.state == TrashState.KEPT:
+        assert result["UNKNOWN"] == (1 if lie is Forgetful else 3)
+        bin.ask(plan_id=bin.plan.pk)
+    else:
+        assert (result, row.not_before > bin.clock.now) == ({"PURGING": 1}, True)
+    bin.gateway = FaultyGateway(real=None, trashes=True)
+    bin.later(hours=2)
+    assert asked() == ({"PURGED": 1} if row.state == TrashState.PURGING else {"RESTORED": 3})
+    assert bin.inventory() == ([] if row.state == TrashState.PURGING else bin.before)
+
+
+def test_what_is_deleted_again_after_it_came_back_does_not_count_as_restored(bin: Bin):
+    """A trash that is filled a second time is as new: a file asked back alone must not close it over the others."""
+    bin.gateway.faults[bin.names[1]] = says(FileOutcome.REFUSED)
+    for _ in range(3):
+        bin.delete()
+        bin.later(hours=2)
+    bin.gateway.faults.clear()
+    bin.ask(plan_id=bin.plan.pk)
+    assert bin.restore() == {"RESTORED": 3}
+    deletions_retry(deletion_ids=[Deletion.objects.get().pk], actor=ME, reason="it may go after all")
+    assert bin.delete().states == {"DONE": 1}
+    bin.ask(lfn=bin.names[0])
+    assert bin.restore() == {"RESTORED": 1}
+    assert (state(), bin.in_trash()) == ("KEPT", 2)
+    bin.ask(plan_id=bin.plan.pk)
+    bin.restore()
+    assert (bin.inventory(), state()) == (bin.before, "RESTORED")
+
+
+def test_what_left_the_inventory_between_claim_and_act_is_not_deleted_past_the_trash(bin: Bin):
+    taken = claim(worker="w", now=bin.clock(), limits=EAGER)
+    BlockReplica.objects.filter(site__name="T3_B").delete()
+    acted = act(taken, gateway=bin(taken.site), clock=bin.clock, limits=EAGER)
+    assert (bin.gateway.asked, sorted(bin.world.files("T3_B"))) == ([], bin.names)
+    record(acted, now=bin.clock(), limits=EAGER, rng=seeded())
+    bin.later(hours=2)
+    bin.delete()
+    row = Deletion.objects.get()
+    assert (row.state, row.reason) == ("DROPPED", "not in the inventory any more")
+
+
+class Twice(Bin):
+    """The same block was deleted, written anew and planned for deletion again."""
+
+    def __init__(self, world: World, clock: Clock) -> None:
+        super().__init__(world, clock)
+        self.delete()
+        again = world.replica(Dataset.objects.get().blocks.get(), Site.objects.get(name="T3_B"))
+        self.second = world.plan([again])
+        plan_enqueue(self.second.pk, now=clock())
+
+
+def test_nothing_comes_back_to_a_place_that_is_being_emptied(world: World, clock: Clock):
+    """It would be found again in storage alone: the deletion takes the block replica out of the inventory."""
+    bin = Twice(world, clock)
+    taken = claim(worker="w", now=bin.clock(), limits=EAGER)
+    bin.gateway.before = lambda lfn: (bin.ask(plan_id=bin.plan.pk), bin.restore())
+    acted = act(taken, gateway=bin(taken.site), clock=bin.clock, limits=EAGER)
+    bin.gateway.before = None
+    record(acted, now=bin.clock(), limits=EAGER, rng=seeded())
+    assert (bin.world.files("T3_B"), bin.inventory()) == (set(), [])
+    assert bin.restore() == {"RESTORED": 3}
+    assert [row[0] for row in bin.inventory()] == ["b00000"]
+
+
+def test_nothing_is_emptied_to_which_something_comes_back(world: World, clock: Clock):
+    bin = Twice(world, clock)
+    bin.ask(plan_id=bin.plan.pk)
+    bin.gateway.asked.clear()
+    assert bin.delete().states == {"QUEUED": 1}
+    first = Deletion.objects.get(plan=bin.plan).pk
+    reason = Deletion.objects.get(plan=bin.second).reason
+    assert (bin.gateway.asked, reason) == ([], f"files of it are being restored from the trash of deletion {first}")
+    assert bin.restore() == {"TAKEN": 3}
+    bin.later(hours=2)
+    assert bin.delete().states == {"DONE": 1}
 
 
 @pytest.mark.parametrize("num_moved", [0, 1, 2, 3])
