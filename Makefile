@@ -31,7 +31,7 @@ demo-reset: venv ## Remove what the demo made, so that the next start is a first
 	@$(RUN) -m dynamo_site.demo --reset
 
 test: venv-dev ## Run all tests that need no outside server. TESTS=path JOBS=2
-	@$(RUN) -m pytest -n $(JOBS) --dist worksteal -m "not browser" $(TESTS)
+	@$(RUN) -m pytest -n $(JOBS) --dist worksteal -m "not browser and not own_servers" $(TESTS)
 
 lint: venv-dev ## Style, types, import layers, missing migrations, the OpenAPI document, settings of production
 	@$(RUN) -m ruff check .

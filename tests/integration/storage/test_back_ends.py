@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -247,3 +248,31 @@ def test_server_that_hangs_or_is_down_is_tried_again_and_nothing_is_lost(servers
     nobody = storage.elsewhere().gateway(access=Access(timeout_seconds=2))
     results = nobody.delete(["/store/b"], should_stop=never)
     assert [(result.outcome, result.is_untouched) for result in results] == [("RETRYABLE", True)]
+
+
+@pytest.mark.s3
+def test_copy_to_or_from_the_trash_that_was_cut_short_is_finished(servers: Servers):
+    """S3 has no renaming: a worker may die between the copy and the removal of the original."""
+    storage = servers.storage("s3")
+    file = trashed("/store/a", b"first")
+    in_trash = f"/.dynamo-trash/{FOLDER}/{file.name}"
+    for name in ("/store/a", in_trash):
+        storage.put(name, b"first")
+    (result,) = storage.gateway().trash([file], should_stop=never)
+    assert (result.outcome, result.is_in_trash, storage.files()) == ("DELETED", True, {in_trash: b"first"})
+    storage.put("/store/a", b"first")
+    assert restored(storage, file) == {"/store/a": "RESTORED"}
+    assert storage.files() == {"/store/a": b"first"}
+
+
+@pytest.mark.webdav
+def test_certificate_that_cannot_be_read_makes_the_site_wait_and_no_other(servers: Servers, tmp_path: Path):
+    folder = tmp_path / "T2_A"
+    folder.mkdir()
+    (folder / "ca.pem").write_text("no certificate")
+    (folder / "ca.pem").chmod(0o600)
+    storage = servers.storage("webdav")
+    storage.put("/store/a")
+    (result,) = storage.gateway(access=Access(secrets=tmp_path)).delete(["/store/a"], should_stop=never)
+    assert (result.outcome, result.is_untouched) == ("RETRYABLE", True)
+    assert result.message.startswith("the credentials of site T2_A cannot be used on this host: SSLError")
