@@ -102,3 +102,4 @@ class ItemOutcome(models.TextChoices):
     DROPPED = "DROPPED", "dropped out"
     FAILED = "FAILED", "failed"
     RESTORED = "RESTORED", "deleted and restored"
+    PARTLY = "RESTORED_IN_PART", "deleted and restored in part"

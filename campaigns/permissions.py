@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
@@ -41,20 +40,12 @@ RIGHT_OF: Mapping[CampaignAction, str] = {
 }
 
 
-def has_right(user: AbstractBaseUser | AnonymousUser, permission: str, campaign: Campaign | None = None) -> bool:
-    """Tell whether the account has the right at this moment: it is read afresh, a page may be older than a revocation."""
-    if user.pk is None:
-        return False
-    fresh = get_user_model().objects.filter(pk=user.pk, is_active=True).first()
-    return fresh is not None and may(fresh, permission, campaign)
-
-
 def require(actor: Actor, permission: str, campaign: Campaign | None = None) -> None:
     """Raise ``PermissionDenied`` unless *actor* has the right, on the campaign or in general.
 
     An actor without an account is a part of the system, or somebody at a shell of the server, who has the database anyway.
     """
-    if actor.user is not None and not has_right(actor.user, permission, campaign):
+    if actor.user is not None and not may(actor.user, permission, campaign, afresh=True):
         where = f" on the campaign '{campaign}'" if campaign is not None else ""
         raise PermissionDenied(f"{actor.name} lacks the right {permission!r}{where}.")
 

@@ -5,16 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.auth import get_user_model
 from django.db import models
 from django.http import HttpRequest
 
 
-def may(user: Any, permission: str, obj: models.Model | None = None) -> bool:
+def may(user: Any, permission: str, obj: models.Model | None = None, *, afresh: bool = False) -> bool:
     """Tell whether *user* has *permission* in general or on *obj*.
+
+    *afresh*: as the database has it at this moment, not as it was when the account was loaded: a page may be older than a
+    revocation. Services that are asked for what cannot be undone ask so.
 
     Django's own back end answers no to every question about an object and guardian to every question without one,
     so that both have to be asked.
     """
+    if afresh:
+        user = get_user_model().objects.filter(pk=user.pk, is_active=True).first()
+        if user is None:
+            return False
     if user.has_perm(permission):
         return True
     # A right of one application is never given on an object of another.

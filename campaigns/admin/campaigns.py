@@ -20,6 +20,7 @@ from campaigns.admin.doing import do_view
 from campaigns.admin.excepting import effect_view, exception_view
 from campaigns.admin.forms import CampaignForm
 from campaigns.admin.inbox import inbox_view
+from campaigns.admin.object_rights import CampaignRightsMixin
 from campaigns.admin.page import campaign_context
 from campaigns.admin.reporting import report_view, reports_view
 from campaigns.admin.studying import explore_view, study_view
@@ -27,11 +28,11 @@ from campaigns.choices import CampaignState
 from campaigns.exceptions import CampaignError
 from campaigns.lifecycle import allows
 from campaigns.models import Campaign
-from campaigns.permissions import ADD_CAMPAIGN, CHANGE_CAMPAIGN, has_right
+from campaigns.permissions import ADD_CAMPAIGN, CHANGE_CAMPAIGN
 from campaigns.selectors.campaigns import campaign_under_way, campaigns_visible, revision_current, revision_items
 from campaigns.services.campaigns import campaign_create, campaign_edit
 from campaigns.services.pointing import Pointing, pointed_text
-from inventory.permissions import ReadOnlyAdminMixin
+from inventory.permissions import ReadOnlyAdminMixin, may
 from inventory.selectors.wording import badge_html, size_html, when_html
 from inventory.services.audit import Actor
 from policies.exceptions import PolicyError
@@ -53,7 +54,7 @@ ITEMS_PER_PAGE = 100
 
 
 @admin.register(Campaign)
-class CampaignAdmin(ReadOnlyAdminMixin, ModelAdmin):
+class CampaignAdmin(CampaignRightsMixin, ReadOnlyAdminMixin, ModelAdmin):
     """Campaigns; everybody with an account sees those that were announced."""
 
     list_display = ["title_shown", "state_shown", "partition", "size", "next_date", "coordinator"]
@@ -91,7 +92,7 @@ class CampaignAdmin(ReadOnlyAdminMixin, ModelAdmin):
         return current.prefetch_related("revisions").order_by("-pk")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        may_create = has_right(request.user, ADD_CAMPAIGN)
+        may_create = may(request.user, ADD_CAMPAIGN)
         return super().changelist_view(request, {"title": "Campaigns", "may_create": may_create, **(extra_context or {})})
 
     list_before_template = "dynamo/campaigns/list_before.html"
@@ -112,7 +113,7 @@ class CampaignAdmin(ReadOnlyAdminMixin, ModelAdmin):
     def form_view(self, request: HttpRequest, campaign_id: int | None = None) -> HttpResponse:
         """Create a draft, or edit one: everything but its text."""
         campaign = get_object_or_404(campaigns_visible(request.user), pk=campaign_id) if campaign_id else None
-        if not has_right(request.user, CHANGE_CAMPAIGN if campaign else ADD_CAMPAIGN, campaign):
+        if not may(request.user, CHANGE_CAMPAIGN if campaign else ADD_CAMPAIGN, campaign):
             raise PermissionDenied("The right to prepare campaigns is needed.")
         initial = {name: getattr(campaign, name, None) for name in CampaignForm.base_fields} if campaign else {}
         form = CampaignForm(request.POST or None, campaign=campaign, initial=initial)

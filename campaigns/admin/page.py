@@ -10,13 +10,16 @@ from django.http import HttpRequest
 
 from campaigns.choices import CampaignState, ExceptionState
 from campaigns.models import Campaign, CampaignEvent, Comment, ExceptionRequest, Revision, Study
-from campaigns.permissions import DECIDE_EXCEPTIONS, has_right
+from campaigns.permissions import CHANGE_QUORUM, DECIDE_EXCEPTIONS
 from campaigns.selectors.campaigns import exception_sums, revision_current, revision_dropped
 from campaigns.selectors.quorum import Quorum, quorum_of
 from campaigns.services.looks import campaign_look
 from campaigns.services.offers import Offer, actions_offered
+from campaigns.services.readings import readings_passed
+from inventory.permissions import may
 from inventory.services.audit import Actor
 from policies.selectors.plan_items import plan_states
+from policies.services.standing import plans_that_wait
 
 EXCEPTIONS_SHOWN, EVENTS_SHOWN, COMMENTS_SHOWN = 200, 40, 100
 
@@ -36,12 +39,14 @@ def campaign_context(request: HttpRequest, campaign: Campaign, now: datetime) ->
     revision = revision_current(campaign.pk)
     quorum = quorum_of(revision) if revision else None
     offers = {offer.action.value.lower(): offer for offer in actions_offered(campaign=campaign, actor=_actor(request), now=now)}
-    decides_all = has_right(request.user, DECIDE_EXCEPTIONS, campaign)
+    decides_all = may(request.user, DECIDE_EXCEPTIONS, campaign)
     return {
         "campaign": campaign,
         "revision": revision,
         "dropped": revision_dropped(revision) if revision else None,
         "plan_state": plan_states([revision.plan_id]).get(revision.plan_id) if revision else None,
+        "limits_passed": sorted(readings_passed(revision)) if revision else [],
+        "waits_because": _waits_because(campaign, revision, now),
         "quorum": quorum,
         "steps": steps(campaign, revision, now),
         "offers": offers,
@@ -52,6 +57,7 @@ def campaign_context(request: HttpRequest, campaign: Campaign, now: datetime) ->
         "comments": Comment.objects.filter(campaign=campaign).order_by("-pk")[:COMMENTS_SHOWN],
         "events": CampaignEvent.objects.filter(campaign=campaign).order_by("-pk")[:EVENTS_SHOWN],
         "study": Study.objects.filter(campaign=campaign).order_by("-pk").first(),
+        "may_give_rights": may(request.user, CHANGE_QUORUM),
         "signs_for": _signs_for(request, quorum),
         "now": now,
     }
@@ -93,6 +99,13 @@ def steps(campaign: Campaign, revision: Revision | None, now: datetime) -> list[
         *found,
         Step(last, "now" if is_over else "ahead", campaign.finished_at or campaign.expires_at, "" if is_over else "by"),
     ]
+
+
+def _waits_because(campaign: Campaign, revision: Revision | None, now: datetime) -> str:
+    """Return why nothing of a campaign that executes is taken up at the moment, empty where nothing keeps it."""
+    if revision is None or campaign.state != CampaignState.EXECUTING:
+        return ""
+    return plans_that_wait([revision.plan_id], now=now).get(revision.plan_id, "")
 
 
 def _next_offers(campaign: Campaign, offers: dict[str, Offer]) -> list[Offer]:

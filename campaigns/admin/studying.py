@@ -20,13 +20,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 from campaigns.exceptions import CampaignError, InvalidInput
 from campaigns.lifecycle import allows
 from campaigns.models import Campaign
-from campaigns.permissions import CHANGE_CAMPAIGN, has_right
+from campaigns.permissions import CHANGE_CAMPAIGN
 from campaigns.selectors.campaigns import campaigns_visible, revision_current
 from campaigns.services.campaigns import Edits, campaign_edit
 from campaigns.services.differences import list_difference
 from campaigns.services.pointing import pointed_rule, pointed_text, pointing_of, text_with_rule
-from campaigns.services.studies import campaign_study, keys_of_others
-from campaigns.services.sums import list_sums
+from campaigns.services.studies import campaign_study, campaign_sums
+from inventory.permissions import may
+from inventory.selectors.transfers import transfers_under_way
 from inventory.services.audit import Actor
 from policies.exceptions import PolicyError, PolicyInvalidError
 from policies.services.exploring import Exploration, list_explore
@@ -59,7 +60,7 @@ class Asked:
 def study_view(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """Show the page; POST saves the text, and with ``study`` begins the study that freezes the list."""
     campaign = get_object_or_404(campaigns_visible(request.user), pk=campaign_id)
-    may_change = has_right(request.user, CHANGE_CAMPAIGN, campaign)
+    may_change = may(request.user, CHANGE_CAMPAIGN, campaign)
     text, problem = campaign.text, ""
     if request.method == "POST":
         text = request.POST.get("text", "").replace("\r\n", "\n")
@@ -88,7 +89,7 @@ def study_view(request: HttpRequest, campaign_id: int) -> HttpResponse:
 def explore_view(request: HttpRequest, campaign_id: int) -> JsonResponse:
     """Answer a click: JSON ``{"picked": {...}}`` or ``{"text": "..."}``, ``"afresh": true``: on the inventory as it is now."""
     campaign = get_object_or_404(campaigns_visible(request.user), pk=campaign_id)
-    if not has_right(request.user, "policies.run_policy") and not has_right(request.user, CHANGE_CAMPAIGN, campaign):
+    if not may(request.user, "policies.run_policy") and not may(request.user, CHANGE_CAMPAIGN, campaign):
         raise PermissionDenied("The right to prepare campaigns is needed to explore.")
     now = timezone.now()
     try:
@@ -96,7 +97,7 @@ def explore_view(request: HttpRequest, campaign_id: int) -> JsonResponse:
         found = list_explore(text=asked.text, partition_name=campaign.partition.name, now=now, max_age=asked.max_age)
     except (CampaignError, PolicyError) as refused:
         return JsonResponse({"problem": _said(refused)}, status=400)
-    html = render_to_string("dynamo/campaigns/explored.html", _explored(campaign, found), request)
+    html = render_to_string("dynamo/campaigns/explored.html", _explored(campaign, found, now), request)
     return JsonResponse({"html": html, "text": asked.text, "rule": asked.rule, "joined": asked.joined})
 
 
@@ -123,14 +124,14 @@ def _asked(request: HttpRequest, campaign: Campaign) -> Asked:
     return Asked(text, rule, text_with_rule(base, rule) if rule else base, max_age)
 
 
-def _explored(campaign: Campaign, found: Exploration) -> dict[str, Any]:
+def _explored(campaign: Campaign, found: Exploration, now: datetime) -> dict[str, Any]:
     studied = found.studied
     items = studied.items
     revision = revision_current(campaign.pk)
     peak = max((quarter.size_bytes for quarter in found.quarters), default=0)
     return {
         "campaign": campaign,
-        "sums": list_sums(studied, in_other_campaigns=keys_of_others(campaign)),
+        "sums": campaign_sums(campaign, studied, transfers=transfers_under_way(), now=now),
         "size_bytes": int(items["size"].sum()),
         "num_items": items.height,
         "num_replicas": items.select("site", "dataset").n_unique() if items.height else 0,

@@ -6,7 +6,7 @@ from campaigns.models.exception_requests import DroppedItem, ExceptionRequest, G
 from campaigns.models.looks import Look
 from campaigns.models.notices import Notice
 from campaigns.models.reports import CampaignReport
-from campaigns.models.revisions import Revision, StudiedStatus, Study
+from campaigns.models.revisions import Revision, StudiedStatus, StudiedTransfer, Study
 
 __all__ = [
     "Approval",
@@ -23,5 +23,6 @@ __all__ = [
     "QuorumRule",
     "Revision",
     "StudiedStatus",
+    "StudiedTransfer",
     "Study",
 ]

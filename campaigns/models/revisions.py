@@ -85,6 +85,20 @@ class StudiedStatus(models.Model):
         return f"{self.dataset_name}: {self.status}"
 
 
+class StudiedTransfer(models.Model):
+    """A copy of a dataset of a revision that was on its way to a site when it was studied."""
+
+    revision = models.ForeignKey(Revision, on_delete=models.CASCADE, related_name="transfers")
+    dataset_name = models.CharField(max_length=512)
+    site_name = models.CharField(max_length=64, blank=True, help_text="Empty: asked for, no site takes it yet.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["revision", "dataset_name", "site_name"], name="studied_transfer_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.dataset_name} to {self.site_name}"
+
+
 class Study(models.Model):
     """The work of a worker that evaluates a campaign's text and saves the revision; how far it is, and why it failed."""
 

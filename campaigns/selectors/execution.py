@@ -10,9 +10,10 @@ from datetime import datetime
 from django.db import connection
 
 from campaigns.choices import CampaignState
-from campaigns.models import Campaign, DroppedItem, Revision, StudiedStatus
+from campaigns.models import Campaign, DroppedItem, Revision, StudiedStatus, StudiedTransfer
 from campaigns.selectors.quorum import quorum_of
 from inventory.selectors.last_access import dataset_states
+from inventory.selectors.transfers import transfers_under_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def campaigns_standing(plan_ids: Collection[int], *, now: datetime) -> dict[int,
 
 
 def items_dropped_out(items: Sequence[ListedItem]) -> dict[int, str]:
-    """Return those of *items* that must stay and why, by plan item: excepted, read since the study, or of another status now."""
+    """Return those of *items* that must stay, and why: excepted, read or copied since the study, or of another status by now."""
     out: dict[int, str] = {}
     marked = DroppedItem.objects.filter(plan_item_id__in=[item.plan_item_id for item in items]).order_by("pk")
     out.update(marked.values_list("plan_item_id", "reason"))
@@ -76,6 +77,7 @@ def items_dropped_out(items: Sequence[ListedItem]) -> dict[int, str]:
         states = dataset_states(names)
         unusual = StudiedStatus.objects.filter(revision=revision, dataset_name__in=names).order_by("pk")
         statuses = dict(unusual.values_list("dataset_name", "status"))
+        moving = _transfers_since(revision, names)
         for item in some:
             state = states.get(item.dataset_name)
             if state is None:
@@ -85,7 +87,27 @@ def items_dropped_out(items: Sequence[ListedItem]) -> dict[int, str]:
                 out[item.plan_item_id] = f"status changed from {was} to {state.status} since the study"
             elif state.last_access_at is not None and state.last_access_at > revision.snapshot_at:
                 out[item.plan_item_id] = f"read on {state.last_access_at:%Y-%m-%d %H:%M} UTC, after the study"
+            elif item.dataset_name in moving:
+                out[item.plan_item_id] = moving[item.dataset_name]
     return out
+
+
+def _transfers_since(revision: Revision, names: Collection[str]) -> dict[str, str]:
+    """Return the datasets of which a copy has been on its way, or asked for, only since the study, in words."""
+    transfers = transfers_under_way(names)
+    if not transfers:
+        return {}
+    known: dict[str, set[str]] = defaultdict(set)
+    seen = StudiedTransfer.objects.filter(revision=revision, dataset_name__in=list(transfers)).order_by("pk")
+    for name, site in seen.values_list("dataset_name", "site_name"):
+        known[name].add(site)
+    new = {name: sorted(sites - known[name]) for name, sites in transfers.items() if sites - known[name]}
+    return {
+        name: f"a copy is on its way to {', '.join(filter(None, sites))} since the study"
+        if any(sites)
+        else "a copy was asked for since the study"
+        for name, sites in new.items()
+    }
 
 
 def _hold(campaign: Campaign, revision: Revision, now: datetime) -> str:

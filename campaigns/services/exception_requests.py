@@ -19,8 +19,9 @@ from campaigns.exceptions import CampaignError, InvalidInput, InvalidTransition,
 from campaigns.lifecycle import next_state
 from campaigns.models import Campaign, DroppedItem, ExceptionRequest, Revision
 from campaigns.models.exception_requests import protect_rule
-from campaigns.permissions import DECIDE_EXCEPTIONS, has_right, represents
+from campaigns.permissions import DECIDE_EXCEPTIONS, represents
 from campaigns.services.transitions import campaign_lock, campaign_move, current_revision, demand_reason
+from inventory.permissions import may
 from inventory.selectors.groups import group_exists
 from inventory.services.audit import Actor
 from policies.selectors.plan_items import NamedItem, plan_items_named
@@ -234,7 +235,7 @@ def _check_rule(patterns: list[str], group_name: str, until: date) -> None:
 def _require_decider(actor: Actor, campaign: Campaign, exception: ExceptionRequest) -> None:
     if actor.user is None:
         raise InvalidInput("an exception is decided by a person: name the account")
-    if not (has_right(actor.user, DECIDE_EXCEPTIONS, campaign) or represents(actor.user, exception.group_name)):
+    if not (may(actor.user, DECIDE_EXCEPTIONS, campaign, afresh=True) or represents(actor.user, exception.group_name)):
         raise PermissionDenied(
             f"{actor.name} may not decide exceptions of '{campaign}': it takes the right {DECIDE_EXCEPTIONS!r}, "
             f"or to represent {exception.group_name}."

@@ -12,12 +12,12 @@ from campaigns.exceptions import NotReady, TooEarly, TooLate
 from campaigns.models import Campaign, ExceptionRequest, Revision
 from campaigns.selectors.quorum import quorum_of
 from campaigns.services.campaigns import plan_give_up
+from campaigns.services.readings import check_readings, readings_passed
 from campaigns.services.transitions import campaign_lock, campaign_lock_for, campaign_move, current_revision, demand_reason
-from inventory.selectors.snapshot import inventory_updated_at
 from inventory.services.audit import Actor
 from policies.choices import PlanState
 from policies.selectors.plan_items import plan_states
-from policies.services.limits import judge_inventory_age
+from policies.services.limits import Reading
 from policies.services.plans import plan_release_listed
 
 
@@ -27,19 +27,21 @@ def campaign_execute(*, campaign_id: int, actor: Actor, now: datetime) -> Campai
 
     Raises ``PermissionDenied`` (the system itself may only where the campaign says so), `InvalidTransition` unless it is
     approved, `TooEarly` before the closing date or the earliest start, `TooLate` after the expiry, `NotReady` while an exception
-    waits for a decision, the quorum does not hold or the inventory is out of date, ``PlanAlteredError`` where the list is not
-    what was signed.
+    waits for a decision, the quorum does not hold, or a safety limit trips that nobody who signed saw (inventory or feeds of
+    facts too old, belts), ``PlanAlteredError`` where the list is not what was signed.
     """
     campaign = campaign_lock_for(campaign_id, CampaignAction.EXECUTE, actor)
     if actor.user is None and not campaign.starts_by_itself:
         raise PermissionDenied(f"'{campaign}' does not start by itself: somebody with the right must execute it.")
     revision = current_revision(campaign)
-    check_execution(campaign, revision, now)
+    readings = check_execution(campaign, revision, now)
     signatures = quorum_of(revision).given
     plan_release_listed(
         plan_id=revision.plan_id,
         actor=actor,
         reason=f"campaign {campaign.pk} r{revision.number}, {signatures} signature{'' if signatures == 1 else 's'}",
+        readings=readings,
+        passed=readings_passed(revision),
     )
     campaign.started_at = now
     details = {"revision": revision.number, "digest": revision.digest, "plan": revision.plan_id}
@@ -47,8 +49,8 @@ def campaign_execute(*, campaign_id: int, actor: Actor, now: datetime) -> Campai
     return campaign
 
 
-def check_execution(campaign: Campaign, revision: Revision, now: datetime) -> None:
-    """Raise what keeps an approved campaign from being executed now."""
+def check_execution(campaign: Campaign, revision: Revision, now: datetime) -> list[Reading]:
+    """Return what the safety limits read of the list; raise what keeps an approved campaign from being executed now."""
     for moment, what in ((campaign.exceptions_close_at, "exceptions close"), (campaign.earliest_start_at, "it may start")):
         if moment is None or now < moment:
             raise TooEarly(f"{what} at {moment:%Y-%m-%d %H:%M} UTC: nothing is deleted before")
@@ -60,9 +62,7 @@ def check_execution(campaign: Campaign, revision: Revision, now: datetime) -> No
     quorum = quorum_of(revision)
     if not quorum.is_met:
         raise NotReady(f"the signatures do not suffice (any more): {'; '.join(quorum.missing)}")
-    age = judge_inventory_age(inventory_updated_at(), now)
-    if age.is_tripped:
-        raise NotReady(age.text)
+    return check_readings(campaign, revision, now)
 
 
 @transaction.atomic

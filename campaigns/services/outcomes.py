@@ -10,8 +10,26 @@ from campaigns.choices import ItemOutcome
 
 
 @dataclass(frozen=True, slots=True)
+class Aftermath:
+    """Where what was deleted is now; what is in none of these numbers is gone for good without a trash.
+
+    ``is_whole``: every file is back. ``restorable_until``: when what lies in the trash may be purged. ``not_restored``: files
+    that were asked back and did not come, and why.
+    """
+
+    files_restored: int = 0
+    bytes_restored: int = 0
+    restored_at: datetime | None = None
+    is_whole: bool = False
+    bytes_in_trash: int = 0
+    bytes_purged: int = 0
+    restorable_until: datetime | None = None
+    not_restored: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """One item of a released list: ``bytes_deleted`` is what really went, ``reason`` why it did not."""
+    """One item of a released list: ``bytes_deleted`` is what really went, ``reason`` why it did not, or came back."""
 
     plan_item_id: int
     outcome: ItemOutcome
@@ -20,6 +38,7 @@ class Outcome:
     files_absent: int
     bytes_deleted: int
     finished_at: datetime | None
+    after: Aftermath
 
 
 #: Yields the outcomes of a plan's items, ascending by item; items that were not taken up yet are absent.

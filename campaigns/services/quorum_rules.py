@@ -57,9 +57,11 @@ def representative_set(*, group_name: str, login: str, speaks: bool, actor: Acto
     """
     require(actor, CHANGE_REPRESENTATIVES)
     key = group_key(group_name)
-    user = get_user_model().objects.filter(username=login, is_active=True).first()
-    if key is None or user is None:
-        raise InvalidInput(f"there is no group {group_name!r} or no active account {login!r}")
+    user = get_user_model().objects.filter(username=login).first()
+    if key is None:
+        raise InvalidInput(f"there is no group {group_name!r} that owns data: name one")
+    if user is None or (speaks and not user.is_active):
+        raise InvalidInput(f"there is no active account {login!r}: name one")
     rows = GroupRepresentative.objects.filter(group_id=key, user=user)
     if rows.exists() == speaks:
         return False

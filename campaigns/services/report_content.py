@@ -1,4 +1,4 @@
-"""What a report says: studied, announced, objected, signed, done, dropped out, failed. Sums to the byte; reads only."""
+"""What a report says: studied, announced, objected, signed, done, dropped out, failed, restored. Sums to the byte; reads only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from campaigns.services.outcomes import Outcome, outcomes_of
 from policies.selectors.plans import PlannedItem, plan_items
 
 #: Says which fields a reader may expect.
-FORMAT = "dynamo campaign report 1"
+FORMAT = "dynamo campaign report 2"
 
 ITEM_SCHEMA: dict[str, type[pl.DataType]] = {
     "sequence": pl.Int64,
@@ -34,7 +34,16 @@ ITEM_SCHEMA: dict[str, type[pl.DataType]] = {
     "files_absent": pl.Int64,
     "bytes_deleted": pl.Int64,
     "finished_at": pl.String,
+    "files_restored": pl.Int64,
+    "bytes_restored": pl.Int64,
+    "restored_at": pl.String,
+    "bytes_in_trash": pl.Int64,
+    "bytes_purged": pl.Int64,
+    "restorable_until": pl.String,
+    "not_restored": pl.String,
 }
+#: Rows that the JSON names one by one; the lists have all.
+_NAMED = 1000
 
 
 def items_frame(revision: Revision) -> pl.DataFrame:
@@ -62,7 +71,42 @@ def sums_of(items: pl.DataFrame) -> dict[str, Any]:
         "bytes_really_deleted": int(items.get_column("bytes_deleted").sum()),
         "files_deleted": int(items.get_column("files_deleted").sum()),
         "files_already_absent": int(items.get_column("files_absent").sum()),
-        "reasons": list(reasons.head(1000).iter_rows(named=True)),
+        "fates": fates_of(items),
+        "reasons": list(reasons.head(_NAMED).iter_rows(named=True)),
+    }
+
+
+def fates_of(items: pl.DataFrame) -> dict[str, int]:
+    """Return where the bytes that were really deleted are now; they add up to ``bytes_really_deleted``."""
+    went, back, kept, purged = (
+        int(items.get_column(name).sum()) for name in ("bytes_deleted", "bytes_restored", "bytes_in_trash", "bytes_purged")
+    )
+    return {"restored": back, "in_trash": kept, "purged": purged, "gone_without_trash": went - back - kept - purged}
+
+
+def restored_of(items: pl.DataFrame) -> dict[str, Any]:
+    """Return what came back from the trash, by site and dataset with its times, and what was asked back and did not come."""
+    back = (
+        items.filter(pl.col("files_restored") > 0)
+        .group_by("site", "dataset")
+        .agg(
+            pl.len().alias("items"),
+            pl.col("files_restored").sum().alias("files"),
+            pl.col("bytes_restored").sum().alias("size_bytes"),
+            pl.col("restored_at").min().alias("first_at"),
+            pl.col("restored_at").max().alias("last_at"),
+            pl.col("reason").first(),
+        )
+        .sort("size_bytes", "site", "dataset", descending=[True, False, False])
+    )
+    columns = ["site", "dataset", "block", "size_bytes", "bytes_restored", "bytes_in_trash", "reason", "not_restored"]
+    missing = items.filter(pl.col("not_restored") != "").select(columns)
+    return {
+        "back": list(back.head(_NAMED).iter_rows(named=True)),
+        "num_back": back.height,
+        "not_back": list(missing.head(_NAMED).iter_rows(named=True)),
+        "num_not_back": missing.height,
+        "restorable_until": items.get_column("restorable_until").drop_nulls().max(),
     }
 
 
@@ -85,6 +129,7 @@ def report_content(campaign: Campaign, revision: Revision, *, items: pl.DataFram
         ],
         "events": [_event(one) for one in CampaignEvent.objects.filter(campaign=campaign).select_related("audit_event")],
         "sums": sums_of(items),
+        "restored": restored_of(items),
     }
 
 
@@ -114,8 +159,8 @@ def _item_row(item: PlannedItem, known: Outcome | None, marked: str | None) -> t
     )
     if known is None:
         outcome = ItemOutcome.DROPPED if marked is not None else ItemOutcome.WAITING
-        return (*named, outcome.value.lower(), marked or "", 0, 0, 0, None)
-    at = None if known.finished_at is None else known.finished_at.isoformat()
+        return (*named, outcome.value.lower(), marked or "", 0, 0, 0, None, 0, 0, None, 0, 0, None, "")
+    after = known.after
     return (
         *named,
         known.outcome.value.lower(),
@@ -123,7 +168,14 @@ def _item_row(item: PlannedItem, known: Outcome | None, marked: str | None) -> t
         known.files_deleted,
         known.files_absent,
         known.bytes_deleted,
-        at,
+        _iso(known.finished_at),
+        after.files_restored,
+        after.bytes_restored,
+        _iso(after.restored_at),
+        after.bytes_in_trash,
+        after.bytes_purged,
+        _iso(after.restorable_until),
+        after.not_restored,
     )
 
 

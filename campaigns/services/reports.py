@@ -24,6 +24,9 @@ from inventory.selectors.audit_events import acts_recorded, digests_in_chain
 from inventory.services.audit import Actor, audit_record, audit_verify
 
 ACTION = "campaigns.report"
+_FIRST_PARTS = ("deleted", "dropped", "failed", "waiting", "restored")
+#: What must add up to what was planned, by format: reports are verified for as long as somebody keeps them.
+PARTS = {"dynamo campaign report 1": _FIRST_PARTS, FORMAT: (*_FIRST_PARTS, "restored_in_part")}
 #: Kinds of files of a report, and how each name ends.
 KINDS = ("json", "html", "csv", "parquet")
 
@@ -55,7 +58,9 @@ def campaign_report_make(*, campaign_id: int, actor: Actor, now: datetime) -> Ca
     body = report_content(campaign, revision, items=items, made_by=actor.name, now=now)
     body["lists"] = {kind: {"sha256": sha256(content), "size_bytes": len(content)} for kind, content in contents.items()}
     contents["json"] = json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-    contents["html"] = render_to_string("campaigns/report.html", {"report": body, "digest": sha256(contents["json"])}).encode()
+    contents["html"] = render_to_string(
+        "dynamo/campaigns/report.html", {"report": body, "digest": sha256(contents["json"])}
+    ).encode()
     return _keep(campaign, contents, actor, now)
 
 
@@ -131,16 +136,21 @@ def _keep(campaign: Campaign, contents: Mapping[str, bytes], actor: Actor, now: 
 def _sums_problems(content: bytes) -> list[str]:
     try:
         body: dict[str, Any] = json.loads(content)
-        if body.get("format") != FORMAT:
-            return [f"it says that it is {body.get('format')!r}, expected {FORMAT!r}"]
+        if body.get("format") not in PARTS:
+            return [f"it says that it is {body.get('format')!r}, expected {FORMAT!r} or an earlier one"]
         sums = body["sums"]
-        parts = ("deleted", "dropped", "failed", "waiting", "restored")
+        parts = PARTS[body["format"]]
         problems = [
             f"the sums do not match: {sum(sums[part][unit] for part in parts)} {unit} in the outcomes, "
             f"{sums['planned'][unit]} were planned"
             for unit in ("items", "size_bytes")
             if sum(sums[part][unit] for part in parts) != sums["planned"][unit]
         ]
+        if "fates" in sums and sum(sums["fates"].values()) != sums["bytes_really_deleted"]:
+            problems.append(
+                f"the sums do not match: {sum(sums['fates'].values())} bytes are restored, in the trash, purged or gone, "
+                f"{sums['bytes_really_deleted']} were deleted"
+            )
         listed = next(one for one in body["studied"] if one["number"] == body["list"]["revision"])
         if (listed["items"], listed["size_bytes"]) != (sums["planned"]["items"], sums["planned"]["size_bytes"]):
             problems.append("what was planned is not the list that was studied")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import logging
 from collections import Counter
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 from django.conf import settings
@@ -16,11 +18,13 @@ from django.db.models import Max
 
 from campaigns.choices import KEEPING_STATES, CampaignAction, StudyState
 from campaigns.exceptions import InvalidInput, NotReady
-from campaigns.models import Campaign, ExceptionRequest, Revision, StudiedStatus, Study
+from campaigns.models import Campaign, ExceptionRequest, Revision, StudiedStatus, StudiedTransfer, Study
 from campaigns.services.campaigns import campaign_get, revision_void, site_fits
+from campaigns.services.readings import study_readings
 from campaigns.services.sums import list_sums
 from campaigns.services.transitions import campaign_lock, campaign_lock_for, campaign_move
 from campaigns.signals import study_started
+from inventory.selectors.transfers import transfers_under_way
 from inventory.services.audit import Actor
 from policies.choices import PlanKind
 from policies.selectors.partitions import partition_by_name
@@ -128,9 +132,19 @@ def studies_sweep(*, now: datetime) -> list[int]:
 
 
 def keys_of_others(campaign: Campaign) -> set[int]:
-    """Return the block replicas that open campaigns of the same partition, other than this one, would delete."""
+    """Return the block replicas that open campaigns other than this one would delete."""
     own = Revision.objects.filter(campaign=campaign).order_by("pk").values_list("plan_id", flat=True)
-    return set(keys_in_other_campaigns(campaign.partition_id, except_plans=list(own)))
+    return set(keys_in_other_campaigns(except_plans=list(own)))
+
+
+def campaign_sums(campaign: Campaign, studied: StudiedList, *, transfers: Collection[str], now: datetime) -> dict[str, Any]:
+    """Return the sums of a list of the campaign, with what others touch; *transfers*: datasets of which a copy is on its way."""
+    return list_sums(
+        studied,
+        in_other_campaigns=keys_of_others(campaign),
+        in_transfer=transfers,
+        readings=study_readings(campaign, studied, now),
+    )
 
 
 def _note(study: Study, stage: str, progress: float, now: datetime) -> None:
@@ -147,8 +161,10 @@ def _check_sites(campaign: Campaign, studied: StudiedList) -> None:
 
 
 def _save(study: Study, studied: StudiedList, actor: Actor, now: datetime) -> Study:
-    partition = partition_by_name(campaign_get(study.campaign_id).partition.name)
-    sums = list_sums(studied, in_other_campaigns=keys_of_others(study.campaign))
+    current = campaign_get(study.campaign_id)
+    partition = partition_by_name(current.partition.name)
+    transfers = transfers_under_way()
+    sums = campaign_sums(current, studied, transfers=transfers, now=now)
     name = _file_save(study, studied.items)
     try:
         with transaction.atomic():
@@ -168,6 +184,7 @@ def _save(study: Study, studied: StudiedList, actor: Actor, now: datetime) -> St
             revision.full_clean(exclude=["plan", "cycle", "campaign"], validate_unique=False, validate_constraints=False)
             revision.save()
             _statuses_save(revision, studied.items)
+            _transfers_save(revision, studied.items, transfers)
             held.state, held.finished_at, held.progress, held.stage = StudyState.COMPLETED, now, 1.0, ""
             held.revision = revision
             held.save(update_fields=["state", "finished_at", "progress", "stage", "revision"])
@@ -246,3 +263,14 @@ def _statuses_save(revision: Revision, items: pl.DataFrame) -> None:
     unusual = items.select("dataset", "status").unique().filter(pl.col("status") != revision.usual_status).sort("dataset")
     rows = (StudiedStatus(revision=revision, dataset_name=name, status=status) for name, status in unusual.iter_rows())
     StudiedStatus.objects.bulk_create(rows, batch_size=2000)
+
+
+def _transfers_save(revision: Revision, items: pl.DataFrame, transfers: Mapping[str, Collection[str]]) -> None:
+    """Keep which copies were on their way when people decided: only one that begins later keeps an item."""
+    listed = sorted(set(items.get_column("dataset").unique().to_list()) & set(transfers))
+    rows = (
+        StudiedTransfer(revision=revision, dataset_name=name, site_name=site)
+        for name in listed
+        for site in sorted(transfers[name])
+    )
+    StudiedTransfer.objects.bulk_create(rows, batch_size=2000)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
 from campaigns.constants import LARGEST_SHOWN
+from policies.services.limits import Reading
 from policies.services.studied_lists import StudiedList
 
 _YEAR = 365.25 * 86400
@@ -24,15 +26,23 @@ _ITEMS = pl.len().alias("items")
 _DATASETS = pl.col("dataset").n_unique().alias("datasets")
 
 
-def list_sums(studied: StudiedList, *, in_other_campaigns: Collection[int]) -> dict[str, Any]:
-    """Return the sums of a list as JSON holds them; every one adds up to the whole list, in bytes and in block replicas."""
+def list_sums(
+    studied: StudiedList, *, in_other_campaigns: Collection[int], in_transfer: Collection[str], readings: Sequence[Reading]
+) -> dict[str, Any]:
+    """Return the sums of a list as JSON holds them; every one adds up to the whole list, in bytes and in block replicas.
+
+    *in_other_campaigns*: keys of block replicas; *in_transfer*: datasets of which a copy is on its way; *readings*: of the safety
+    limits, for the list as it is.
+    """
     items = studied.items
     elsewhere = pl.Series("key", sorted(in_other_campaigns), dtype=pl.Int64)
+    moving = pl.Series("dataset", sorted(in_transfer), dtype=pl.String)
     return {
         "sites": _by(items, "site"),
         "tiers": _by(items, "tier"),
         "eras": _by(items, "era"),
         "groups": _by(items, "owner"),
+        "statuses": _by(items, "status"),
         "rules": _by(items, "rule")[:200],
         "last_access": last_access_bins(items, studied.clock),
         "largest": _largest(items),
@@ -41,9 +51,13 @@ def list_sums(studied: StudiedList, *, in_other_campaigns: Collection[int]) -> d
         "locked": total(items.filter("is_locked")),
         "recently_accessed": total(items.filter(pl.col("last_access") > studied.clock.timestamp() - RECENT)),
         "in_other_campaigns": total(items.filter(pl.col("key").is_in(elsewhere.implode()))),
+        "in_transfer": total(items.filter(pl.col("dataset").is_in(moving.implode()))),
         "against_guardrails": studied.against_guardrails,
         "num_handed_over": studied.num_handed_over,
         "unknown_feeds": list(studied.unknown_feeds),
+        "feeds": list(studied.feeds),
+        "loads": [asdict(load) for load in studied.loads],
+        "readings": [reading.as_json() for reading in readings],
     }
 
 

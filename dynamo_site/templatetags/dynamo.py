@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import template
@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from campaigns.choices import ItemOutcome
 from dynamo_site.acts import ACTS, act_url
 from dynamo_site.bars import Bar, bar_scale, occupancy_bar
 from dynamo_site.panels import partition_panels
@@ -55,6 +56,21 @@ STATE_KINDS = {
 def when(moment: datetime | None) -> SafeString:
     """``3 days ago`` with the exact UTC on hover."""
     return wording.when_html(moment)
+
+
+@register.filter
+def on_paper(moment: str | None) -> SafeString:
+    """A moment of a document (ISO 8601) that is read years later: the day and minute in UTC, exactly as it is on hover."""
+    if not moment:
+        return format_html("{}", wording.NOTHING)
+    at = datetime.fromisoformat(moment).astimezone(UTC)
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment, moment, f"{at:%d %b %Y %H:%M} UTC")
+
+
+@register.filter
+def outcome_words(outcome: str) -> str:
+    """What people read for the outcome of an item of a campaign's report."""
+    return str(ItemOutcome(outcome.upper()).label)
 
 
 @register.filter

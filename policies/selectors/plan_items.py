@@ -46,10 +46,10 @@ def plan_states(plan_ids: Collection[int]) -> dict[int, str]:
     return dict(Plan.objects.filter(pk__in=list(plan_ids)).values_list("pk", "state"))
 
 
-def keys_in_other_campaigns(partition_id: int, *, except_plans: Collection[int]) -> QuerySet[PlanItem, int]:
-    """Return the block replicas that open plans of other campaigns of the partition delete."""
+def keys_in_other_campaigns(*, except_plans: Collection[int]) -> QuerySet[PlanItem, int]:
+    """Return the block replicas that open plans of other campaigns delete, of whatever partition: these may overlap."""
     is_open = [PlanState.FROZEN, PlanState.HELD, PlanState.RELEASED]
-    items = PlanItem.objects.filter(plan__kind=PlanKind.CAMPAIGN, plan__state__in=is_open, plan__partition_id=partition_id)
+    items = PlanItem.objects.filter(plan__kind=PlanKind.CAMPAIGN, plan__state__in=is_open)
     return items.exclude(plan_id__in=list(except_plans)).order_by("block_replica_key").values_list("block_replica_key", flat=True)
 
 

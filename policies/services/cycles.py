@@ -298,19 +298,23 @@ def _freeze(result: CycleResult, scope: PartitionScope, rails: Sequence[Guardrai
         snapshot=result.snapshot,
         scope=scope,
         guardrails=rails,
-        inventory_updated_at=inventory_updated_at(),
+        updated_at=inventory_updated_at(),
         now=timezone.now(),
-        feeds=_feeds_relied_on(result, scope, rails),
+        feeds=_judged_feeds(result, scope, rails),
     )
     return plan_freeze(cycle=result.cycle, outcome=result.outcome, snapshot=result.snapshot, readings=readings, actor=actor)
 
 
-def _feeds_relied_on(result: CycleResult, scope: PartitionScope, rails: Sequence[GuardrailScope]) -> list[Reading]:
-    """Return the age of each feed that decided something; what was unknown decided nothing."""
+def feeds_relied_on(result: CycleResult, scope: PartitionScope, rails: Sequence[GuardrailScope]) -> set[str]:
+    """Return the feeds of measured facts that decided something; what was unknown decided nothing."""
     read = scope_variables([result.policy], scope, [rail.rule.condition for rail in rails])
     named = {BY_NAME[name].fact for name in read}
     measured = {name for name in named if name is not None and PROVIDERS[name].is_measured}
-    measured -= {feed.name for feed in result.taken.unknown}
+    return measured - {feed.name for feed in result.taken.unknown}
+
+
+def _judged_feeds(result: CycleResult, scope: PartitionScope, rails: Sequence[GuardrailScope]) -> list[Reading]:
+    measured = feeds_relied_on(result, scope, rails)
     if not measured:
         return []
     with consistent_reader() as reader:

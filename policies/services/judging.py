@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 from django.db import connection
 
+from inventory.selectors.reading import consistent_reader
+from inventory.selectors.snapshot import inventory_updated_at, read_feeds
 from policies.choices import CycleKind
 from policies.evaluation.columns import Snapshot
 from policies.evaluation.inventory_arrays import InventoryArrays
 from policies.evaluation.membership import Membership
-from policies.models import Cycle, Policy
+from policies.language.variables import POPULARITY
+from policies.models import Cycle, Partition, Policy
 from policies.planning.outcome import Outcome
-from policies.selectors.partitions import GuardrailScope, PartitionScope
+from policies.selectors.partitions import GuardrailScope, PartitionScope, partition_scope
 from policies.services.guarding import judge_guardrails
 from policies.services.limits import (
     Reading,
+    SiteLoad,
+    judge_feeds,
     judge_inventory_age,
     judge_partition,
     judge_sites,
@@ -32,7 +38,7 @@ def judge_plan(
     snapshot: Snapshot,
     scope: PartitionScope,
     guardrails: Sequence[GuardrailScope],
-    inventory_updated_at: datetime | None,
+    updated_at: datetime | None,
     now: datetime,
     feeds: Sequence[Reading] = (),
 ) -> list[Reading]:
@@ -52,10 +58,45 @@ def judge_plan(
             deleted_bytes=sum(deleted.values()),
             partition_bytes=int(arrays.row_size[members].sum(dtype=np.int64)),
         ),
-        judge_inventory_age(inventory_updated_at, now),
+        judge_inventory_age(updated_at, now),
         *feeds,
         *judge_guardrails(outcome, snapshot, [rail.rule for rail in guardrails], now=clock),
         judge_origin(cycle),
+    ]
+
+
+def judge_list(
+    *,
+    partition: Partition,
+    loads: Sequence[SiteLoad],
+    partition_bytes: int,
+    left_to_guardrails: Collection[str],
+    feeds: Collection[str],
+    now: datetime,
+) -> list[Reading]:
+    """Return every reading, tripped or not, of a frozen list of the partition, as it would be released at *now*.
+
+    *loads* and *partition_bytes* are those of the study; the quotas of *loads* are taken anew. Of *left_to_guardrails* nothing is
+    among the items. *feeds*: those that decided something; popularity counts wherever it was ever measured, because nobody sees
+    an access since the study once it has become stale. Unlike the plan of a cycle, a list with a stale feed trips.
+
+    Raises what ``partition_scope`` raises.
+    """
+    quotas = partition_scope(partition.name).quotas
+    with consistent_reader() as reader:
+        states = read_feeds(reader)
+    measured = {name for name, state in states.items() if name == POPULARITY and state.measured_at is not None}
+    fresh = [replace(load, quota_bytes=quotas.get(load.site_name, 0)) for load in loads]
+    ages = judge_feeds(measured | set(feeds), states, now)
+    return [
+        judge_inventory_age(inventory_updated_at(), now),
+        *(replace(age, is_tripped=not states[age.subject].is_fresh(now, read_at=now)) for age in ages),
+        *judge_sites(partition, fresh),
+        judge_partition(partition, deleted_bytes=sum(load.deleted_bytes for load in loads), partition_bytes=partition_bytes),
+        *(
+            Reading("guardrail", name, 0.0, 0.0, is_tripped=False, text=f"the list has nothing that the guardrail {name} forbids")
+            for name in sorted(left_to_guardrails)
+        ),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -109,8 +109,17 @@ def plan_freeze_listed(
 
 
 @transaction.atomic
-def plan_release_listed(*, plan_id: int, actor: Actor, reason: str, readings: Sequence[Reading] = ()) -> Plan:
-    """Release a frozen list, or hold it for a person where one of *readings* trips.
+def plan_release_listed(
+    *,
+    plan_id: int,
+    actor: Actor,
+    reason: str,
+    readings: Sequence[Reading] = (),
+    passed: Collection[tuple[str, str]] = frozenset(),
+) -> Plan:
+    """Release a frozen list, or hold it for a person where one of *readings* trips that is not among *passed*.
+
+    *passed*: limits (name, subject) that those who decided saw tripped, and passed.
 
     Called by the application that froze it, once those who must decide have: it answers for their rights. Raises
     `InvalidTransitionError` unless the plan is a frozen list, `PlanAlteredError` where its items are no longer those that were
@@ -123,7 +132,7 @@ def plan_release_listed(*, plan_id: int, actor: Actor, reason: str, readings: Se
     plan.readings = [r.as_json() for r in readings]
     plan.tripped = [r.as_json() for r in readings if r.is_tripped]
     plan.save(update_fields=["readings", "tripped"])
-    if plan.tripped:
+    if any((reading.limit, reading.subject) not in passed for reading in readings if reading.is_tripped):
         _move(plan, PlanState.HELD, actor, "")
     else:
         _release(plan, actor, reason)

@@ -227,7 +227,7 @@ def _tripped(case: _Case, outcome: Outcome, snapshot: Snapshot) -> list[str]:
         snapshot=snapshot,
         scope=case.scope,
         guardrails=case.rails,
-        inventory_updated_at=inventory_updated_at(),
+        updated_at=inventory_updated_at(),
         now=timezone.now(),
     )
     return [reading.text for reading in readings if reading.is_tripped] if outcome.deletions else []

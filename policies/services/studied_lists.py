@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -20,8 +20,9 @@ from policies.models import Cycle
 from policies.planning.outcome import NOT_HANDED_OVER, Outcome
 from policies.selectors.comparisons import ERA, TIER
 from policies.selectors.partitions import GuardrailScope, PartitionScope, guardrails_of, partition_scope
-from policies.services.cycles import cycle_carry_out, cycle_start
+from policies.services.cycles import cycle_carry_out, cycle_start, feeds_relied_on
 from policies.services.guarding import rows_against_guardrails
+from policies.services.limits import SiteLoad
 from policies.services.listed import ListedReplica
 from policies.services.snapshots import TakenSnapshot
 
@@ -38,7 +39,7 @@ class StudiedList:
     size, num_files, line, rule, may_be_last_copy, tier, era, copies_left (complete copies at living sites that the list
     leaves), is_last_copy (complete here, and none left), is_tape, is_locked. ``against_guardrails``: bytes and block replicas
     that the text would delete but a guardrail forbids, by guardrail; they are not among the items. ``partition_bytes``: of the
-    whole partition.
+    whole partition. ``loads``: what goes at each site beside its quota. ``feeds``: of measured facts, those that decided.
     """
 
     items: pl.DataFrame
@@ -48,6 +49,8 @@ class StudiedList:
     num_handed_over: int
     against_guardrails: dict[str, dict[str, int]]
     unknown_feeds: tuple[str, ...]
+    loads: tuple[SiteLoad, ...]
+    feeds: tuple[str, ...] = ()
 
 
 def list_study_start(*, text: str, source: str, partition_name: str, actor: Actor, now: datetime) -> Cycle:
@@ -71,7 +74,9 @@ def list_study(*, cycle_id: int, actor: Actor) -> StudiedList:
     """
     result = cycle_carry_out(cycle_id=cycle_id, actor=actor, also_read=(_LAST_ACCESS,))
     scope = partition_scope(result.cycle.partition.name)
-    return studied_list(result.taken, result.outcome, scope=scope, guardrails=guardrails_of(scope.id), clock=result.cycle.clock)
+    rails = guardrails_of(scope.id)
+    studied = studied_list(result.taken, result.outcome, scope=scope, guardrails=rails, clock=result.cycle.clock)
+    return replace(studied, feeds=tuple(sorted(feeds_relied_on(result, scope, rails))))
 
 
 def studied_list(
@@ -82,14 +87,16 @@ def studied_list(
     forbidden = rows_against_guardrails(outcome, snapshot, [rail.rule for rail in guardrails], now=now)
     arrays = InventoryArrays(snapshot)
     members = Membership(scope.conditions, arrays, now).members()
+    items = _items(snapshot, outcome, *_deleted(outcome, forbidden), clock=clock)
     return StudiedList(
-        items=_items(snapshot, outcome, *_deleted(outcome, forbidden), clock=clock),
+        items=items,
         clock=clock,
         snapshot_at=datetime.fromtimestamp(snapshot.taken_at, tz=UTC),
         partition_bytes=int(arrays.row_size[members].sum(dtype=np.int64)),
         num_handed_over=int((outcome.new_owner != NOT_HANDED_OVER).sum()),
         against_guardrails=_left_out(forbidden, arrays),
         unknown_feeds=tuple(feed.name for feed in taken.unknown),
+        loads=_loads(items, outcome, snapshot),
     )
 
 
@@ -179,6 +186,15 @@ def _copies_left(snapshot: Snapshot, going: _Rows) -> np.ndarray[tuple[int], np.
     stays = (is_complete & is_living).to_numpy().copy()
     stays[going] = False
     return np.bincount(replicas.get_column("block").to_numpy()[stays], minlength=snapshot.blocks.height)
+
+
+def _loads(items: pl.DataFrame, outcome: Outcome, snapshot: Snapshot) -> tuple[SiteLoad, ...]:
+    deleted = dict(items.group_by("site").agg(pl.col("size").sum()).iter_rows())
+    names = snapshot.sites.get_column("name").to_list()
+    return tuple(
+        SiteLoad(names[site.site], site.quota_bytes, site.bytes_before, deleted.get(names[site.site], 0))
+        for site in outcome.target_sites
+    )
 
 
 def _left_out(forbidden: dict[int, str], arrays: InventoryArrays) -> dict[str, dict[str, int]]:
