@@ -16,7 +16,7 @@ from inventory.selectors.wording import plural, size_text
 from operations.choices import DeletionState
 from operations.selectors.overview import DatasetDeletion, dataset_deletions
 from policies.selectors.cycles_overview import DatasetPlanned, dataset_in_plans
-from policies.selectors.decisions import DecisionRow, decisions_on_dataset
+from policies.selectors.decisions import DecisionRow, cycles_on_file, decisions_on_dataset
 
 #: What of the apps a history shows.
 STORY_RIGHTS = ("inventory.view_dataset", "inventory.view_auditevent", "policies.view_cycle", "operations.view_deletion")
@@ -39,16 +39,17 @@ class StoryEvent:
     link: str = ""
 
 
-def dataset_story(name: str, *, limit: int = 100) -> list[StoryEvent]:
+def dataset_story(name: str, *, site: str | None = None, limit: int = 100) -> list[StoryEvent]:
     """Return the latest *limit* events of the dataset, newest first; of a dataset that the inventory has forgotten, too.
 
-    Decisions are those of the last cycles with files. A fixed number of queries, and a look into each of these files.
+    *site*: leave out what concerns other sites alone. Decisions are those of the last cycles with files. A fixed number of
+    queries, and a look into each of these files.
     """
-    events = [*_inventory(name), *_acts(name), *_decisions(name), *_deletions(name)]
+    events = [*_inventory(name, site), *_acts(name), *_decisions(name, site), *_deletions(name, site)]
     return sorted(events, key=lambda event: event.at, reverse=True)[:limit]
 
 
-def _inventory(name: str) -> Iterator[StoryEvent]:
+def _inventory(name: str, site: str | None) -> Iterator[StoryEvent]:
     key = dataset_key(name)
     if key is None:
         return
@@ -58,7 +59,7 @@ def _inventory(name: str) -> Iterator[StoryEvent]:
     if last is not None and last != first:
         yield StoryEvent(last, "kept", f"the latest of its {plural(num_blocks, 'block')} came")
     for copy in dataset_copies(key):
-        if copy.last_update is not None:
+        if copy.last_update is not None and site in (None, copy.site_name):
             state = "complete" if copy.is_complete else f"{copy.num_complete_blocks:,} of {plural(copy.num_blocks, 'block')}"
             yield StoryEvent(copy.last_update, "kept", f"copied to {copy.site_name} ({state}, {size_text(copy.size_bytes)})")
 
@@ -70,13 +71,14 @@ def _acts(name: str) -> Iterator[StoryEvent]:
         yield StoryEvent(event.at, "running", f"{action_text(event.action)} by {event.actor}{reason}", link)
 
 
-def _decisions(name: str) -> Iterator[StoryEvent]:
-    for cycle, rows in decisions_on_dataset(name):
+def _decisions(name: str, site: str | None) -> Iterator[StoryEvent]:
+    for cycle, rows in decisions_on_dataset(name, cycles_on_file()):
         if cycle.started_at is None:
             continue
         by_rule: dict[tuple[str, int | None], list[DecisionRow]] = defaultdict(list)
         for row in rows:
-            by_rule[row.decision, row.line].append(row)
+            if site in (None, row.site):
+                by_rule[row.decision, row.line].append(row)
         for (decision, line), some in by_rule.items():
             word = _DECIDED.get(decision)
             if word is None:
@@ -88,10 +90,12 @@ def _decisions(name: str) -> Iterator[StoryEvent]:
             yield StoryEvent(cycle.started_at, _KINDS[decision], text, link)
 
 
-def _deletions(name: str) -> Iterator[StoryEvent]:
+def _deletions(name: str, site: str | None) -> Iterator[StoryEvent]:
     plans = {row.plan_id: row for row in dataset_in_plans(name)}
     by_plan: dict[tuple[int, str], list[DatasetDeletion]] = defaultdict(list)
     for row in dataset_deletions(name):
+        if site not in (None, row.site_name):
+            continue
         by_plan[row.plan_id, row.state].append(row)
     for (plan_id, state), some in by_plan.items():
         plan: DatasetPlanned | None = plans.get(plan_id)

@@ -83,7 +83,7 @@ class ComparisonFilterSet(filters.FilterSet):
 
     class Meta:
         model = Comparison
-        fields = ["partition", "state"]
+        fields = ["partition", "state", "old_cycle", "new_cycle", "started_by"]
 
 
 class QuotaPreviewFilterSet(filters.FilterSet):

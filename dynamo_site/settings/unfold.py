@@ -88,6 +88,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _entry("Policies", "rule", "policies.policy"),
                     _entry("Cycles", "cycle", "policies.cycle"),
+                    _entry("Comparisons", "compare_arrows", "policies.comparison"),
                     _entry("Plans", "checklist", "policies.plan"),
                     _entry("Partitions", "pie_chart", "policies.partition"),
                     _entry("Quotas", "straighten", "policies.quota"),

@@ -27,6 +27,7 @@ from operations.selectors.pausing import pause_state
 from operations.selectors.trash import trash_of_deletion
 from policies.selectors.occupancy import partition_occupancies, site_in_partitions
 from policies.selectors.quotas import quota_moments
+from policies.selectors.wording import rule_text
 
 register = template.Library()
 
@@ -35,6 +36,8 @@ register.filter("size_text", wording.size_text)
 register.filter("quota", wording.quota_text)
 register.filter("count", wording.count_text)
 register.filter("share", wording.share_text)
+register.filter("rule_name", rule_text)
+register.filter("when_text", wording.when_text)
 
 #: Word of the colour vocabulary for each state of a cycle, plan or deletion.
 STATE_KINDS = {
@@ -105,16 +108,6 @@ def state_badge(state: str, text: str) -> SafeString:
     return wording.badge_html(STATE_KINDS.get(state, "kept"), text)
 
 
-@register.filter
-def rule_name(line: int | None) -> str:
-    """What decided, by the line that decisions carry; what is handed over carries none."""
-    if line is None:
-        return "handing over"
-    if line > 0:
-        return f"line {line}"
-    return "the default" if line == 0 else "a guardrail"
-
-
 @register.inclusion_tag("dynamo/bar.html")
 def site_bar(bar: Any, marks: Any, scale: float, done_bytes: int = 0, height: int = 16) -> dict[str, Bar | int]:
     """The stacked bar of a site; *scale* is the part of the quota at its right end, *done_bytes* what is deleted already."""
@@ -179,6 +172,10 @@ DECISION_WORDS = {
 }
 
 
+#: The same for what only one side of a comparison has.
+_MISSING_WORDS = {"outside": ("ignored", "not seen"), "gone": ("deleted", "not there any more")}
+
+
 @register.filter
 def exact(moment: datetime | None) -> str:
     """The exact time in UTC."""
@@ -187,8 +184,8 @@ def exact(moment: datetime | None) -> str:
 
 @register.filter
 def decision_word(decision: str) -> str:
-    """What people read for the word of a decisions file."""
-    return DECISION_WORDS[decision][1]
+    """What people read for the word of a decisions file, or of a side of a comparison."""
+    return (DECISION_WORDS.get(decision) or _MISSING_WORDS[decision])[1]
 
 
 @register.simple_tag
@@ -207,8 +204,8 @@ def decision_badge(decision: str, new_owner: str | None = None) -> SafeString:
 @register.simple_tag
 def change_badge(decision: str, line: int | None) -> SafeString:
     """One side of a change between two texts: the decision and what made it."""
-    kind, text = DECISION_WORDS.get(decision, ("ignored", "not seen"))
-    return wording.badge_html(kind, text if line is None else f"{text}, {rule_name(line)}")
+    kind, text = DECISION_WORDS.get(decision) or _MISSING_WORDS[decision]
+    return wording.badge_html(kind, text if line is None else f"{text}, {rule_text(line)}")
 
 
 @register.inclusion_tag("dynamo/completeness.html")

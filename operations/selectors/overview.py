@@ -8,8 +8,8 @@ from datetime import datetime
 
 from django.db.models import Count, Max, Min, Q, Sum
 
-from operations.choices import DeletionState
-from operations.models import Deletion
+from operations.choices import DeletionState, TrashState
+from operations.models import Deletion, Trash
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,48 @@ class DatasetDeletion:
     size_bytes: int
     finished_at: datetime | None
     first_key: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaDeletion:
+    """What became of one dataset at one site in one plan.
+
+    Counts are of block replicas; ``reason``: of the latest that was dropped or failed; ``restorable_until``: when the first of
+    what lies in the trash goes for good, None where nothing of it does.
+    """
+
+    num_blocks: int
+    num_done: int
+    num_dropped: int
+    num_failed: int
+    done_at: datetime | None
+    reason: str
+    first_key: int
+    restorable_until: datetime | None
+
+    @property
+    def is_done(self) -> bool:
+        return self.num_done == self.num_blocks
+
+
+def replica_deletion(*, plan_id: int, dataset_name: str, site_name: str) -> ReplicaDeletion | None:
+    """Return what became of a dataset at a site in a plan, None where nothing of it was queued; three queries."""
+    rows = Deletion.objects.filter(plan_id=plan_id, dataset_name=dataset_name, site_name=site_name)
+    state = {s: Q(state=s) for s in DeletionState}
+    found = rows.aggregate(
+        num_blocks=Count("pk"),
+        num_done=Count("pk", filter=state[DeletionState.DONE]),
+        num_dropped=Count("pk", filter=state[DeletionState.DROPPED]),
+        num_failed=Count("pk", filter=state[DeletionState.FAILED]),
+        done_at=Max("finished_at", filter=state[DeletionState.DONE]),
+        first_key=Min("pk"),
+    )
+    if not found["num_blocks"]:
+        return None
+    stopped = rows.filter(state[DeletionState.DROPPED] | state[DeletionState.FAILED]).order_by("-finished_at", "-pk")
+    kept = Trash.objects.filter(deletion__in=rows, state=TrashState.KEPT).aggregate(until=Min("purge_after"))
+    reason = stopped.values_list("reason", flat=True).first() or ""
+    return ReplicaDeletion(**found, reason=reason, restorable_until=kept["until"])
 
 
 def deleted_bytes_of_plans(plan_ids: Sequence[int]) -> dict[int, dict[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import forms
@@ -59,6 +60,12 @@ def refusal_text(refusal: PolicyError | ValidationError) -> str:
     if isinstance(refusal, ValidationError):
         return " ".join(refusal.messages)
     return str(refusal)
+
+
+def whole_number(text: str) -> int | None:
+    """Return *text* as a number, None where it is not one of up to nine digits."""
+    text = text.strip()
+    return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else None
 
 
 def clean_condition(text: str, kind: Any) -> str:

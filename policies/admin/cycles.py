@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,19 +14,20 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from inventory.selectors.wording import badge_html, duration_text, size_html, when_html
-from policies.admin.base import ReadOnlyAdmin
+from policies.admin.base import ReadOnlyAdmin, whole_number
+from policies.admin.comparisons import CycleCompareMixin
 from policies.choices import CycleState
 from policies.exceptions import PolicyError
 from policies.models import Cycle
-from policies.selectors.cycles_overview import coverage_lines, guardrail_rules, largest_deletions
-from policies.selectors.decisions import DECISIONS, DecisionFilter, decisions_on_replica, decisions_page
+from policies.selectors.cycles_overview import comparable_with, coverage_lines, guardrail_rules, largest_deletions
+from policies.selectors.decisions import DECISIONS, DecisionFilter, decisions_on_copies, decisions_page
 from policies.selectors.occupancy import site_bars
 from policies.selectors.watermarks import watermarks_of
 from policies.services.explaining import replica_explain
 
 
 @admin.register(Cycle)
-class CycleAdmin(ReadOnlyAdmin):
+class CycleAdmin(CycleCompareMixin, ReadOnlyAdmin):
     """A cycle: sites before and after, rules with what they decided, every decision with its why."""
 
     list_display = ["name", "partition", "state_badge", "kind", "started", "lasted", "to_delete"]
@@ -62,6 +62,7 @@ class CycleAdmin(ReadOnlyAdmin):
                 "guardrails": guardrail_rules(cycle.pk),
                 "largest": largest_deletions(plan.pk) if plan else [],
                 **self._decisions(request, cycle),
+                "comparable": comparable_with(cycle) if request.user.has_perm("policies.view_comparison") else (),
                 "duration": cycle.finished_at - cycle.started_at if cycle.finished_at else None,
             }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
@@ -72,7 +73,7 @@ class CycleAdmin(ReadOnlyAdmin):
         wanted = DecisionFilter(
             site=query.get("site", ""),
             decision=query.get("decision", "") if query.get("decision", "") in DECISIONS else "",
-            line=_whole_number(query.get("line", "")),
+            line=whole_number(query.get("line", "")),
             name=query.get("name", "").strip(),
         )
         kept = {key: value for key, value in query.items() if key in ("site", "decision", "line", "name") and value}
@@ -86,16 +87,16 @@ class CycleAdmin(ReadOnlyAdmin):
         }
         if cycle.decisions_file:
             try:
-                context["decisions"] = decisions_page(cycle.decisions_file, wanted, page=_whole_number(query.get("p", "")) or 1)
+                context["decisions"] = decisions_page(cycle.decisions_file, wanted, page=whole_number(query.get("p", "")) or 1)
             except FileNotFoundError as missing:
                 context["decisions_problem"] = f"{missing}."
         return context
 
     def get_custom_urls(self) -> tuple[tuple[str, str, Any], ...]:
-        return (("<int:cycle_id>/why/", "policies_cycle_why", self.why_view),)
+        return (("<int:cycle_id>/why/", "policies_cycle_why", self.why_view), *super().get_custom_urls())
 
     def why_view(self, request: HttpRequest, cycle_id: int, model_admin: ReadOnlyAdmin) -> HttpResponse:
-        """Show why the replica ``?dataset=&site=`` stays or goes: what was recorded, and the rules asked again."""
+        """Show why the replica ``?dataset=&site=`` stays or goes: what became of it, then each rule with the values it saw."""
         cycle = get_object_or_404(Cycle.objects.select_related("partition", "policy_version__policy"), pk=cycle_id)
         if not self.has_view_permission(request, cycle):
             raise PermissionDenied("policies.view_cycle is needed.")
@@ -104,16 +105,18 @@ class CycleAdmin(ReadOnlyAdmin):
             raise Http404("Name a dataset and a site.")
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
-            "title": "Why",
+            "title": f"Why? Cycle {cycle.pk} of {cycle.source}",
             "opts": self.opts,
             "cycle": cycle,
             "dataset": dataset,
             "site": site,
+            "decided": (),
             "recorded": (),
         }
         try:
             if cycle.decisions_file:
-                context["recorded"] = decisions_on_replica(cycle.decisions_file, dataset=dataset, site=site)
+                context["decided"] = decisions_on_copies(cycle.decisions_file, dataset=dataset)
+                context["recorded"] = [row for row in context["decided"] if row.site == site]
             context["why"] = replica_explain(cycle_id=cycle.pk, dataset=dataset, site=site)
         except (PolicyError, FileNotFoundError) as refusal:
             context["problem"] = str(refusal)
@@ -139,9 +142,3 @@ class CycleAdmin(ReadOnlyAdmin):
     @display(description="to delete", ordering="deleted_bytes")
     def to_delete(self, cycle: Cycle) -> SafeString:
         return size_html(cycle.deleted_bytes)
-
-
-def _whole_number(text: str) -> int | None:
-    """Return *text* as a number, None where it is not one of up to nine digits."""
-    text = text.strip()
-    return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else None

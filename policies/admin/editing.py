@@ -21,8 +21,9 @@ from policies.language.types import ValueType
 from policies.language.variables import VARIABLES
 from policies.models import Comparison, Cycle, Policy, PolicyVersion
 from policies.selectors.comparisons import changes_page
-from policies.selectors.cycles_overview import coverage_lines
+from policies.selectors.cycles_overview import counting_test_runs, coverage_lines, guardrail_rules
 from policies.selectors.occupancy import site_bars
+from policies.selectors.partitions import num_protecting_guardrails
 from policies.selectors.watermarks import watermarks_of
 
 #: Changed replicas shown beside the text; the rest is in the API's list.
@@ -61,6 +62,7 @@ class PolicyEditorMixin:
             "policy": policy,
             "version": version,
             "may_change": may_change,
+            "num_protecting": num_protecting_guardrails(policy.partition_id),
             "text": version.text if version else f"Partition {policy.partition.name}\n",
             "config": _config(request, policy, version, may_change=may_change, tested_cycle_id=tested),
         }
@@ -93,8 +95,8 @@ def _version(policy: Policy, asked: str) -> PolicyVersion | None:
 
 
 def _test_runs(version: PolicyVersion) -> QuerySet[Cycle]:
-    """Return the completed test runs of the version, the latest first."""
-    return Cycle.objects.filter(policy_version=version, kind=CycleKind.TEST_RUN, state=CycleState.COMPLETED).order_by("-pk")
+    """Return the test runs of the version that count for its activation, the latest first."""
+    return counting_test_runs().filter(policy_version=version).order_by("-pk")
 
 
 def _key(request: HttpRequest, name: str) -> int:
@@ -176,6 +178,7 @@ def _effect_context(cycle: Cycle, comparison: Comparison | None) -> dict[str, An
         "bars": site_bars([cycle.pk]).get(cycle.pk, ()),
         "marks": watermarks_of(cycle.text),
         "num_dead": sum(line.is_dead for line in lines),
+        "guardrails": guardrail_rules(cycle.pk),
         "hits": [
             {
                 "line": line.number,

@@ -1,4 +1,4 @@
-"""Comparing texts: ask for it, look how far it is, read what changes."""
+"""Comparing texts and cycles: ask for it, look how far it is, read what changes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ from policies.api.test_runs import MayViewCycles
 from policies.filtersets import ComparisonFilterSet
 from policies.models import Comparison, Policy
 from policies.selectors.comparisons import ChangedReplica, ChangesPage, changes_page
-from policies.services.comparisons import comparison_request, comparison_with_active
+from policies.services.comparisons import comparison_request, comparison_with_active, cycles_comparison_request
+
+#: The largest key that the database holds.
+MAX_KEY = 2**63 - 1
 
 
 class ComparisonRequestSerializer(serializers.Serializer[Any]):
-    text = serializers.CharField(max_length=MAX_CHARACTERS, trim_whitespace=False, help_text="The new text.")
+    text = serializers.CharField(max_length=MAX_CHARACTERS, required=False, trim_whitespace=False, help_text="The new text.")
     policy = serializers.IntegerField(
         required=False, help_text="Compare with its active version, by its partition, step limit and expectations."
     )
@@ -40,11 +43,37 @@ class ComparisonRequestSerializer(serializers.Serializer[Any]):
     clock = serializers.DateTimeField(required=False, help_text="What the policies' times are relative to; default: now.")
     deletion_per_iteration = serializers.FloatField(required=False, min_value=1e-9, max_value=1, help_text="Not with 'policy'.")
 
+    with_guardrails = serializers.BooleanField(
+        required=False, default=False, help_text="Put the protecting guardrails on top of both texts, as a real cycle does."
+    )
+    old_cycle = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_KEY,
+        help_text="With 'new_cycle' and nothing else: compare what two cycles of a partition decided.",
+    )
+    new_cycle = serializers.IntegerField(required=False, min_value=1, max_value=MAX_KEY)
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        named = {"old_cycle", "new_cycle"} & set(attrs)
+        if named:
+            return self._of_cycles(attrs, named)
+        if "text" not in attrs:
+            raise ValidationError({"text": "Give the new text, or 'old_cycle' and 'new_cycle'."})
         if ("policy" in attrs) == ("old_text" in attrs):
             raise ValidationError({"policy": "Name either a policy or an old text."})
         if "policy" in attrs and (own := {"partition", "deletion_per_iteration"} & set(attrs)):
             raise ValidationError(dict.fromkeys(sorted(own), "The policy has its own."))
+        return attrs
+
+    def _of_cycles(self, attrs: dict[str, Any], named: set[str]) -> dict[str, Any]:
+        missing = {"old_cycle", "new_cycle"} - named
+        if missing:
+            raise ValidationError(dict.fromkeys(missing, "Two cycles are compared: name both."))
+        if others := set(self.initial_data) - named:
+            raise ValidationError(
+                dict.fromkeys(sorted(others), "Cycles are compared by what they decided; this has no place there.")
+            )
         return attrs
 
 
@@ -60,6 +89,9 @@ class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
             "error",
             "partition",
             "old_version",
+            "old_cycle",
+            "new_cycle",
+            "with_guardrails",
             "old_source",
             "new_source",
             "clock",
@@ -72,7 +104,8 @@ class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
 class ComparisonDetailSerializer(ComparisonSerializer):
     summary = serializers.DictField(
         read_only=True,
-        help_text="goes: what would be deleted and was not, stays: the reverse, others; bytes by site, tier and pair of rules.",
+        help_text="goes: what would be deleted and was not, stays: the reverse, gone: what the newer of two cycles did not find, "
+        "others; bytes by site, tier and pair of rules.",
     )
     results = serializers.ListField(
         child=serializers.DictField(), read_only=True, help_text="Expectations: is_met, num_failures, failure with an example."
@@ -110,7 +143,7 @@ class ChangesPageSerializer(serializers.Serializer[ChangesPage]):
 
 
 class ComparisonViewSet(ReadOnlyModelViewSet[Comparison]):
-    """Comparisons of two texts on one snapshot; start one by POST and poll it."""
+    """Comparisons of two texts on one snapshot, or of two cycles; start one by POST and poll it."""
 
     queryset = Comparison.objects.select_related("partition")
     filterset_class = ComparisonFilterSet
@@ -129,26 +162,35 @@ class ComparisonViewSet(ReadOnlyModelViewSet[Comparison]):
         """Start a comparison; nothing is deleted by it."""
         asked = ComparisonRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        wanted, actor = asked.validated_data, Actor.of(request.user)
+        comparison = self._requested(asked.validated_data, Actor.of(request.user))
+        comparison.refresh_from_db()
+        return Response(ComparisonDetailSerializer(comparison).data, status=status.HTTP_202_ACCEPTED)
+
+    def _requested(self, wanted: dict[str, Any], actor: Actor) -> Comparison:
         now = wanted.get("clock") or timezone.now()
+        if "new_cycle" in wanted:
+            return cycles_comparison_request(old_cycle_id=wanted["old_cycle"], new_cycle_id=wanted["new_cycle"], actor=actor)
         if "policy" in wanted:
             if not Policy.objects.filter(pk=wanted["policy"]).exists():
                 raise NotFound(f"There is no policy {wanted['policy']}.")
-            comparison = comparison_with_active(
-                policy_id=wanted["policy"], text=wanted["text"], actor=actor, now=now, expectations=wanted.get("expectations")
-            )
-        else:
-            comparison = comparison_request(
-                new_text=wanted["text"],
-                old_text=wanted["old_text"],
+            return comparison_with_active(
+                policy_id=wanted["policy"],
+                text=wanted["text"],
                 actor=actor,
                 now=now,
-                expectations=wanted.get("expectations", ""),
-                partition_name=wanted.get("partition"),
-                deletion_per_iteration=wanted.get("deletion_per_iteration", 0.01),
+                expectations=wanted.get("expectations"),
+                with_guardrails=wanted["with_guardrails"],
             )
-        comparison.refresh_from_db()
-        return Response(ComparisonDetailSerializer(comparison).data, status=status.HTTP_202_ACCEPTED)
+        return comparison_request(
+            new_text=wanted["text"],
+            old_text=wanted["old_text"],
+            actor=actor,
+            now=now,
+            expectations=wanted.get("expectations", ""),
+            partition_name=wanted.get("partition"),
+            deletion_per_iteration=wanted.get("deletion_per_iteration", 0.01),
+            with_guardrails=wanted["with_guardrails"],
+        )
 
     @extend_schema(
         parameters=[ChangesQuerySerializer],

@@ -66,6 +66,7 @@ class CycleSerializer(serializers.ModelSerializer[Cycle]):
             "source",
             "policy_version",
             "started_by",
+            "with_guardrails",
             "clock",
             "started_at",
             "finished_at",

@@ -28,6 +28,11 @@ class TestRunRequestSerializer(serializers.Serializer[Any]):
     partition = serializers.CharField(required=False, help_text="Partition named beside the text, as a campaign has it.")
     clock = serializers.DateTimeField(required=False, help_text="What the policy's times are relative to; default: now.")
     deletion_per_iteration = serializers.FloatField(required=False, default=0.01, min_value=1e-9, max_value=1)
+    with_guardrails = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Put the protecting guardrails on top of the text, as a real cycle does; no test that activation counts.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("text" in attrs) == ("version" in attrs):
@@ -56,14 +61,17 @@ class TestRunView(APIView):
         asked = TestRunRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         wanted = asked.validated_data
-        cycle = self._version(wanted["version"], actor) if "version" in wanted else self._text(wanted, actor)
+        cycle = self._version(wanted, actor) if "version" in wanted else self._text(wanted, actor)
         cycle.refresh_from_db()
         return Response(CycleSerializer(cycle).data, status=status.HTTP_202_ACCEPTED)
 
-    def _version(self, version_id: int, actor: Actor) -> Cycle:
+    def _version(self, wanted: dict[str, Any], actor: Actor) -> Cycle:
+        version_id = wanted["version"]
         if not PolicyVersion.objects.filter(pk=version_id).exists():
             raise NotFound(f"There is no version {version_id}.")
-        return version_test_run_request(version_id=version_id, actor=actor, now=timezone.now())
+        return version_test_run_request(
+            version_id=version_id, actor=actor, now=timezone.now(), with_guardrails=wanted["with_guardrails"]
+        )
 
     def _text(self, wanted: dict[str, Any], actor: Actor) -> Cycle:
         return test_run_request(
@@ -73,4 +81,5 @@ class TestRunView(APIView):
             now=wanted.get("clock") or timezone.now(),
             partition_name=wanted.get("partition"),
             deletion_per_iteration=wanted["deletion_per_iteration"],
+            with_guardrails=wanted["with_guardrails"],
         )

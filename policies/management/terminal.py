@@ -115,6 +115,13 @@ def add_now(parser: CommandParser) -> None:
     parser.add_argument("--now", type=moment, metavar="ISO8601", help="the clock that times are relative to (default: now; UTC)")
 
 
+def add_guardrails(parser: CommandParser) -> None:
+    """Add ``--with-guardrails``."""
+    parser.add_argument(
+        "--with-guardrails", action="store_true", help="put the protecting guardrails on top of the text, as a real cycle does"
+    )
+
+
 def shell_actor() -> Actor:
     """Return who is at the shell."""
     return Actor(getpass.getuser())

@@ -5,12 +5,16 @@ from django.db.models import Q
 from django.utils import timezone
 
 from policies.choices import CycleState
+from policies.models.cycles import Cycle
 from policies.models.partitions import Partition
 from policies.models.policies import PolicyVersion
 
 
 class Comparison(models.Model):
-    """A text held against another one, on one snapshot with one clock, and against expectations; nothing is deleted by it."""
+    """A text held against another one, on one snapshot with one clock, and against expectations; or two cycles on record.
+
+    Nothing is deleted by it.
+    """
 
     state = models.CharField(max_length=16, choices=CycleState, default=CycleState.RUNNING)
     partition = models.ForeignKey(Partition, on_delete=models.PROTECT, related_name="comparisons")
@@ -22,13 +26,20 @@ class Comparison(models.Model):
         related_name="comparisons",
         help_text="Whose text is the old one.",
     )
+    old_cycle = models.ForeignKey(
+        Cycle, null=True, blank=True, on_delete=models.PROTECT, related_name="compared_as_old", help_text="Instead of a text."
+    )
+    new_cycle = models.ForeignKey(
+        Cycle, null=True, blank=True, on_delete=models.PROTECT, related_name="compared_as_new", help_text="Instead of a text."
+    )
     old_text = models.TextField(blank=True, help_text="Empty: there is nothing to compare with.")
     old_source = models.CharField(max_length=512, blank=True)
-    new_text = models.TextField()
+    new_text = models.TextField(blank=True, help_text="Empty where cycles are compared.")
     new_source = models.CharField(max_length=512)
     expectations = models.TextField(blank=True, help_text="What the new text is held against.")
     deletion_per_iteration = models.FloatField(default=0.01, help_text="Step limit as a part of a site's quota.")
-    clock = models.DateTimeField(help_text="The time that the policies' times are relative to.")
+    with_guardrails = models.BooleanField(default=False, help_text="Protecting guardrails stand on top of both texts.")
+    clock = models.DateTimeField(help_text="The time that the policies' times are relative to; of cycles, that of the new one.")
     started_by = models.CharField(max_length=150)
     started_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -49,7 +60,16 @@ class Comparison(models.Model):
                 | Q(~Q(state=CycleState.RUNNING), finished_at__isnull=False),
                 name="comparison_finished_when_over",
             ),
+            models.CheckConstraint(
+                condition=Q(old_cycle__isnull=True, new_cycle__isnull=True)
+                | Q(old_cycle__isnull=False, new_cycle__isnull=False, old_text="", new_text=""),
+                name="comparison_of_cycles_or_of_texts",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"comparison {self.pk} of {self.new_source} with {self.old_source or 'nothing'}"
+
+    @property
+    def is_of_cycles(self) -> bool:
+        return self.new_cycle_id is not None

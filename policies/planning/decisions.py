@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from policies.evaluation.columns import NOBODY_NAME, Snapshot
 from policies.planning.outcome import NOT_HANDED_OVER, Decision, Outcome
@@ -62,24 +63,33 @@ def decisions_frame(outcome: Outcome, snapshot: Snapshot) -> pl.DataFrame:
     rule = pl.Series(np.where(decided < 0, 0, decided))
     is_decided = pl.Series(decided >= 0)
     owner = outcome.new_owner[rows]
+    decision, line = decided_columns(outcome, rows)
     frame = pl.DataFrame(
         {
             "site": snapshot.sites.get_column("name").gather(snapshot.replicas.get_column("site").gather(replica)),
             "dataset": snapshot.datasets.get_column("name").gather(snapshot.replicas.get_column("dataset").gather(replica)),
             "block": snapshot.blocks.get_column("name").gather(block),
             "bytes": snapshot.block_replicas.get_column("size").gather(rows),
-            "decision": pl.Series([WORDS[d] for d in Decision]).gather(outcome.decision[rows].astype(np.int64)),
-            "line": pl.Series([r.decision_line for r in outcome.rules], dtype=pl.Int32).gather(rule),
+            "decision": decision,
+            "line": line,
             "rule": pl.Series([r.text for r in outcome.rules], dtype=pl.String).gather(rule),
             "new_owner": _group_names(snapshot).gather(np.where(owner < 0, snapshot.groups.height, owner)),
         }
     )
     is_handed = pl.Series(owner != NOT_HANDED_OVER)
     return frame.with_columns(
-        pl.when(is_decided).then(pl.col("line")).alias("line"),
         pl.when(is_decided).then(pl.col("rule")).alias("rule"),
         pl.when(is_handed).then(pl.col("new_owner")).alias("new_owner"),
     )
+
+
+def decided_columns(outcome: Outcome, rows: NDArray[np.int64]) -> list[pl.Series]:
+    """Return for the block replicas *rows* the ``decision`` in words and the ``line`` that made it, null where none did."""
+    rule = outcome.rule[rows]
+    words = pl.Series("decision", [WORDS[d] for d in Decision]).gather(outcome.decision[rows].astype(np.int64))
+    # A rule of -1 has no line; it becomes null through an index that is null.
+    index = pl.select(pl.when(pl.Series(rule >= 0)).then(pl.Series(rule))).to_series()
+    return [words, pl.Series("line", [r.decision_line for r in outcome.rules], dtype=pl.Int32).gather(index)]
 
 
 def plan_digest(outcome: Outcome, snapshot: Snapshot) -> str:

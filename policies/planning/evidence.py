@@ -2,8 +2,8 @@
 
 The inventory changes and forgets; the file does not. It holds the datasets that took part, sorted by name, so that one of
 them is read without the others: a row per block replica, also at sites that are no target, a row without a site for a block
-that nobody has, and a row without a block for a replica that holds nothing. What concerns the cycle as a whole is JSON in
-the file's metadata.
+that nobody has, and a row without a block for a replica that holds nothing. A row of a block replica that the cycle decided on
+says how, so that two cycles can be compared by blocks. What concerns the cycle as a whole is JSON in the file's metadata.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from policies.evaluation.columns import (
 )
 from policies.evaluation.inventory_arrays import Ints
 from policies.language.ast import Condition
+from policies.planning.comparing import SIDE_COLUMNS
+from policies.planning.decisions import decided_columns
 from policies.planning.outcome import GuardrailRule, Outcome, SiteOutcome
 
 _METADATA = b"dynamo.cycle"
@@ -96,6 +98,17 @@ def read_evidence(source: BinaryIO, dataset: str) -> DatasetEvidence | None:
     source.seek(0)
     frame = pl.DataFrame(pl.from_arrow(pq.read_table(source, filters=pc.field("dataset") == dataset)))
     return _evidence(frame, whole) if frame.height else None
+
+
+def read_decisions(source: BinaryIO) -> pl.DataFrame | None:
+    """Return the decision of every block replica in the cycle's scope, with ``SIDE_COLUMNS``; None if the file is too old."""
+    has_decisions = "decision" in pq.read_schema(source).names
+    source.seek(0)
+    if not has_decisions:
+        return None
+    columns = [name if name != "bytes" else "size" for name in SIDE_COLUMNS]
+    table = pq.read_table(source, columns=columns, filters=pc.field("decision").is_valid())
+    return pl.DataFrame(pl.from_arrow(table)).rename({"size": "bytes"}).select(SIDE_COLUMNS)
 
 
 def deletion_numbers(outcome: Outcome, snapshot: Snapshot) -> list[int]:
@@ -178,13 +191,19 @@ def _between(things: Ints, dataset: Ints, first: int, last: int, takes_part: np.
 
 
 class _Acts:
-    """Turns and numbers of deletions by replica, as columns with null where there are none."""
+    """What the cycle did: turns and numbers of deletions by replica, decision and line by block replica; null where none."""
 
     def __init__(self, outcome: Outcome, snapshot: Snapshot) -> None:
         turns = [(replica, step) for step, replica in outcome.turns]
         numbers = zip((deletion.replica for deletion in outcome.deletions), deletion_numbers(outcome, snapshot), strict=True)
         height = snapshot.replicas.height
         self._columns = [_lists("turns", turns, height), _lists("numbers", list(numbers), height)]
+        self._outcome = outcome
+
+    def decided(self, rows: Ints) -> list[pl.Series]:
+        decided = pl.DataFrame(decided_columns(self._outcome, rows))
+        is_in_scope = pl.Series(self._outcome.in_scope[rows])
+        return decided.select(pl.when(is_in_scope).then(pl.col(name)).alias(name) for name in decided.columns).get_columns()
 
     def columns(self, replicas: pl.Series) -> list[pl.Series]:
         return [lists.gather(place.gather(replicas)) for lists, place in self._columns]
@@ -204,7 +223,13 @@ def _lists(name: str, pairs: Sequence[tuple[int, int]], height: int) -> tuple[pl
 def _rows(snapshot: Snapshot, acts: _Acts, rows: Ints, lonely: Ints, empty: Ints) -> pl.DataFrame:
     chosen = snapshot.block_replicas[rows]
     parts = [
-        _part(snapshot, acts, replicas=chosen.get_column("replica"), blocks=chosen.get_column("block"), present=chosen),
+        _part(
+            snapshot,
+            acts,
+            replicas=chosen.get_column("replica"),
+            blocks=chosen.get_column("block"),
+            present=chosen.with_columns(acts.decided(rows)),
+        ),
         _part(snapshot, acts, replicas=None, blocks=pl.Series(lonely), present=None),
         _part(snapshot, acts, replicas=pl.Series(empty), blocks=None, present=None),
     ]

@@ -61,7 +61,7 @@ class ReplicaExplanation:
 
     ``evaluations`` are in the order of the cycle, the last one is the replica's last; they are more than one where its blocks
     were decided at different times, and none where the replica is outside the cycle. ``planner`` says in sentences
-    what the planner did and why.
+    what the planner did and why; ``num_site_deletions``: how many deletions the plan has at the replica's site.
     """
 
     dataset: str
@@ -69,6 +69,7 @@ class ReplicaExplanation:
     evaluations: tuple[Evaluation, ...]
     blocks: tuple[BlockDecision, ...]
     planner: tuple[str, ...]
+    num_site_deletions: int = 0
 
 
 def explain_replica(
@@ -161,6 +162,7 @@ def _told(
         planner=planner_story(
             policy, snapshot, outcome, replica, first=first, num_evaluations=len(watch.sightings), numbers=numbers
         ),
+        num_site_deletions=next((found.num_deletions for found in outcome.target_sites if found.site == site_row), 0),
     )
 
 

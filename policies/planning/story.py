@@ -149,7 +149,7 @@ def _fraction(size_bytes: int, quota_bytes: int) -> str:
 def _line(rule: Rule) -> str:
     if rule.is_default:
         return f"the default ({rule.action.value})"
-    return f"guardrail ({rule.text})" if rule.line < 0 else f"line {rule.line} ({rule.text})"
+    return f"the {rule.text}" if rule.line < 0 else f"line {rule.line} ({rule.text})"
 
 
 def _lines(rules: list[Rule]) -> str:

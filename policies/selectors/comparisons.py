@@ -1,6 +1,6 @@
 """What changes from one policy text to another: sums over the changed block replicas, and the changed replicas page by page.
 
-The frame of block replicas is that of ``policies.services.studies.Comparison.changes``.
+The frame of block replicas is that of ``policies.planning.comparing.Comparison.changes``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from policies.planning.comparing import GONE
 from policies.selectors.decisions import scan_parquet_file
 
 #: Rows kept per kind of sum, those with the most bytes.
@@ -23,7 +24,10 @@ ERA = pl.col("dataset").str.extract(r"^/[^/]*/([^/-]*)").fill_null("").alias("er
 REPLICA_COLUMNS = ("site", "dataset", "old", "new", "old_line", "new_line", "num_blocks", "size_bytes")
 
 _GOES = (pl.col("new") == "delete") & (pl.col("old") != "delete")
-_STAYS = (pl.col("old") == "delete") & (pl.col("new") != "delete")
+#: What the newer of two cycles did not find any more is neither deleted nor spared by it.
+_IS_GONE = pl.col("new") == GONE
+_STAYS = (pl.col("old") == "delete") & (pl.col("new") != "delete") & ~_IS_GONE
+_OTHER = ~_GOES & ~_STAYS & ~_IS_GONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +64,15 @@ def changed_replicas(changes: pl.DataFrame) -> pl.DataFrame:
 def changes_summary(changes: pl.DataFrame) -> dict[str, Any]:
     """Return the sums of *changes* as JSON takes them.
 
-    ``goes`` is what would be deleted now and was not before, ``stays`` the reverse, ``others`` every other change; each
-    with bytes, replicas and sites. ``sites`` and ``tiers``: the same bytes by name; ``rules``: by pair of lines and decisions.
+    ``goes`` is what would be deleted now and was not before, ``stays`` the reverse, ``gone`` what the newer of two cycles did
+    not find any more, ``others`` every other change; each with bytes, replicas and sites. ``sites`` and ``tiers``: the same bytes
+    by name; ``rules``: by pair of lines and decisions.
     """
-    others = changes.filter(~_GOES & ~_STAYS)
     return {
         "goes": _totals(changes.filter(_GOES)),
         "stays": _totals(changes.filter(_STAYS)),
-        "others": _totals(others),
+        "gone": _totals(changes.filter(_IS_GONE)),
+        "others": _totals(changes.filter(_OTHER)),
         "sites": _by_name(changes, pl.col("site")),
         "tiers": _by_name(changes, TIER),
         "rules": _by_rules(changes),
@@ -107,7 +112,8 @@ def _by_name(changes: pl.DataFrame, key: pl.Expr) -> list[dict[str, Any]]:
     sums = changes.group_by(key.alias("name")).agg(
         goes_bytes=size.filter(_GOES).sum(),
         stays_bytes=size.filter(_STAYS).sum(),
-        other_bytes=size.filter(~_GOES & ~_STAYS).sum(),
+        gone_bytes=size.filter(_IS_GONE).sum(),
+        other_bytes=size.filter(_OTHER).sum(),
         num_replicas=pl.struct("site", "dataset").n_unique(),
         all_bytes=size.sum(),
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Count, Max, QuerySet, Sum
 
@@ -37,7 +38,7 @@ class HeldPlan:
     """A plan that a safety limit or a guardrail holds."""
 
     pk: int
-    cycle_id: int
+    cycle_id: int | None
     partition_name: str
     size_bytes: int
     num_items: int
@@ -139,6 +140,15 @@ def held_plans() -> list[HeldPlan]:
     ]
 
 
+def comparable_with(cycle: Cycle, *, limit: int = 30) -> list[CycleRow]:
+    """Return the latest cycles of its partition before *cycle* with which it can be compared; none where it has no record."""
+    if cycle.state != CycleState.COMPLETED or not cycle.evidence_file:
+        return []
+    earlier = Cycle.objects.filter(partition_id=cycle.partition_id, state=CycleState.COMPLETED, pk__lt=cycle.pk)
+    rows = earlier.exclude(evidence_file="").select_related("partition", "plan").defer("text").order_by("-pk")[:limit]
+    return [_row(row) for row in rows]
+
+
 def coverage_lines(text: str, cycle_id: int | None) -> list[TextLine]:
     """Return *text* line by line with what the rule on each decided in the cycle; without a cycle no counts."""
     rules = {r.line: r for r in CycleRule.objects.filter(cycle_id=cycle_id)} if cycle_id is not None else {}
@@ -158,11 +168,17 @@ def guardrail_rules(cycle_id: int) -> list[CycleRule]:
     return list(CycleRule.objects.filter(cycle_id=cycle_id, line__lt=0))
 
 
+def counting_test_runs() -> QuerySet[Cycle]:
+    """Return the completed test runs that count for activation: those of the text alone, without guardrails on top."""
+    return Cycle.objects.filter(kind=CycleKind.TEST_RUN, state=CycleState.COMPLETED, with_guardrails=False)
+
+
 def policy_versions(policy_id: int) -> list[VersionRow]:
     """Return the versions of a policy, newest first, each with its latest completed test run; two queries."""
     active = Policy.objects.values_list("active_version_id", flat=True).get(pk=policy_id)
     tested = dict(
-        Cycle.objects.filter(kind=CycleKind.TEST_RUN, state=CycleState.COMPLETED, policy_version__policy_id=policy_id)
+        counting_test_runs()
+        .filter(policy_version__policy_id=policy_id)
         .order_by()
         .values_list("policy_version_id")
         .annotate(last=Max("pk"))
@@ -226,7 +242,7 @@ def dataset_in_plans(dataset_name: str, *, limit: int = 200) -> list[DatasetPlan
     ]
 
 
-def largest_deletions(plan_id: int, *, limit: int = 10) -> Sequence[dict[str, object]]:
+def largest_deletions(plan_id: int, *, limit: int = 10) -> Sequence[Mapping[str, Any]]:
     """Return the largest (dataset, site) sums of a plan: keys dataset_name, site_name, size, num_files."""
     items = PlanItem.objects.filter(plan_id=plan_id, action="DELETE").order_by().values("dataset_name", "site_name")
     return list(
@@ -234,7 +250,7 @@ def largest_deletions(plan_id: int, *, limit: int = 10) -> Sequence[dict[str, ob
     )
 
 
-def _latest_keys() -> QuerySet[Cycle, dict[str, int]]:
+def _latest_keys() -> QuerySet[Cycle, Any]:
     cycles = Cycle.objects.exclude(kind=CycleKind.TEST_RUN).order_by().values("partition_id")
     return cycles.annotate(last=Max("pk")).values("last")
 

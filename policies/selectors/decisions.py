@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,23 +76,29 @@ def bytes_by_decision(file_name: str) -> dict[str, int]:
     return dict(sums.sort("decision").iter_rows())
 
 
-def decisions_on_replica(file_name: str, *, dataset: str, site: str) -> tuple[DecisionRow, ...]:
-    """Return what was decided on one replica. Raises ``FileNotFoundError`` like ``decisions_page``."""
-    rows = scan_parquet_file(file_name).filter(pl.col("dataset") == dataset, pl.col("site") == site).collect()
+def decisions_on_copies(file_name: str, *, dataset: str) -> tuple[DecisionRow, ...]:
+    """Return what was decided on every replica of a dataset, by site. Raises ``FileNotFoundError`` like ``decisions_page``."""
+    rows = scan_parquet_file(file_name).filter(pl.col("dataset") == dataset).collect()
     return tuple(_row(row) for row in rows.iter_rows(named=True))
 
 
-def decisions_on_dataset(dataset_name: str, *, num_cycles: int = 10) -> list[tuple[Cycle, tuple[DecisionRow, ...]]]:
-    """Return what the latest *num_cycles* cycles with decisions on file decided on the dataset, newest first.
+def cycles_on_file(*, before: int | None = None, num_cycles: int = 10) -> list[Cycle]:
+    """Return the latest cycles with decisions on file, newest first; *before*: only those with a smaller key."""
+    cycles = Cycle.objects.exclude(decisions_file="").select_related("partition").defer("text").order_by("-pk")
+    if before is not None:
+        cycles = cycles.filter(pk__lt=before)
+    return list(cycles[:num_cycles])
 
-    A cycle whose file has been removed is left out.
+
+def decisions_on_dataset(dataset_name: str, cycles: Sequence[Cycle]) -> list[tuple[Cycle, tuple[DecisionRow, ...]]]:
+    """Return what each of *cycles* decided on the dataset, in their order; those that decided nothing on it are left out.
+
+    A cycle whose file has been removed is left out, too.
     """
+    looked_at = [cycle for cycle in cycles if default_storage.exists(cycle.decisions_file)]
+    frames = [scan_parquet_file(cycle.decisions_file).filter(pl.col("dataset") == dataset_name) for cycle in looked_at]
     found = []
-    cycles = Cycle.objects.exclude(decisions_file="").select_related("partition").defer("text").order_by("-pk")[:num_cycles]
-    for cycle in cycles:
-        if not default_storage.exists(cycle.decisions_file):
-            continue
-        rows = scan_parquet_file(cycle.decisions_file).filter(pl.col("dataset") == dataset_name).collect()
+    for cycle, rows in zip(looked_at, pl.collect_all(frames), strict=True):
         if rows.height:
             found.append((cycle, tuple(_row(row) for row in rows.iter_rows(named=True))))
     return found

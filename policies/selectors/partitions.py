@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from policies.exceptions import PartitionInvalidError, PartitionUnknownError, PolicyInvalidError
 from policies.language.ast import Condition
@@ -98,12 +98,21 @@ def partition_quotas(leaves: list[Partition]) -> dict[str, int]:
 
 def guardrails_of(partition_id: int | None) -> list[GuardrailScope]:
     """Return the enabled guardrails of the partition (of none: those of all partitions alone), by name, parsed."""
-    which = Q(partition=None) if partition_id is None else Q(partition=None) | Q(partition=partition_id)
-    rows = Guardrail.objects.filter(which, is_enabled=True).order_by("name")
+    rows = _enabled_guardrails(partition_id).order_by("name")
     return [
         GuardrailScope(GuardrailRule(row.name, _condition(f"guardrail {row.name}", row.condition, "replica")), row.is_protecting)
         for row in rows
     ]
+
+
+def num_protecting_guardrails(partition_id: int) -> int:
+    """Return how many enabled guardrails protect while the partition is planned."""
+    return _enabled_guardrails(partition_id).filter(is_protecting=True).count()
+
+
+def _enabled_guardrails(partition_id: int | None) -> QuerySet[Guardrail]:
+    which = Q(partition=None) if partition_id is None else Q(partition=None) | Q(partition=partition_id)
+    return Guardrail.objects.filter(which, is_enabled=True)
 
 
 def _collect(partition: Partition, above: tuple[str, ...], found: dict[int, Partition]) -> None:

@@ -1,4 +1,4 @@
-"""What a preview of quotas says, in sentences: the same ones on screens and terminals."""
+"""What previews of quotas and decisions say in words: the same ones on screens and terminals."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from inventory.selectors.wording import plural, quota_text, share_text, size_text
+
+
+def rule_text(line: int | None) -> str:
+    """Return what decided, by the line that decisions carry; what is handed over carries none."""
+    if line is None:
+        return "handing over"
+    if line > 0:
+        return f"line {line}"
+    return "the default" if line == 0 else "a guardrail"
 
 
 def preview_sentences(policy: Any) -> list[str]:

@@ -1,7 +1,7 @@
-"""Comparisons that a worker carries out while somebody watches: two texts on one snapshot, and a text against expectations.
+"""Comparisons that a worker carries out while somebody watches: of two texts, of a text with expectations, of two cycles.
 
-Both texts are evaluated anew, and not the decisions of two test runs compared: those read the inventory at two moments, and
-their files do not say the size of single blocks, so that bytes could only be guessed where a replica goes in part.
+Two texts are both evaluated anew, on one snapshot with one clock. Two cycles saw the inventory at two moments; what they
+decided is compared out of their records, block by block.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from policies.choices import CycleState
 from policies.exceptions import CycleLostError, PolicyError
 from policies.language.ast import Policy as PolicyText
 from policies.models import Comparison, Policy, PolicyVersion
+from policies.planning.comparing import Comparison as Changes
 from policies.selectors.comparisons import changed_replicas, changes_summary
 from policies.selectors.partitions import partition_by_name
 from policies.services.cycles import parsed_policy
 from policies.services.expectations import expectations_parse, policy_test, result_row
-from policies.services.studies import policies_compare
+from policies.services.studies import comparable_cycles, cycles_compare, policies_compare
 from policies.signals import comparison_started
 
 #: Seconds between two signs of life in the database.
@@ -45,8 +46,11 @@ def comparison_request(
     expectations: str = "",
     partition_name: str | None = None,
     deletion_per_iteration: float = 0.01,
+    with_guardrails: bool = False,
 ) -> Comparison:
     """Record a comparison of two policies of one partition and hand it to a worker; an empty *old_text* compares with nothing.
+
+    *with_guardrails*: protecting guardrails stand on top of both texts; expectations are held against the text alone.
 
     Raises `PolicyInvalidError` with the findings in a text or in the expectations, `PartitionUnknownError`, `PolicyError` where
     the partitions differ or there is nothing to compare with, and ``WorkerUnreachableError`` where no worker can be told.
@@ -68,15 +72,39 @@ def comparison_request(
         new_source=new_source,
         expectations=expectations,
         deletion_per_iteration=deletion_per_iteration,
+        with_guardrails=with_guardrails,
         clock=now,
         started_by=actor.name,
     )
+    return _handed_over(comparison)
+
+
+def cycles_comparison_request(*, old_cycle_id: int, new_cycle_id: int, actor: Actor) -> Comparison:
+    """Record a comparison of what two cycles of one partition decided and hand it to a worker.
+
+    Raises what `comparable_cycles` raises, and ``WorkerUnreachableError`` where no worker can be told.
+    """
+    old, new = comparable_cycles(old_cycle_id=old_cycle_id, new_cycle_id=new_cycle_id)
+    comparison = Comparison.objects.create(
+        partition=new.partition,
+        old_cycle=old,
+        new_cycle=new,
+        old_source=str(old)[:512],
+        new_source=str(new)[:512],
+        deletion_per_iteration=new.deletion_per_iteration,
+        clock=new.clock,
+        started_by=actor.name,
+    )
+    return _handed_over(comparison)
+
+
+def _handed_over(comparison: Comparison) -> Comparison:
     transaction.on_commit(lambda: comparison_started.send(sender=Comparison, comparison_id=comparison.pk))
     return comparison
 
 
 def comparison_with_active(
-    *, policy_id: int, text: str, actor: Actor, now: datetime, expectations: str | None = None
+    *, policy_id: int, text: str, actor: Actor, now: datetime, expectations: str | None = None, with_guardrails: bool = False
 ) -> Comparison:
     """Compare *text* with the active version of a policy, by its step limit, and hold it against its expectations (or the given).
 
@@ -95,6 +123,7 @@ def comparison_with_active(
         now=now,
         partition_name=policy.partition.name,
         deletion_per_iteration=policy.deletion_per_iteration,
+        with_guardrails=with_guardrails,
     )
 
 
@@ -149,6 +178,10 @@ class _Notes:
 
 def _carry_out(comparison: Comparison) -> Comparison:
     notes = _Notes(comparison.pk)
+    if comparison.old_cycle_id is not None and comparison.new_cycle_id is not None:
+        notes("reading the decisions", 0.0)
+        found = cycles_compare(old_cycle_id=comparison.old_cycle_id, new_cycle_id=comparison.new_cycle_id)
+        return _keep(comparison, found, [], notes)
     new = _parsed(comparison, comparison.new_text, comparison.new_source)
     results: list[dict[str, Any]] = []
     if comparison.expectations:
@@ -162,8 +195,14 @@ def _carry_out(comparison: Comparison) -> Comparison:
         new=new,
         now=comparison.clock,
         deletion_per_iteration=comparison.deletion_per_iteration,
+        with_guardrails=comparison.with_guardrails,
         progress=notes,
     )
+    return _keep(comparison, found, results, notes)
+
+
+def _keep(comparison: Comparison, found: Changes, results: list[dict[str, Any]], notes: _Notes) -> Comparison:
+    """Write the changed replicas to a file and the sums to the row; without the row the file goes again."""
     notes("recording", 0.0)
     buffer = io.BytesIO()
     changed_replicas(found.changes).write_parquet(buffer, compression="zstd", row_group_size=50_000)

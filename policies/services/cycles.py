@@ -5,39 +5,27 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from inventory.selectors.reading import consistent_reader
-from inventory.selectors.snapshot import inventory_updated_at, read_feeds
-from inventory.services.audit import Actor, audit_record
+from inventory.services.audit import Actor
 from policies.choices import CycleKind, CycleState
-from policies.evaluation.columns import Snapshot
 from policies.exceptions import CycleLostError, CycleRunningError, PolicyInvalidError, VersionImmutableError
-from policies.facts.registry import PROVIDERS, UnknownFeed
+from policies.facts.registry import PROVIDERS
 from policies.facts.request import Provider
 from policies.language.ast import Policy as PolicyText
 from policies.language.expectations import Expectation
 from policies.language.parser import parse_policy
-from policies.language.variables import BY_NAME
-from policies.models import Cycle, CycleRule, CycleSite, Plan, Policy, PolicyVersion
+from policies.models import Cycle, Policy, PolicyVersion
 from policies.permissions import RUN_POLICY, require
-from policies.planning.decisions import plan_digest
-from policies.planning.outcome import Decision, GuardrailRule, Outcome
-from policies.planning.planner import plan_cycle
-from policies.selectors.partitions import GuardrailScope, PartitionScope, guardrails_of, partition_by_name, partition_scope
+from policies.selectors.partitions import partition_by_name
 from policies.services.expectations import expectations_hold, expectations_parse, result_row
-from policies.services.judging import judge_plan
-from policies.services.limits import Reading, judge_feeds
-from policies.services.plans import plan_freeze
-from policies.services.recording import decisions_save, decisions_table, evidence_save, outcome_sums, rule_rows, site_rows
-from policies.services.snapshots import TakenSnapshot, scope_variables, snapshot_take
+from policies.services.finishing import CycleResult, cycle_finish
+from policies.services.scoped import common_partition, scope_read
 
 logger = logging.getLogger(__name__)
 
@@ -46,20 +34,6 @@ _NOTE_EVERY = 1.0
 #: Where each stage of the work begins and ends, as parts of the whole.
 _STAGES = {"reading the inventory": (0.0, 0.35), "reading": (0.35, 0.4), "evaluating": (0.4, 0.5), "planning": (0.5, 0.9)}
 _RECORDING = ("recording", 0.9)
-
-
-@dataclass(frozen=True, slots=True)
-class CycleResult:
-    """A finished cycle with what it was computed from, for callers that print or compare."""
-
-    cycle: Cycle
-    policy: PolicyText
-    outcome: Outcome
-    taken: TakenSnapshot
-
-    @property
-    def snapshot(self) -> Snapshot:
-        return self.taken.snapshot
 
 
 def cycle_run(
@@ -72,6 +46,7 @@ def cycle_run(
     partition_name: str | None = None,
     policy_version: PolicyVersion | None = None,
     deletion_per_iteration: float = 0.01,
+    with_guardrails: bool = False,
 ) -> CycleResult:
     """Start a cycle and carry it out; see `cycle_start` and `cycle_carry_out` for what they raise."""
     cycle = cycle_start(
@@ -83,6 +58,7 @@ def cycle_run(
         partition_name=partition_name,
         policy_version=policy_version,
         deletion_per_iteration=deletion_per_iteration,
+        with_guardrails=with_guardrails,
     )
     return cycle_carry_out(cycle_id=cycle.pk, actor=actor)
 
@@ -114,7 +90,7 @@ def cycle_start(
     if policy_version is not None:
         _check_unaltered(policy_version, text)
     policy = parsed_policy(text, source, partition_name=partition_name)
-    partition = partition_by_name(_partition_of(policy))
+    partition = partition_by_name(common_partition([policy]))
     if kind == CycleKind.MANUAL:
         require(actor, RUN_POLICY, policy_version.policy if policy_version is not None else partition)
     try:
@@ -214,29 +190,22 @@ class _Notes:
 def _carry_out(cycle: Cycle, actor: Actor, providers: Mapping[str, Provider], also_read: Collection[str]) -> CycleResult:
     notes = _Notes(cycle.pk)
     policy = parsed_policy(cycle.text, cycle.source, partition_name=cycle.partition.name)
-    scope = partition_scope(cycle.partition.name)
-    rails = guardrails_of(scope.id)
     notes("reading the inventory", 0.0)
     expectations = _expectations(cycle)
-    asked = [*(rail.rule.condition for rail in rails), *(expectation.condition for expectation in expectations)]
-    variables = scope_variables([policy], scope, asked) | frozenset(also_read)
-    taken = snapshot_take(quotas=scope.quotas, variables=variables, now=cycle.clock, providers=providers)
-    # Most test runs show what the text alone decides (design, Belts).
-    applied = [rail.rule for rail in rails if rail.is_protecting] if applies_guardrails(cycle) else []
-    outcome = plan_cycle(
-        policy,
-        scope.conditions,
-        taken.snapshot,
-        now=cycle.clock.timestamp(),
-        deletion_per_iteration=cycle.deletion_per_iteration,
-        guardrails=applied,
-        progress=notes,
+    read = scope_read(
+        [policy],
+        now=cycle.clock,
+        with_guardrails=applies_guardrails(cycle),
+        conditions=[expectation.condition for expectation in expectations],
+        also_read=also_read,
+        providers=providers,
     )
-    held = expectations_hold(expectations, outcome, taken.snapshot, now=cycle.clock.timestamp())
+    outcome = read.plan(policy, deletion_per_iteration=cycle.deletion_per_iteration, progress=notes)
+    held = expectations_hold(expectations, outcome, read.snapshot, now=cycle.clock.timestamp())
     cycle.expectation_results = [result_row(result) for result in held]
     notes(_RECORDING[0], 0.0)
-    result = CycleResult(cycle, policy, outcome, taken)
-    _record(result, scope, rails, applied, actor)
+    result = CycleResult(cycle, policy, outcome, read)
+    cycle_finish(result, actor=actor)
     return result
 
 
@@ -254,113 +223,6 @@ def _expectations(cycle: Cycle) -> tuple[Expectation, ...]:
         return ()
     cycle.expectations = found[0].expectations
     return expectations_parse(cycle.expectations, file_name=f"expectations of {found[0]}")
-
-
-def _record(
-    result: CycleResult,
-    scope: PartitionScope,
-    rails: Sequence[GuardrailScope],
-    applied: Sequence[GuardrailRule],
-    actor: Actor,
-) -> None:
-    """Write the two files, then everything else in one transaction; without the transaction the files go again."""
-    cycle, outcome, snapshot = result.cycle, result.outcome, result.snapshot
-    files = [decisions_save(cycle, decisions_table(outcome, snapshot))]
-    try:
-        files.append(evidence_save(cycle, outcome, snapshot, membership=scope.conditions, guardrails=applied))
-        with transaction.atomic():
-            _lock_running(cycle)
-            _fill(cycle, result, *files)
-            sums = site_rows(cycle, outcome, snapshot, outcome_sums(outcome, snapshot))
-            CycleSite.objects.bulk_create(sums, batch_size=1000)
-            CycleRule.objects.bulk_create(rule_rows(cycle, outcome, snapshot), batch_size=1000)
-            details = {
-                "partition": scope.name,
-                "kind": cycle.kind,
-                "digest": cycle.plan_digest,
-                "deleted_bytes": cycle.deleted_bytes,
-            }
-            if cycle.kind != CycleKind.TEST_RUN:
-                plan = _freeze(result, scope, rails, actor)
-                details |= {"plan": plan.pk, "plan_state": plan.state, "plan_digest": plan.digest, "num_items": plan.num_items}
-                audit_record(actor=actor, action="policies.cycle", subject=str(cycle), details=details)
-    except BaseException:
-        for name in files:
-            default_storage.delete(name)
-        raise
-    logger.info("%s is completed", cycle, extra={"cycle_id": cycle.pk, **details})
-
-
-def _freeze(result: CycleResult, scope: PartitionScope, rails: Sequence[GuardrailScope], actor: Actor) -> Plan:
-    readings = judge_plan(
-        cycle=result.cycle,
-        outcome=result.outcome,
-        snapshot=result.snapshot,
-        scope=scope,
-        guardrails=rails,
-        updated_at=inventory_updated_at(),
-        now=timezone.now(),
-        feeds=_judged_feeds(result, scope, rails),
-    )
-    return plan_freeze(cycle=result.cycle, outcome=result.outcome, snapshot=result.snapshot, readings=readings, actor=actor)
-
-
-def feeds_relied_on(result: CycleResult, scope: PartitionScope, rails: Sequence[GuardrailScope]) -> set[str]:
-    """Return the feeds of measured facts that decided something; what was unknown decided nothing."""
-    read = scope_variables([result.policy], scope, [rail.rule.condition for rail in rails])
-    named = {BY_NAME[name].fact for name in read}
-    measured = {name for name in named if name is not None and PROVIDERS[name].is_measured}
-    return measured - {feed.name for feed in result.taken.unknown}
-
-
-def _judged_feeds(result: CycleResult, scope: PartitionScope, rails: Sequence[GuardrailScope]) -> list[Reading]:
-    measured = feeds_relied_on(result, scope, rails)
-    if not measured:
-        return []
-    with consistent_reader() as reader:
-        feeds = read_feeds(reader)
-    return judge_feeds(measured, feeds, result.cycle.clock)
-
-
-def _lock_running(cycle: Cycle) -> None:
-    """Lock the row and see that the cycle was not given up meanwhile."""
-    state = Cycle.objects.select_for_update().filter(pk=cycle.pk).values_list("state", flat=True).get()
-    if state != CycleState.RUNNING:
-        raise CycleLostError(f"cycle {cycle.pk} was given up while it was computed; its result is thrown away")
-
-
-def _fill(cycle: Cycle, result: CycleResult, decisions_file: str, evidence_file: str) -> None:
-    outcome, snapshot = result.outcome, result.snapshot
-    sums = outcome_sums(outcome, snapshot)
-    cycle.state = CycleState.COMPLETED
-    cycle.finished_at = timezone.now()
-    cycle.snapshot_at = datetime.fromtimestamp(snapshot.taken_at, tz=UTC)
-    cycle.progress = 1.0
-    cycle.stage = ""
-    cycle.decisions_file = decisions_file
-    cycle.evidence_file = evidence_file
-    cycle.plan_digest = plan_digest(outcome, snapshot)
-    cycle.num_block_replicas = int(outcome.in_scope.sum())
-    cycle.protected_bytes = sums.by_decision[Decision.PROTECT]
-    cycle.kept_bytes = sums.by_decision[Decision.KEEP]
-    cycle.deleted_bytes = sums.by_decision[Decision.DELETE]
-    cycle.ignored_bytes = sums.by_decision[Decision.IGNORE]
-    cycle.num_deleted_replicas = sums.num_deleted_replicas
-    cycle.num_passes = outcome.num_passes
-    cycle.num_steps = outcome.num_steps
-    cycle.unknown_facts = [_unknown(feed) for feed in result.taken.unknown]
-    cycle.full_clean(exclude=["partition", "policy_version"], validate_unique=False, validate_constraints=False)
-    cycle.save()
-
-
-def _unknown(feed: UnknownFeed) -> dict[str, str]:
-    return {"feed": feed.name, "reason": feed.reason}
-
-
-def _partition_of(policy: PolicyText) -> str:
-    if policy.partition is None:
-        raise AssertionError("a policy that was parsed with require_partition names one")
-    return policy.partition
 
 
 def _check_unaltered(version: PolicyVersion, text: str) -> None:

@@ -17,7 +17,7 @@ from policies.evaluation.conditions import ConditionCompiler
 from policies.evaluation.evaluator import StackEvaluator
 from policies.evaluation.inventory_arrays import InventoryArrays
 from policies.evaluation.state import CycleState
-from policies.exceptions import PolicyError, PolicyInvalidError
+from policies.exceptions import PolicyInvalidError
 from policies.language.ast import Policy as PolicyText
 from policies.language.ast import Rule, predicates
 from policies.language.expectations import Expectation, parse_expectations
@@ -26,9 +26,7 @@ from policies.models import Policy
 from policies.permissions import CHANGE_POLICY, require
 from policies.planning.decisions import WORDS
 from policies.planning.outcome import Decision, Outcome
-from policies.planning.planner import plan_cycle
-from policies.selectors.partitions import partition_scope
-from policies.services.snapshots import scope_snapshot
+from policies.services.scoped import scope_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +85,12 @@ def policy_test(
 ) -> list[ExpectationResult]:
     """Plan *policy* on a fresh snapshot, without guardrails, and hold each expectation against the decisions.
 
-    Reads only. Raises ``PolicyError`` where it names no partition, and what ``partition_scope`` and the providers of facts raise.
+    Reads only. Raises what ``scope_read`` raises.
     """
-    if policy.partition is None:
-        raise PolicyError(f"{policy.file_name} names no partition: name one beside it")
-    scope = partition_scope(policy.partition)
     conditions = [expectation.condition for expectation in expectations]
-    snapshot = scope_snapshot([policy], scope, now=now, conditions=conditions).snapshot
-    clock = now.timestamp()
-    outcome = plan_cycle(policy, scope.conditions, snapshot, now=clock, deletion_per_iteration=deletion_per_iteration)
-    return expectations_hold(expectations, outcome, snapshot, now=clock)
+    read = scope_read([policy], now=now, with_guardrails=False, conditions=conditions)
+    outcome = read.plan(policy, deletion_per_iteration=deletion_per_iteration)
+    return expectations_hold(expectations, outcome, read.snapshot, now=now.timestamp())
 
 
 def expectations_hold(

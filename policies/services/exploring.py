@@ -10,11 +10,11 @@ import polars as pl
 
 from policies.evaluation.columns import NOBODY_NAME, Snapshot
 from policies.planning.outcome import Outcome
-from policies.planning.planner import plan_cycle
 from policies.selectors.comparisons import ERA, TIER
 from policies.selectors.partitions import guardrails_of, partition_scope
 from policies.services.cycles import parsed_policy
 from policies.services.kept_snapshots import snapshot_kept
+from policies.services.scoped import ReadScope
 from policies.services.studied_lists import WHOLE_QUOTA, StudiedList, studied_list
 
 #: Quarters of a year that the histogram of last access reaches back; what lies before is in the last of them.
@@ -60,14 +60,7 @@ def list_explore(*, text: str, partition_name: str, now: datetime, max_age: time
     policy = parsed_policy(text, "the text", partition_name=partition_name)
     guardrails = guardrails_of(scope.id)
     taken = snapshot_kept(quotas=scope.quotas, now=now, max_age=max_age)
-    outcome = plan_cycle(
-        policy,
-        scope.conditions,
-        taken.snapshot,
-        now=now.timestamp(),
-        deletion_per_iteration=WHOLE_QUOTA,
-        guardrails=[rail.rule for rail in guardrails if rail.is_protecting],
-    )
+    outcome = ReadScope(scope, tuple(guardrails), taken, now).plan(policy, deletion_per_iteration=WHOLE_QUOTA)
     studied = studied_list(taken, outcome, scope=scope, guardrails=guardrails, clock=now)
     looked_at = _looked_at(taken.snapshot, outcome, studied.items.get_column("key"))
     return Exploration(

@@ -9,7 +9,6 @@ from django.db.models import Max
 from django.utils import timezone
 
 from inventory.services.audit import Actor, audit_record
-from policies.choices import CycleKind, CycleState
 from policies.exceptions import (
     ExpectationFailedError,
     PolicyError,
@@ -18,8 +17,9 @@ from policies.exceptions import (
     VersionUntestedError,
 )
 from policies.language.parser import parse_condition
-from policies.models import Cycle, Guardrail, Policy, PolicyVersion
+from policies.models import Guardrail, Policy, PolicyVersion
 from policies.permissions import ACTIVATE_POLICY, CHANGE_GUARDRAIL, CHANGE_PARTITION, CHANGE_POLICY, require
+from policies.selectors.cycles_overview import counting_test_runs
 from policies.selectors.partitions import partition_by_name
 from policies.services.cycles import parsed_policy, text_digest
 
@@ -77,8 +77,8 @@ def policy_version_activate(*, version_id: int, actor: Actor, reason: str = "") 
 
 
 def _demand_tested(policy: Policy, version: PolicyVersion) -> None:
-    """Raise unless the latest completed test run of *version* was of its text and met the policy's expectations."""
-    runs = Cycle.objects.filter(policy_version=version, kind=CycleKind.TEST_RUN, state=CycleState.COMPLETED).order_by("-pk")
+    """Raise unless the latest completed test run of *version* was of its text alone and met the policy's expectations."""
+    runs = counting_test_runs().filter(policy_version=version).order_by("-pk")
     test = next((run for run in runs if text_digest(run.text) == version.digest), None)
     if test is None:
         raise VersionUntestedError(

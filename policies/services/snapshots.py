@@ -108,22 +108,6 @@ def _gone_rows(inventory: InventoryColumns, gone: Sequence[GoneBlockReplica]) ->
     return rows
 
 
-def scope_snapshot(
-    policies: Sequence[Policy],
-    scope: PartitionScope,
-    *,
-    now: datetime,
-    conditions: Sequence[Condition] = (),
-    providers: Mapping[str, Provider] = PROVIDERS,
-) -> TakenSnapshot:
-    """Read what *policies* of one partition name, with its quotas; *conditions*: guardrails or expectations held beside them.
-
-    Raises what `snapshot_take` raises.
-    """
-    variables = scope_variables(policies, scope, conditions)
-    return snapshot_take(quotas=scope.quotas, variables=variables, now=now, providers=providers)
-
-
 def scope_variables(policies: Sequence[Policy], scope: PartitionScope, conditions: Sequence[Condition] = ()) -> frozenset[str]:
     """Return the names of all variables that *policies*, their partition and *conditions* read."""
     named = {p.variable.name for condition in (*scope.conditions, *conditions) for p in predicates(condition.expression)}

@@ -19,8 +19,9 @@ from policies.evaluation.membership import Membership
 from policies.models import Cycle
 from policies.planning.outcome import NOT_HANDED_OVER, Outcome
 from policies.selectors.comparisons import ERA, TIER
-from policies.selectors.partitions import GuardrailScope, PartitionScope, guardrails_of, partition_scope
-from policies.services.cycles import cycle_carry_out, cycle_start, feeds_relied_on
+from policies.selectors.partitions import GuardrailScope, PartitionScope
+from policies.services.cycles import cycle_carry_out, cycle_start
+from policies.services.finishing import feeds_relied_on
 from policies.services.guarding import rows_against_guardrails
 from policies.services.limits import SiteLoad
 from policies.services.listed import ListedReplica
@@ -73,10 +74,11 @@ def list_study(*, cycle_id: int, actor: Actor) -> StudiedList:
     Last copies are those after the whole list: of two copies that both go, both are last. Raises what ``cycle_carry_out`` raises.
     """
     result = cycle_carry_out(cycle_id=cycle_id, actor=actor, also_read=(_LAST_ACCESS,))
-    scope = partition_scope(result.cycle.partition.name)
-    rails = guardrails_of(scope.id)
-    studied = studied_list(result.taken, result.outcome, scope=scope, guardrails=rails, clock=result.cycle.clock)
-    return replace(studied, feeds=tuple(sorted(feeds_relied_on(result, scope, rails))))
+    read = result.read
+    studied = studied_list(
+        read.taken, result.outcome, scope=read.scope, guardrails=read.guardrails, clock=result.cycle.clock
+    )
+    return replace(studied, feeds=tuple(sorted(feeds_relied_on(result))))
 
 
 def studied_list(

@@ -26,8 +26,11 @@ def test_run_request(
     partition_name: str | None = None,
     policy_version: PolicyVersion | None = None,
     deletion_per_iteration: float = 0.01,
+    with_guardrails: bool = False,
 ) -> Cycle:
     """Record a test run and hand it to a worker; look at the cycle's state and progress for what becomes of it.
+
+    *with_guardrails*: protecting guardrails stand on top of the text, as in a real cycle.
 
     Raises what ``cycle_start`` raises, and ``WorkerUnreachableError`` where no worker can be told (the cycle is failed then).
     """
@@ -40,13 +43,16 @@ def test_run_request(
         partition_name=partition_name,
         policy_version=policy_version,
         deletion_per_iteration=deletion_per_iteration,
+        with_guardrails=with_guardrails,
     )
     transaction.on_commit(lambda: test_run_started.send(sender=Cycle, cycle_id=cycle.pk, actor_name=actor.name))
     return cycle
 
 
-def version_test_run_request(*, version_id: int, actor: Actor, now: datetime) -> Cycle:
+def version_test_run_request(*, version_id: int, actor: Actor, now: datetime, with_guardrails: bool = False) -> Cycle:
     """Record a test run of a saved version by its policy's step limit and hand it to a worker.
+
+    *with_guardrails*: as in `test_run_request`; such a run shows what would be planned, and does not count for activation.
 
     Raises ``PermissionDenied`` without ``policies.run_policy`` on the policy, and what `test_run_request` raises.
     """
@@ -61,6 +67,7 @@ def version_test_run_request(*, version_id: int, actor: Actor, now: datetime) ->
         partition_name=policy.partition.name,
         policy_version=version,
         deletion_per_iteration=policy.deletion_per_iteration,
+        with_guardrails=with_guardrails,
     )
 
 

@@ -238,12 +238,17 @@
   }
 
   /* ---- test run and comparison ------------------------------------------------------------------------------------ */
-  async function startComparison(doc) {
+  async function startComparison(doc, withGuardrails) {
     const isActive = isSaved() && saved.id === config.active_version;
     const wanted = expectations.state.doc.toString();
     if ((config.active_version === null || isActive) && !wanted.trim()) return { id: null, problem: "" };
     try {
-      const started = await api(config.urls.comparisons, { policy: config.policy, text: doc.toString(), expectations: wanted });
+      const started = await api(config.urls.comparisons, {
+        policy: config.policy,
+        text: doc.toString(),
+        expectations: wanted,
+        with_guardrails: withGuardrails,
+      });
       return { id: started.id, problem: "" };
     } catch (problem) {
       return { id: null, problem: `Not compared: ${problem.message}` };
@@ -252,18 +257,24 @@
   async function testRun() {
     const doc = view.state.doc;
     const version = isSaved() && config.may_run ? saved : null;
+    const withGuardrails = at("dy-guardrails").checked;
     polling += 1;
     refresh();
     say("");
     progress(0, "asking a worker");
     try {
       const asked = version
-        ? { version: version.id }
-        : { text: doc.toString(), partition: config.partition, deletion_per_iteration: config.deletion_per_iteration };
+        ? { version: version.id, with_guardrails: withGuardrails }
+        : {
+            text: doc.toString(),
+            partition: config.partition,
+            deletion_per_iteration: config.deletion_per_iteration,
+            with_guardrails: withGuardrails,
+          };
       const cycle = await api(config.urls.test_runs, asked);
-      const comparison = await startComparison(doc);
+      const comparison = await startComparison(doc, withGuardrails);
       if (comparison.problem) say(comparison.problem, true);
-      await follow(cycle.id, comparison.id, doc, version);
+      await follow(cycle.id, comparison.id, doc, withGuardrails ? null : version);
     } catch (problem) {
       say(problem.message, true);
     } finally {

@@ -9,10 +9,11 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 from rich.console import Console
 
-from inventory.selectors.wording import size_text
+from inventory.selectors.wording import plural, size_text
 from policies.evaluation.explain import RuleOutcome, RuleTrace
-from policies.management.terminal import PolicyCommand, add_now, add_partition, file_text, step_limit
+from policies.management.terminal import PolicyCommand, add_guardrails, add_now, add_partition, file_text, step_limit
 from policies.planning.explain import ReplicaExplanation
+from policies.selectors.wording import rule_text
 from policies.services.cycles import parsed_policy
 from policies.services.studies import policy_explain
 
@@ -24,7 +25,7 @@ class Command(PolicyCommand):
 
     help = (
         "Explain why a policy would keep or delete one replica: every rule with the values it saw, then what the planner did. "
-        "By the text alone: guardrails are not applied, as in a test run."
+        "By the text alone, as in a test run; --with-guardrails puts the protecting guardrails on top."
     )
     epilog = """\
 example:
@@ -39,6 +40,7 @@ exit codes: 0 done, 1 the text has errors or there is no such replica, 2 wrong u
         parser.add_argument("--site", required=True, metavar="NAME")
         add_partition(parser)
         add_now(parser)
+        add_guardrails(parser)
         parser.add_argument("--deletion-per-iteration", type=step_limit, default=0.01, metavar="FRACTION")
 
     def perform(self, options: dict[str, Any]) -> None:
@@ -50,6 +52,7 @@ exit codes: 0 done, 1 the text has errors or there is no such replica, 2 wrong u
             site=options["site"],
             now=options["now"] or timezone.now(),
             deletion_per_iteration=options["deletion_per_iteration"],
+            with_guardrails=options["with_guardrails"],
         )
         show(explanation, self.console)
 
@@ -61,17 +64,19 @@ def show(explanation: ReplicaExplanation, console: Console) -> None:
         console.print(f"  {sentence}")
     for number, evaluation in enumerate(explanation.evaluations, start=1):
         console.print()
-        when = f"after {evaluation.num_deletions} deletions" if evaluation.num_deletions else "at the start of the cycle"
+        when = (
+            f"after {plural(evaluation.num_deletions, 'deletion')}" if evaluation.num_deletions else "at the start of the cycle"
+        )
         console.print(f"Evaluation {number} of {len(explanation.evaluations)}, {when}:")
         for trace in evaluation.stack.rules:
             if trace.outcome is not RuleOutcome.NOT_REACHED:
                 _rule(trace, console)
         unreached = sum(trace.outcome is RuleOutcome.NOT_REACHED for trace in evaluation.stack.rules)
         if unreached:
-            console.print(f"          {unreached} rules below were not reached")
+            console.print(f"            {plural(unreached, 'rule below was', 'rules below were')} not reached")
     console.print()
     for block in explanation.blocks[:_BLOCKS_SHOWN]:
-        line = "by the default" if block.line == 0 else f"by line {block.line}" if block.line is not None else ""
+        line = "" if block.line is None else f"by {rule_text(block.line)}"
         owner = f", handed over to {block.new_owner}" if block.new_owner else ""
         console.print(f"  block {block.block} ({size_text(block.size_bytes)}): {block.decision} {line}{owner}")
     if len(explanation.blocks) > _BLOCKS_SHOWN:
@@ -80,8 +85,9 @@ def show(explanation: ReplicaExplanation, console: Console) -> None:
 
 def _rule(trace: RuleTrace, console: Console) -> None:
     mark = "=>" if trace.ends_pass else "+ " if trace.is_met else "  "
-    line = "default" if trace.rule.is_default else str(trace.rule.line)
-    console.print(f"  {mark} {line:>7}: {trace.outcome.value:<8} {trace.rule.text}", style="bold" if trace.is_met else None)
+    line = trace.rule.decision_line
+    name = str(line) if line > 0 else "default" if line == 0 else "guardrail"
+    console.print(f"  {mark} {name:>9}: {trace.outcome.value:<8} {trace.rule.text}", style="bold" if trace.is_met else None)
     for value in trace.values:
         fact = f" (the feed {value.unloaded_fact} is stale)" if value.unloaded_fact else ""
-        console.print(f"               {value.predicate}: {value.variable} is {value.value}{fact}")
+        console.print(f"                 {value.predicate}: {value.variable} is {value.value}{fact}")

@@ -13,6 +13,7 @@ from policies.choices import CycleKind, PlanState
 from policies.management.terminal import (
     WRONG_USE,
     PolicyCommand,
+    add_guardrails,
     add_now,
     add_partition,
     bar,
@@ -26,7 +27,8 @@ from policies.management.terminal import (
 from policies.models import Cycle, Plan
 from policies.planning.decisions import write_decisions_jsonl
 from policies.services.checking import policy_check
-from policies.services.cycles import CycleResult, cycle_run
+from policies.services.cycles import cycle_run
+from policies.services.finishing import CycleResult
 
 _RULES_SHOWN = 40
 
@@ -34,15 +36,17 @@ _RULES_SHOWN = 40
 class Command(PolicyCommand):
     """``policy_run FILE``."""
 
-    help = "Run one cycle of a policy text; with --test-run only tell what the text would decide, guardrails not applied."
+    help = "Run one cycle of a policy text; with --test-run only tell what the text would decide."
     epilog = """\
 examples:
   policy_run --test-run nightly.policy                                  what would it decide now?
   policy_run --test-run --now 2026-01-01T00:00:00Z --decisions out.jsonl nightly.policy
+  policy_run --test-run --with-guardrails nightly.policy                the same under the protecting guardrails
   policy_run nightly.policy                                             freeze a plan, which waits for plan_release
 
-A test run decides without guardrails and freezes no plan. Without --test-run the cycle freezes a plan. A text from a file is not
-the active version of a policy, so its plan is held: nothing is deleted before somebody releases it with plan_release.
+A test run decides by the text alone and freezes no plan; --with-guardrails puts the protecting guardrails on top of it. Without
+--test-run they always are, and the cycle freezes a plan. A text from a file is not the active version of a policy, so its plan is
+held: nothing is deleted before somebody releases it with plan_release.
 
 exit codes: 0 done, 1 the text has errors or the cycle failed, 2 wrong use
 """
@@ -52,6 +56,7 @@ exit codes: 0 done, 1 the text has errors or the cycle failed, 2 wrong use
         add_partition(parser)
         add_now(parser)
         parser.add_argument("--test-run", action="store_true", help="decide and show, but freeze no plan")
+        add_guardrails(parser)
         parser.add_argument("--decisions", type=Path, metavar="OUT.jsonl", help="write all decisions to this file, sorted")
         parser.add_argument(
             "--deletion-per-iteration",
@@ -79,6 +84,7 @@ exit codes: 0 done, 1 the text has errors or the cycle failed, 2 wrong use
             now=now,
             partition_name=options["partition"],
             deletion_per_iteration=options["deletion_per_iteration"],
+            with_guardrails=options["with_guardrails"],
         )
         self._show(result)
         if target is not None:
@@ -105,7 +111,7 @@ exit codes: 0 done, 1 the text has errors or the cycle failed, 2 wrong use
         console.print(_rules(cycle))
         plan = Plan.objects.filter(cycle=cycle).first()
         console.print()
-        console.print("Test run: no plan was frozen, nothing will be deleted." if plan is None else _fate(plan))
+        console.print(_no_plan(cycle) if plan is None else _fate(plan))
 
 
 def _sites(cycle: Cycle) -> Any:
@@ -145,6 +151,11 @@ def _rules(cycle: Cycle) -> Any:
 
 def _line(line: int) -> str:
     return "default" if line == 0 else "guardrail" if line < 0 else str(line)
+
+
+def _no_plan(cycle: Cycle) -> str:
+    asked = "under the protecting guardrails" if cycle.with_guardrails else "by the text alone, guardrails not applied"
+    return f"Test run {asked}: no plan was frozen, nothing will be deleted."
 
 
 def _fate(plan: Plan) -> str:

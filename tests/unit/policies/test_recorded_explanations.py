@@ -8,7 +8,9 @@ import os
 import polars as pl
 from hypothesis import HealthCheck, given, settings
 
-from policies.planning.evidence import read_evidence, write_evidence
+from policies.planning.comparing import SIDE_COLUMNS
+from policies.planning.decisions import decisions_frame
+from policies.planning.evidence import read_decisions, read_evidence, write_evidence
 from policies.planning.explain import explain_recorded, explain_replica
 from policies.planning.outcome import GuardrailRule
 from policies.planning.planner import plan_cycle
@@ -29,6 +31,8 @@ def assert_recorded_equals_whole(case: RandomCycle) -> None:
     outcome = plan_cycle(**inputs)
     recorded = io.BytesIO()
     write_evidence(recorded, outcome, snapshot, membership=inputs["membership"], guardrails=inputs["guardrails"])
+    decided = decisions_frame(outcome, snapshot).select(SIDE_COLUMNS)
+    assert read_decisions(recorded).sort(SIDE_COLUMNS[:3]).equals(decided.sort(SIDE_COLUMNS[:3])), case.policy
     of_replica = snapshot.replicas["dataset"]
     took_part = set(of_replica.gather(snapshot.block_replicas["replica"].filter(pl.Series(outcome.in_scope))))
     took_part |= {of_replica[row] for row in outcome.empty_replicas}

@@ -35,9 +35,10 @@ from policies.facts.registry import PROVIDERS
 from policies.facts.request import Provider
 from policies.models import Cycle, Plan, PlanItem, Policy, PolicyVersion
 from policies.selectors.plans import executable_plans, plan_digest_matches, plan_items, released_plan_ids
-from policies.services.cycles import CycleResult, cycle_carry_out, cycle_run, cycle_start, cycles_sweep
+from policies.services.cycles import cycle_carry_out, cycle_run, cycle_start, cycles_sweep
 from policies.services.due import policies_evaluate_due, why_not_due
 from policies.services.explaining import replica_explain
+from policies.services.finishing import CycleResult
 from policies.services.plans import plan_discard, plan_finish, plan_release
 from policies.services.policies import guardrail_define, policy_create, policy_version_activate, policy_version_create
 from policies.services.retention import files_forget

@@ -1,0 +1,53 @@
+"""The parts of the page that says why: what became of the replica, where its dataset is, and what happened to it there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.template import Context
+
+from dynamo_site.fates import dataset_places, replica_fates
+from dynamo_site.stories import STORY_RIGHTS, dataset_story
+
+register = template.Library()
+
+#: Events of the replica that the page shows.
+_EVENTS_SHOWN = 12
+
+
+@register.inclusion_tag("dynamo/why_fates.html", takes_context=True)
+def why_fates(context: Context) -> dict[str, Any]:
+    """One sentence per decision on the replica of the page; for who may not see deletions, what was decided alone."""
+    cycle, why = context["cycle"], context.get("why")
+    explanation = why.explanation if why is not None else None
+    fates = replica_fates(cycle, context["recorded"], explanation, dataset=context["dataset"], site=context["site"])
+    return {
+        "fates": fates,
+        "cycle": cycle,
+        "dataset": context["dataset"],
+        "site": context["site"],
+        "problem": why.problem if why is not None else "",
+        "may_look": _may_look(context),
+    }
+
+
+@register.inclusion_tag("dynamo/why_places.html", takes_context=True)
+def why_places(context: Context) -> dict[str, Any]:
+    """The sites with a copy of the dataset: how complete it is, and what the cycle decided there."""
+    if not _may_look(context):
+        return {"places": []}
+    places = dataset_places(context["decided"], dataset=context["dataset"], site=context["site"])
+    return {"places": places, "cycle": context["cycle"], "dataset": context["dataset"]}
+
+
+@register.inclusion_tag("dynamo/why_history.html", takes_context=True)
+def why_history(context: Context) -> dict[str, Any]:
+    """What happened to the replica, newest first."""
+    events = dataset_story(context["dataset"], site=context["site"], limit=_EVENTS_SHOWN) if _may_look(context) else []
+    return {"events": events, "dataset": context["dataset"], "site": context["site"]}
+
+
+def _may_look(context: Context) -> bool:
+    user = context["request"].user
+    return all(user.has_perm(right) for right in STORY_RIGHTS)
