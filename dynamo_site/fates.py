@@ -54,14 +54,18 @@ class Place:
 def replica_fates(
     cycle: Any, rows: Sequence[DecisionRow], explanation: ReplicaExplanation | None, *, dataset: str, site: str
 ) -> list[Fate]:
-    """Return what became of the replica, a sentence per decision in *rows*, deletions first; at most five queries.
+    """Return what became of the replica, a sentence per decision in *rows*, deletions first; about a dozen queries.
 
     *explanation*, where there is one, adds what was unknown and how many deletions came before.
     """
     teller = _Teller(cycle, explanation, dataset, site)
     num_blocks = sum(row.num_blocks for row in rows if row.decision != "reown")
     ordered = sorted(rows, key=lambda row: (_RANKS[row.decision], row.line or 0))
-    return [teller.told(row, whole=row.blocks is None, num_blocks=num_blocks) for row in ordered]
+    fates = [teller.told(row, whole=row.blocks is None, num_blocks=num_blocks) for row in ordered]
+    if not rows or teller.is_there or any(fate.word.startswith("Deleted") for fate in fates):
+        return fates
+    since = format_html("{}", "it is not at the site any more; what happened to it is below.")
+    return [*fates, Fate("deleted", "Gone since", since)]
 
 
 def dataset_places(rows: Sequence[DecisionRow], *, dataset: str, site: str) -> list[Place]:
@@ -89,6 +93,10 @@ class _Teller:
         self._site = site
         self._plan = getattr(cycle, "plan", None)
         self._source = str(cycle.policy_version or cycle.source)
+        key = dataset_key(dataset)
+        #: Whether the inventory has a copy there now.
+        self.is_there = key is not None and any(copy.site_name == site for copy in dataset_copies(key))
+        self._stays = "Would stay" if cycle.kind == CycleKind.TEST_RUN else "Stays" if self.is_there else "Stayed"
         self._url = reverse("admin:policies_cycle_change", args=[cycle.pk])
 
     def told(self, row: DecisionRow, *, whole: bool, num_blocks: int) -> Fate:
@@ -117,10 +125,10 @@ class _Teller:
         link, text = reverse("admin:policies_plan_change", args=[plan.pk]), f"Plan {plan.pk}"
         if plan.state == PlanState.DISCARDED:
             why = f": {plan.decided_reason}" if plan.decided_reason else ""
-            sentence = format_html("chosen for deletion by {}, but {} discarded the plan{}.", by, plan.decided_by, why)
+            sentence = format_html("though chosen for deletion by {}: {} discarded the plan{}.", by, plan.decided_by, why)
             return Fate("kept", "Stays", sentence, link, text)
         if plan.state in (PlanState.FROZEN, PlanState.HELD):
-            sentence = format_html("chosen for deletion by {}; a safety limit holds the plan until a person decides.", by)
+            sentence = format_html("though chosen for deletion by {}: a safety limit holds the plan until a person decides.", by)
             return Fate("delete", "Stays for now", sentence, link, text)
         done = replica_deletion(plan_id=plan.pk, dataset_name=self._dataset, site_name=self._site)
         if done is None:
@@ -139,14 +147,14 @@ class _Teller:
             sentence = format_html("chosen by {}, but the deletion failed{}. A person must decide; {}.", by, reason, so_far)
             return Fate("danger", "Deletion failed", sentence, link, "The deletion")
         if done.num_dropped == left:
-            word = "Stays" if not done.num_done else "Deleted in part"
-            sentence = format_html("chosen for deletion by {}, but at the last look it dropped out{}.", by, reason)
+            word, what = ("Deleted in part", "the rest dropped") if done.num_done else ("Stays", "it dropped")
+            sentence = format_html("though chosen by {}: at the last look {} out{}.", by, what, reason)
             return Fate("kept", word, sentence, link, "The deletion")
         return Fate("delete", "Being deleted", format_html("by {}; {}.", by, so_far), link, "The deletion")
 
     def _keep(self, row: DecisionRow) -> Fate:
-        sentence = format_html("{} gives it up, but it was kept: {}.", self._rule(row, begins=True), self._why_kept())
-        return Fate("kept", "Stays", sentence)
+        sentence = format_html("though {} gives it up: {}.", self._rule(row), self._why_kept())
+        return Fate("kept", self._stays, sentence)
 
     def _why_kept(self) -> str:
         found = self._cycle.sites.filter(site_name=self._site).first()
@@ -166,10 +174,10 @@ class _Teller:
     def _protect(self, row: DecisionRow) -> Fate:
         if row.line == 0:
             return Fate(
-                "protected", "Stays", format_html("because no rule matches and {} protects what is left.", self._rule(row))
+                "protected", self._stays, format_html("because no rule matches and {} protects what is left.", self._rule(row))
             )
         sentence = format_html("because {} protects it{}.", self._rule(row), self._unknown(row))
-        return Fate("protected", "Stays", sentence)
+        return Fate("protected", self._stays, sentence)
 
     def _unknown(self, row: DecisionRow) -> str:
         """Tell where the rule protects because a fact is missing."""
@@ -182,8 +190,8 @@ class _Teller:
         return ""
 
     def _ignore(self, row: DecisionRow) -> Fate:
-        sentence = format_html("{} sets it aside: the policy decides nothing about it.", self._rule(row, begins=True))
-        return Fate("ignored", "Stays", sentence)
+        sentence = format_html("because {} sets it aside: the policy decides nothing about it.", self._rule(row))
+        return Fate("ignored", self._stays, sentence)
 
     def _reown(self, row: DecisionRow) -> Fate:
         sentence = format_html(
@@ -192,18 +200,17 @@ class _Teller:
         return Fate("kept", "Handed over", sentence)
 
     def _none(self, row: DecisionRow) -> Fate:
-        return Fate("unknown", "Stays", format_html("{}", "the cycle ended without a decision on it."))
+        return Fate("unknown", self._stays, format_html("{}", "the cycle ended without a decision on it."))
 
-    def _rule(self, row: DecisionRow, *, begins: bool = False) -> SafeString:
-        """Name the rule with its text, as a link to it in the cycle's policy; *begins* a sentence or stands within one."""
+    def _rule(self, row: DecisionRow) -> SafeString:
+        """Name the rule with its text, as a link to it in the cycle's policy."""
         text = row.rule or ""
         shown = text if len(text) <= _LONGEST_RULE else f"{text[: _LONGEST_RULE - 1]}…"
         if row.line is None:
             return format_html("{}", "no rule")
         if row.line < 0:
-            return format_html('{} <span class="dy-mono">{}</span>', "The" if begins else "the", shown)
+            return format_html('the <span class="dy-mono">{}</span>', shown)
         name = f"line {row.line}" if row.line else "the default"
-        name = name[0].upper() + name[1:] if begins else name
         anchor = f"#line-{row.line}" if row.line else "#rules"
         return format_html(
             '<a href="{}{}">{}</a> of {} (<span class="dy-mono">{}</span>)', self._url, anchor, name, self._source, shown

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from django import template
@@ -9,11 +12,43 @@ from django.template import Context
 
 from dynamo_site.fates import dataset_places, replica_fates
 from dynamo_site.stories import STORY_RIGHTS, dataset_story
+from inventory.selectors.wording import plural
+from policies.evaluation.explain import RuleOutcome, RuleTrace
 
 register = template.Library()
 
 #: Events of the replica that the page shows.
 _EVENTS_SHOWN = 12
+#: So many rules in a row that did nothing are folded into one line: campaigns have thousands.
+_FOLDED_FROM = 12
+_IDLE = (RuleOutcome.FALSE, RuleOutcome.NOT_REACHED, RuleOutcome.OFF)
+
+
+@dataclass(frozen=True, slots=True)
+class LadderPart:
+    """Rules that follow each other; with a ``summary`` they are folded behind it."""
+
+    rungs: Sequence[RuleTrace]
+    summary: str = ""
+
+
+@register.filter
+def ladder(rules: Sequence[RuleTrace]) -> list[LadderPart]:
+    """Return the stack in parts, long runs of rules that did nothing folded."""
+    parts = []
+    for outcome, run in groupby(rules, key=lambda rung: rung.outcome):
+        rungs = list(run)
+        is_folded = outcome in _IDLE and len(rungs) >= _FOLDED_FROM
+        parts.append(LadderPart(rungs, _summary(outcome, len(rungs)) if is_folded else ""))
+    return parts
+
+
+def _summary(outcome: RuleOutcome, number: int) -> str:
+    if outcome is RuleOutcome.FALSE:
+        return plural(number, "rule does not match", "rules do not match")
+    if outcome is RuleOutcome.OFF:
+        return plural(number, "rule is off", "rules are off")
+    return plural(number, "rule was not reached", "rules were not reached")
 
 
 @register.inclusion_tag("dynamo/why_fates.html", takes_context=True)
