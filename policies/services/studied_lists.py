@@ -75,9 +75,7 @@ def list_study(*, cycle_id: int, actor: Actor) -> StudiedList:
     """
     result = cycle_carry_out(cycle_id=cycle_id, actor=actor, also_read=(_LAST_ACCESS,))
     read = result.read
-    studied = studied_list(
-        read.taken, result.outcome, scope=read.scope, guardrails=read.guardrails, clock=result.cycle.clock
-    )
+    studied = studied_list(read.taken, result.outcome, scope=read.scope, guardrails=read.guardrails, clock=result.cycle.clock)
     return replace(studied, feeds=tuple(sorted(feeds_relied_on(result))))
 
 
