@@ -8,16 +8,28 @@ from pathlib import Path
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group as AuthGroup
+from django.utils import timezone
 
 from campaigns.choices import CampaignState, Verdict
-from campaigns.models import Approval, Campaign, ExceptionRequest, GroupRepresentative, QuorumGroup, QuorumRule, Revision, Study
+from campaigns.models import (
+    Approval,
+    Campaign,
+    ExceptionRequest,
+    GroupRepresentative,
+    Notice,
+    QuorumGroup,
+    QuorumRule,
+    Revision,
+    Study,
+)
 from campaigns.services.approvals import campaign_sign
 from campaigns.services.campaigns import Edits, campaign_cancel, campaign_create
 from campaigns.services.exception_requests import exception_ask, exception_decide
 from campaigns.services.execution import campaign_execute, campaign_expire, campaign_pause, campaign_settle
 from campaigns.services.proposals import campaign_propose
+from campaigns.services.reports import campaign_report_make
 from campaigns.services.studies import campaign_study, study_carry_out
-from campaigns.services.ticking import CLOCK
+from campaigns.services.ticking import CLOCK, campaigns_tick
 from inventory.choices import FactFeedName, InjectionState
 from inventory.models import BlockReplica, FactFeed, Group, Injection, Site
 from inventory.services.audit import Actor
@@ -195,3 +207,51 @@ class Collaboration:
 
     def spare_site(self) -> Site:
         return Site.objects.get(name="T3_B")
+
+
+@dataclass(frozen=True)
+class Campaigns:
+    """A campaign in each state that acts begin from, by the real clock: what the API goes by."""
+
+    draft: Campaign
+    studied: Campaign
+    proposed: Campaign
+    approved: Campaign
+    executing: Campaign
+    paused: Campaign
+    exception: ExceptionRequest
+    notice: Notice
+    until: str
+
+
+def make_campaigns(folder: Path) -> Campaigns:
+    """Make the campaigns as they came to be: those that are carried out were proposed weeks ago."""
+    people = Collaboration(folder)
+    today = timezone.now()
+    people.now = today - timedelta(days=17)
+    executing, paused, approved = people.proposed("Executing"), people.proposed("Paused"), people.proposed("Approved")
+    for campaign in (executing, paused, approved):
+        for login in ("petra", "carla"):
+            people.sign(campaign, login)
+    people.now = today
+    Injection.objects.update(finished_at=today)
+    for campaign in (executing, paused):
+        campaign_execute(campaign_id=campaign.pk, actor=people.actor("olga"), now=today)
+    campaign_pause(campaign_id=paused.pk, reason="wait", actor=people.actor("petra"), now=today)
+    studied, proposed = people.studied("Studied"), people.proposed("Proposed")
+    campaign_report_make(campaign_id=studied.pk, actor=people.actor("olga"), now=today)
+    notice = Notice.objects.filter(user__username="rita").first()
+    if notice is None:
+        campaigns_tick(now=today)
+        notice = Notice.objects.filter(user__username="rita").earliest("pk")
+    return Campaigns(
+        draft=people.draft("Draft"),
+        studied=studied,
+        proposed=proposed,
+        approved=people.fresh(approved),
+        executing=people.fresh(executing),
+        paused=people.fresh(paused),
+        exception=people.ask(proposed),
+        notice=notice,
+        until=(today + timedelta(days=90)).date().isoformat(),
+    )

@@ -2,87 +2,49 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.contrib.auth.models import Permission, User
-from django.test import Client
+from django.test import Client, override_settings
 from guardian.shortcuts import assign_perm
-from pytest_django import Settings
 
 from inventory.models import Block, File
 from policies import receivers
-from tests.factories.api import ANY_VERSION, client_of
+from tests.factories.api import client_of
 from tests.factories.screens import Screens, make_screens
-from tests.integration.api.expected import Expected
-from tests.integration.api.routes import Operation
-from tests.unit.docs.test_api_registry import EXPECTED, OPERATIONS
+from tests.integration.api.expected import Expected, inventory, policies, site
+from tests.integration.api.expected import operations as of_operations
+from tests.integration.api.rights import address_of, assert_right_is_asked, user_with
+from tests.integration.api.routes import Operation, operations
 
 pytestmark = pytest.mark.django_db
+OPERATIONS = list(operations())
 PLAIN = [operation for operation in OPERATIONS if operation.is_plain]
+#: Campaigns have a world of their own: ``test_campaign_rights.py``.
+EXPECTED = [*site.EXPECTED, *inventory.EXPECTED, *policies.EXPECTED, *of_operations.EXPECTED]
 #: Models of which the screens' factory makes no rows: for them the right is asked on the list alone.
 WITHOUT_ROWS = {"Comparison", "DeletionRequest", "Invalidation", "QuotaPreview"}
 
 
-@pytest.fixture
-def screens(db: None, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Screens:
-    settings.MEDIA_ROOT = tmp_path
-    settings.DYNAMO_MAX_SITE_FRACTION = 0.01
-    monkeypatch.setattr(receivers.carry_out_cycle, "delay", lambda *arguments: None)
-    monkeypatch.setattr(receivers.carry_out_comparison, "delay", lambda *arguments: None)
-    made = make_screens(num_datasets=3)
-    File.objects.create(block=Block.objects.earliest("pk"), lfn="/store/x", size_bytes=1)
-    return made
+@pytest.fixture(scope="module")
+def screens(module_db: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screens]:
+    with override_settings(MEDIA_ROOT=tmp_path_factory.mktemp("media"), DYNAMO_MAX_SITE_FRACTION=0.01):
+        made = make_screens(num_datasets=3)
+        File.objects.create(block=Block.objects.earliest("pk"), lfn="/store/x", size_bytes=1)
+        yield made
 
 
-def address_of(route: str, kwargs: Mapping[str, Any]) -> str:
-    """Fill captured parts of a route or a regular expression."""
-    filled = re.sub(r"\(\?P<(\w+)>[^)]*\)|<(?:\w+:)?(\w+)>", lambda found: str(kwargs[found[1] or found[2]]), route)
-    return filled.replace("\\", "")
-
-
-def user_with(name: str, *rights: str) -> User:
-    user = User.objects.create_user(name)
-    for right in rights:
-        app, codename = right.split(".")
-        user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
-    return user
-
-
-def ask(client: Client, expected: Expected, screens: Screens) -> tuple[int, Any]:
-    address = address_of(expected.address, expected.kwargs(screens))
-    if expected.method == "GET":
-        answer = client.get(address, expected.query)
-    else:
-        body = "" if expected.body is None else expected.body(screens)
-        send = getattr(client, expected.method.lower())
-        headers = ANY_VERSION if expected.method != "POST" and expected.is_versioned else {}
-        answer = send(address, body, content_type="application/json", headers=headers)
-    return answer.status_code, "" if answer.streaming else answer.content[:400]
+@pytest.fixture(autouse=True)
+def _without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for task in (receivers.carry_out_cycle, receivers.carry_out_comparison, receivers.carry_out_quota_preview):
+        monkeypatch.setattr(task, "delay", lambda *arguments: None)
 
 
 @pytest.mark.parametrize("expected", EXPECTED, ids=lambda e: f"{e.method} {e.address}")
 def test_an_operation_takes_its_right_in_general_or_on_its_object(expected: Expected, screens: Screens) -> None:
-    assert ask(Client(), expected, screens)[0] == 401
-    if expected.right is None:
-        assert ask(client_of(user_with("anybody")), expected, screens)[0] == expected.status
-        return
-    assert ask(client_of(user_with("nobody", *expected.also)), expected, screens)[0] == (404 if expected.hidden else 403)
-    if expected.guarded is not None and expected.another is not None:
-        of_another = user_with("of-another", *expected.also)
-        assign_perm(expected.right, of_another, expected.another(screens))
-        assert ask(client_of(of_another), expected, screens)[0] in (403, 404)
-    status, said = ask(client_of(user_with("somebody", expected.right, *expected.also)), expected, screens)
-    assert status == expected.status, said
-    if expected.guarded is not None:
-        of_this = user_with("of-this", *expected.also)
-        assign_perm(expected.right, of_this, expected.guarded(screens))
-        status, said = ask(client_of(of_this), expected, screens)
-        assert status == expected.status, said
+    assert_right_is_asked(expected, screens)
 
 
 def test_lists_and_pages_show_what_one_may_view_in_general_or_row_by_row(screens: Screens) -> None:

@@ -12,10 +12,8 @@ from typing import Any
 
 from django.db.models import Model
 
-from tests.factories.screens import Screens
 
-
-def nothing(_: Screens) -> Mapping[str, Any]:
+def nothing(_: Any) -> Mapping[str, Any]:
     """An address without captured parts."""
     return {}
 
@@ -24,19 +22,20 @@ def nothing(_: Screens) -> Mapping[str, Any]:
 class Expected:
     """An operation: ``address`` as the URL configuration has it, the right it takes (None: any login) and what then happens.
 
-    ``guarded`` returns the object on which the right may be given alone, ``another`` one of its kind, on which it must not
-    help; without them the right counts in general only.
+    The functions take the world that the tests have made: ``Screens``, or ``Campaigns`` for those of campaigns. ``guarded``
+    returns the object on which the right may be given alone, ``another`` one of its kind, on which it must not help; without
+    them the right counts in general only.
     """
 
     method: str
     address: str
     right: str | None
     status: int = 200
-    kwargs: Callable[[Screens], Mapping[str, Any]] = nothing
-    body: Callable[[Screens], Any] | None = None
+    kwargs: Callable[[Any], Mapping[str, Any]] = nothing
+    body: Callable[[Any], Any] | None = None
     query: Mapping[str, str] = field(default_factory=dict)
-    guarded: Callable[[Screens], Model] | None = None
-    another: Callable[[Screens], Model] | None = None
+    guarded: Callable[[Any], Model] | None = None
+    another: Callable[[Any], Model] | None = None
     #: Rights that the answer needs beside the one in question.
     also: tuple[str, ...] = ()
     #: Without the right the object is not there (404) instead of refused (403).

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from dynamo_site.stories import STORY_RIGHTS
-from inventory.models import Dataset, LockSet
+from inventory.choices import InjectionState
+from inventory.models import Dataset, Injection, LockSet
 from tests.factories.screens import Screens
 from tests.integration.api.expected import Expected
 
@@ -67,8 +70,46 @@ OF_LOCKS = (
     ),
 )
 
+INJECTIONS = f"{INVENTORY}injections/"
+INJECTION = INJECTIONS + "(?P<pk>[^/.]+)/"
+VIEW_INJECTION, ADD_INJECTION = "inventory.view_injection", "inventory.add_injection"
+
+
+def injection(name: str, **fields: Any) -> Injection:
+    values = {"state": InjectionState.COMPLETED, "started_by": "x", **fields}
+    return Injection.objects.get_or_create(source=name, defaults=values)[0]
+
+
+def with_bad_records(_: Screens) -> Injection:
+    return injection("bad", bad_records=default_storage.save("bad.jsonl.gz", ContentFile(b"x")))
+
+
+def queued(_: Screens) -> Mapping[str, Any]:
+    return {"pk": injection("queued", state=InjectionState.QUEUED, document=default_storage.save("q", ContentFile(b"{}"))).pk}
+
+
+def dry_run(_: Screens) -> Mapping[str, Any]:
+    return {"pk": injection("dry", is_dry_run=True, document=default_storage.save("dry", ContentFile(b"{}"))).pk}
+
+
+# Whoever may inject may cancel and confirm what others have sent; it is seen by the view right, in general or on it.
+OF_INJECTIONS = (
+    Expected("POST", INJECTIONS, ADD_INJECTION, 201, body=lambda _: {"site": [{"name": "T9_New"}]}),
+    Expected(
+        "GET",
+        INJECTION + "bad-records/",
+        VIEW_INJECTION,
+        kwargs=lambda screens: {"pk": with_bad_records(screens).pk},
+        guarded=with_bad_records,
+        another=lambda _: injection("another"),
+    ),
+    Expected("POST", INJECTION + "cancel/", ADD_INJECTION, kwargs=queued, also=(VIEW_INJECTION,)),
+    Expected("POST", INJECTION + "confirm/", ADD_INJECTION, 202, kwargs=dry_run, also=(VIEW_INJECTION,)),
+)
+
 EXPECTED = (
     *OF_LOCKS,
+    *OF_INJECTIONS,
     Expected("GET", f"{INVENTORY}statistics/", "inventory.view_dataset"),
     Expected(
         "GET",
@@ -93,14 +134,4 @@ EXPECTED = (
         )
         for below in ("blocks", "copies")
     ),
-)
-
-#: Tried here only without a login; their rights are tried where injections by API are.
-TRIED_ELSEWHERE = frozenset(
-    {
-        "POST /api/v1/inventory/injections/",
-        "GET /api/v1/inventory/injections/(?P<pk>[^/.]+)/bad-records/",
-        "POST /api/v1/inventory/injections/(?P<pk>[^/.]+)/cancel/",
-        "POST /api/v1/inventory/injections/(?P<pk>[^/.]+)/confirm/",
-    }
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from policies.models import Comparison, Cycle, Policy
+from policies.models import Comparison, Cycle, Partition, Policy, Quota
 from policies.services.comparisons import comparison_carry_out, comparison_request
 from policies.services.policies import policy_create
 from tests.factories.screens import ACTOR, TEXT, Screens
@@ -51,7 +51,43 @@ def other_cycle(screens: Screens) -> Cycle:
     return screens.test_run
 
 
+QUOTAS = "/api/v1/policies/quotas/"
+QUOTA = QUOTAS + "(?P<pk>[^/.]+)/"
+STORAGE = "/api/v1/policies/storage/"
+WANTED = {"partition": "P", "site": "T1_Full", "size": "20 TB"}
+
+
+def of_quota(_: Screens) -> Mapping[str, Any]:
+    return {"pk": Quota.objects.earliest("pk").pk}
+
+
+def another_partition(_: Screens) -> Partition:
+    return Partition.objects.get_or_create(name="Another", condition="site.storage_type == MSS")[0]
+
+
+# Quotas, readings and previews are seen by a right in general; they are set by one on the partition.
+OF_QUOTAS = (
+    Expected("GET", QUOTAS, "policies.view_quota"),
+    Expected("GET", QUOTA, "policies.view_quota", kwargs=of_quota),
+    Expected("GET", QUOTA + "history/", "policies.view_quota", kwargs=of_quota),
+    *(
+        Expected(
+            "POST",
+            address,
+            "policies.set_quota",
+            body=lambda _, body=body: body,
+            guarded=lambda screens: screens.partition,
+            another=another_partition,
+        )
+        for address, body in ((QUOTAS, WANTED), (QUOTAS + "set-many/", {"quotas": [WANTED]}))
+    ),
+    Expected("POST", "/api/v1/policies/quota-previews/", "policies.view_cycle", 202, body=lambda _: {"quotas": [WANTED]}),
+    Expected("GET", STORAGE, "policies.view_partition"),
+    Expected("GET", STORAGE + "readings/", "policies.view_partition", query={"partition": "P"}),
+)
+
 EXPECTED = (
+    *OF_QUOTAS,
     Expected("POST", "/api/v1/policies/check/", None, body=lambda _: {"text": TEXT}),
     Expected("POST", "/api/v1/policies/expectations/check/", None, body=lambda _: {"text": ""}),
     Expected("POST", "/api/v1/policies/test-runs/", "policies.view_cycle", 202, body=lambda _: {"text": TEXT}),
@@ -101,18 +137,4 @@ EXPECTED = (
         guarded=lambda screens: screens.policy,
         another=other_policy,
     ),
-)
-
-#: Tried here only without a login; their rights are tried where quotas are set in every way.
-TRIED_ELSEWHERE = frozenset(
-    {
-        "GET /api/v1/policies/quotas/",
-        "POST /api/v1/policies/quotas/",
-        "GET /api/v1/policies/quotas/(?P<pk>[^/.]+)/",
-        "GET /api/v1/policies/quotas/(?P<pk>[^/.]+)/history/",
-        "POST /api/v1/policies/quotas/set-many/",
-        "POST /api/v1/policies/quota-previews/",
-        "GET /api/v1/policies/storage/",
-        "GET /api/v1/policies/storage/readings/",
-    }
 )
