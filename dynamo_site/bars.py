@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from inventory.selectors.wording import share_text, size_text
@@ -44,21 +44,49 @@ class Bar:
     summary: str
 
 
-def bar_scale(bars: Iterable[SiteBar]) -> float:
+@dataclass(frozen=True, slots=True)
+class SiteDone:
+    """What operations have done at a site of what a plan deletes there, in bytes.
+
+    ``gone_bytes`` have left the site, ``aside_bytes`` lie in its trash; ``trash_bytes`` is all that lies there of the
+    partition, of this plan and of earlier ones.
+    """
+
+    gone_bytes: int = 0
+    aside_bytes: int = 0
+    trash_bytes: int = 0
+
+    @property
+    def beside_bytes(self) -> int:
+        """The trash of earlier plans: no part of what the cycle found."""
+        return max(self.trash_bytes - self.aside_bytes, 0)
+
+
+NOTHING_DONE = SiteDone()
+
+
+def bar_scale(bars: Iterable[SiteBar], done: Mapping[str, SiteDone] | None = None) -> float:
     """Return the part of the quota that the right end of all these bars stands for: 1, or more where one is over its quota."""
-    return max([1.0, *(bar.fraction_before or 0.0 for bar in bars)])
+    beside = {site: one.beside_bytes for site, one in (done or {}).items()}
+    used = [(bar.bytes_before + beside.get(bar.site_name, 0)) / bar.quota_bytes for bar in bars if bar.quota_bytes > 0]
+    return max([1.0, *used])
 
 
-def occupancy_bar(bar: SiteBar, marks: Watermarks, *, scale: float = 1.0, done_bytes: int = 0) -> Bar:
-    """Return the bar of a site against its quota; without a quota the whole width is what is there."""
-    whole = bar.quota_bytes * scale if bar.quota_bytes > 0 else max(bar.bytes_before, 1)
-    done = min(done_bytes, bar.deleted_bytes)
+def occupancy_bar(bar: SiteBar, marks: Watermarks, *, scale: float = 1.0, done: SiteDone = NOTHING_DONE) -> Bar:
+    """Return the bar of a site against its quota; without a quota the whole width is what is there.
+
+    The trash of earlier plans stands behind all that the cycle found.
+    """
+    gone = min(done.gone_bytes, bar.deleted_bytes)
+    aside = min(done.aside_bytes, bar.deleted_bytes - gone)
+    whole = bar.quota_bytes * scale if bar.quota_bytes > 0 else max(bar.bytes_before + done.beside_bytes, 1)
     parts = [
         ("ignored", "ignored", bar.ignored_bytes),
         ("protected", "protected", bar.protected_bytes),
         ("kept", "kept", bar.kept_bytes),
-        ("delete", "to delete", bar.deleted_bytes - done),
-        ("deleted", "deleted", done),
+        ("delete", "to delete", bar.deleted_bytes - gone - aside),
+        ("deleted", "deleted", gone),
+        ("trash", "in the trash", aside + done.beside_bytes),
     ]
     segments, x = [], 0.0
     for kind, label, size in parts:

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from dynamo_site.monitoring.health import Readiness, alive
 from dynamo_site.monitoring.metrics import metrics
+from dynamo_site.views.activity import activity_view
 from dynamo_site.views.acts import act_view
 from dynamo_site.views.belts import belts_view
 from dynamo_site.views.history import history_view
@@ -22,6 +23,7 @@ urlpatterns = [
     path("metrics", metrics, name="metrics"),
     path("api/", include("dynamo_site.api.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("admin/activity/", admin.site.admin_view(activity_view), name="dynamo_activity"),
     path("admin/belts/", admin.site.admin_view(belts_view), name="dynamo_belts"),
     path("admin/invalidate/", admin.site.admin_view(invalidate_view), name="dynamo_invalidate"),
     path("admin/history/", admin.site.admin_view(history_view), name="dynamo_history"),

@@ -25,8 +25,9 @@ from inventory.models import (
     Lock,
     Site,
 )
-from inventory.selectors import conditions
+from inventory.selectors import conditions, rare
 from inventory.selectors.locks import in_force_at, on_dataset
+from inventory.selectors.moments import MomentFilter
 from inventory.selectors.wording import size_from_text
 
 Rows = QuerySet[Any]
@@ -118,7 +119,10 @@ class OfDatasetsFilter(filters.CharFilter):
 
 
 class _ByPlaceAndOwner(_FilterSet):
-    """Rows that lie at a site in the hands of a group."""
+    """Rows that lie at a site in the hands of a group. What fits hardly anywhere is collected, not walked to."""
+
+    #: Whether the group that is asked for is that of block replicas, of which it was counted how many there are.
+    owns_blocks = False
 
     site = filters.CharFilter(method="at_site", help_text="Name of a site, or a pattern of names.")
     group = filters.CharFilter(method="of_group", help_text="Name of the owner, or a pattern; None: nobody.")
@@ -128,6 +132,37 @@ class _ByPlaceAndOwner(_FilterSet):
 
     def of_group(self, rows: Rows, _: str, pattern: str) -> Rows:
         return rows.filter(conditions.owned_by(pattern))
+
+    def filter_queryset(self, queryset: Rows) -> Rows:
+        rows = super().filter_queryset(queryset)
+        asked = {name: value for name, value in self.form.cleaned_data.items() if value not in (None, "")}
+        site_ids = _sites_asked(asked) if asked.keys() & {"site", "storage_type"} else None
+        if not self._is_rare(asked, site_ids):
+            return rows
+        if self.owns_blocks and site_ids is not None:
+            # So that what is looked for can be narrowed to its sites before the blocks come in.
+            rows = rows.filter(dataset_replica__site_id__in=site_ids)
+        return rare.collected(queryset, rows)
+
+    def _is_rare(self, asked: dict[str, Any], site_ids: list[int] | None) -> bool:
+        if asked.get("is_complete") is False and rare.incomplete_are_rare():
+            return True
+        # Of one column alone PostgreSQL knows itself how many there are.
+        if len(asked.keys() & {"site", "group", "tier", "status", "storage_type"}) < 2:
+            return False
+        return rare.meet_rarely(
+            condition=conditions.owned_by(asked["group"]) if self.owns_blocks and "group" in asked else Q(),
+            site_ids=site_ids,
+            tier=asked.get("tier", ""),
+            status=asked.get("status", ""),
+        )
+
+
+def _sites_asked(asked: dict[str, Any]) -> list[int]:
+    sites = Site.objects.order_by("pk").filter(name__wildcard=asked.get("site", "*"))
+    if "storage_type" in asked:
+        sites = sites.filter(storage_type=asked["storage_type"])
+    return list(sites.values_list("pk", flat=True))
 
 
 class SiteFilterSet(_FilterSet):
@@ -157,12 +192,12 @@ class DatasetFilterSet(_FilterSet):
     max_size = SizeFilter("size_bytes", "lte", label="size at most")
     min_size_bytes = filters.NumberFilter("size_bytes", "gte")
     max_size_bytes = filters.NumberFilter("size_bytes", "lte")
-    updated_before = filters.IsoDateTimeFilter("last_update", "lt")
-    updated_after = filters.IsoDateTimeFilter("last_update", "gt")
+    updated_before = MomentFilter("last_update", "lt")
+    updated_after = MomentFilter("last_update", "gt")
     min_age_days = days("older than (days)", "older")
     max_age_days = days("younger than (days)", "younger")
     not_accessed_days = days("not accessed for (days)", "unused")
-    accessed_after = filters.IsoDateTimeFilter("facts__last_access_at", "gt")
+    accessed_after = MomentFilter("facts__last_access_at", "gt")
     min_accesses = filters.NumberFilter("facts__num_accesses", "gte")
     max_accesses = filters.NumberFilter(method="seldom")
     min_copies = filters.NumberFilter(method="many", label="copies at least", min_value=0, max_value=10_000)
@@ -278,15 +313,17 @@ class DatasetReplicaFilterSet(_ByPlaceAndOwner):
 
 
 class BlockReplicaFilterSet(_ByPlaceAndOwner):
-    dataset = OfDatasetsFilter("block__dataset", "name")
+    # By way of the replica of the dataset, of which there are fewer than of its blocks.
+    dataset = OfDatasetsFilter("dataset_replica__dataset", "name")
     block = WildcardFilter("block__name")
-    tier = OfDatasetsFilter("block__dataset", "tier")
-    status = filters.ChoiceFilter(field_name="block__dataset__status", choices=DatasetStatus.choices)
+    tier = OfDatasetsFilter("dataset_replica__dataset", "tier")
+    status = filters.ChoiceFilter(field_name="dataset_replica__dataset__status", choices=DatasetStatus.choices)
     storage_type = filters.ChoiceFilter(field_name="site__storage_type", choices=StorageType.choices)
     min_size = SizeFilter("size_bytes", "gte", label="size at least")
     max_size = SizeFilter("size_bytes", "lte", label="size at most")
     is_complete = YesNoFilter(method="complete", label="complete")
     is_locked = YesNoFilter(method="locked", label="locked")
+    owns_blocks = True
 
     class Meta(_FilterSet.Meta):
         model = BlockReplica
@@ -309,7 +346,7 @@ class LockFilterSet(_FilterSet):
     holds_dataset = filters.CharFilter(method="filter_holds_dataset", help_text="A dataset that its pattern fits.")
     state = filters.ChoiceFilter(choices=LockState.choices, method="filter_state", help_text="In force now, or over.")
     lock_set = filters.CharFilter("lock_set__name", help_text="Name of the set that it came with.")
-    expires_before = filters.IsoDateTimeFilter("expires_at", "lt")
+    expires_before = MomentFilter("expires_at", "lt")
     is_released = YesNoFilter("released_at", "isnull", exclude=True)
     holdings = YesNoFilter(method="filter_nothing", help_text="Count what each lock of the page holds.")
 
@@ -344,8 +381,8 @@ class AuditEventFilterSet(_FilterSet):
     actor = WildcardFilter(label="person", help_text="Login, or the part of the system that acted: worker *, schedule.")
     action = WildcardFilter(help_text="Name of the act, as policies.plan_release or inventory.*.")
     subject = WildcardFilter(label="object", help_text="What was acted on: a dataset, site *, plan 12*, campaign 3*.")
-    since = filters.IsoDateTimeFilter("at", "gte")
-    before = filters.IsoDateTimeFilter("at", "lt")
+    since = MomentFilter("at", "gte")
+    before = MomentFilter("at", "lt")
 
     class Meta(_FilterSet.Meta):
         model = AuditEvent

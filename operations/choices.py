@@ -42,6 +42,15 @@ class FileOutcome(models.TextChoices):
 GONE_OUTCOMES = frozenset({FileOutcome.DELETED, FileOutcome.ABSENT})
 
 
+class ActivityOutcome(models.TextChoices):
+    """What became of files in an hour: of those that were to be deleted, and of tries."""
+
+    DELETED = "DELETED", "deleted"
+    ABSENT = "ABSENT", "already absent"
+    DROPPED = "DROPPED", "kept after all"
+    FAILED = "FAILED", "failed tries"
+
+
 class RestoreOutcome(models.TextChoices):
     """What became of a file that was to come back from the trash."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import django_filters as filters
 
+from inventory.selectors.moments import MomentFilter
 from operations.models import Attempt, Deletion, DeletionFile, DeletionRequest, Invalidation, Trash, TrashFile
 
 #: No row has a larger primary key.
@@ -13,8 +14,8 @@ LARGEST_KEY = 2**63 - 1
 class DeletionFilterSet(filters.FilterSet):
     site = filters.CharFilter("site_name", lookup_expr="wildcard")
     dataset = filters.CharFilter("dataset_name", lookup_expr="wildcard")
-    finished_since = filters.IsoDateTimeFilter("finished_at", "gte")
-    finished_before = filters.IsoDateTimeFilter("finished_at", "lt")
+    finished_since = MomentFilter("finished_at", "gte")
+    finished_before = MomentFilter("finished_at", "lt")
 
     class Meta:
         model = Deletion
@@ -51,7 +52,7 @@ class TrashFilterSet(filters.FilterSet):
     plan = filters.NumberFilter("deletion__plan_id", min_value=0, max_value=LARGEST_KEY)
     site = filters.CharFilter("site_name", lookup_expr="wildcard")
     dataset = filters.CharFilter("dataset_name", lookup_expr="wildcard")
-    purge_before = filters.IsoDateTimeFilter("purge_after", "lt")
+    purge_before = MomentFilter("purge_after", "lt")
 
     class Meta:
         model = Trash

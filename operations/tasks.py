@@ -8,6 +8,7 @@ from random import Random
 from celery import shared_task
 from django.utils import timezone
 
+from operations.services.activity import activity_sum_up
 from operations.services.limits import limits_from_settings
 from operations.services.queue import plan_enqueue
 from operations.services.sweep import sweep as sweep_all
@@ -54,3 +55,4 @@ def sweep() -> None:
     swept = sweep_all(now=timezone.now(), limits=limits_from_settings(), rng=rng)
     if swept.num_leases or swept.plans_enqueued:
         work.delay()
+    activity_sum_up(now=timezone.now())

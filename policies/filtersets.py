@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import django_filters as filters
 
+from inventory.selectors.moments import MomentFilter
 from policies.models import Comparison, Cycle, Guardrail, Partition, Plan, PlanItem, Policy, PolicyVersion, Quota, QuotaPreview
 
 
@@ -53,8 +54,8 @@ class PolicyVersionFilterSet(filters.FilterSet):
 class CycleFilterSet(filters.FilterSet):
     partition = filters.CharFilter("partition__name")
     policy = filters.CharFilter("policy_version__policy__name")
-    since = filters.IsoDateTimeFilter("started_at", "gte")
-    before = filters.IsoDateTimeFilter("started_at", "lt")
+    since = MomentFilter("started_at", "gte")
+    before = MomentFilter("started_at", "lt")
 
     class Meta:
         model = Cycle

@@ -8,6 +8,7 @@ SET_QUOTA = "policies.set_quota"
 RELEASE_PLAN = "policies.release_plan"
 ADD_PARTITION = "policies.add_partition"
 CHANGE_PARTITION = "policies.change_partition"
+VIEW_PARTITION = "policies.view_partition"
 VIEW_POLICY = "policies.view_policy"
 CHANGE_POLICY = "policies.change_policy"
 ACTIVATE_POLICY = "policies.activate_policy"
@@ -23,5 +24,6 @@ __all__ = [
     "RELEASE_PLAN",
     "RUN_POLICY",
     "SET_QUOTA",
+    "VIEW_PARTITION",
     "require",
 ]

@@ -129,6 +129,12 @@ UNFOLD: dict[str, Any] = {
                     _entry("Deletion requests", "inbox", "operations.deletionrequest"),
                     _entry("Invalidations", "report", "operations.invalidation"),
                     {
+                        "title": "Activity",
+                        "icon": "bar_chart_4_bars",
+                        "link": reverse_lazy("dynamo_activity"),
+                        "permission": _may_view("operations.view_deletion"),
+                    },
+                    {
                         "title": "Safety limits",
                         "icon": "health_and_safety",
                         "link": reverse_lazy("dynamo_belts"),

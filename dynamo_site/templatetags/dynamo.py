@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from campaigns.choices import ItemOutcome
 from dynamo_site.acts import ACTS, act_url
-from dynamo_site.bars import Bar, bar_scale, occupancy_bar
+from dynamo_site.bars import NOTHING_DONE, Bar, SiteDone, bar_scale, occupancy_bar
 from dynamo_site.panels import partition_panels
 from dynamo_site.plots import Series, plot_of
 from dynamo_site.stories import STORY_RIGHTS, dataset_story
@@ -22,6 +22,7 @@ from inventory.permissions import may
 from inventory.selectors import wording
 from inventory.selectors.datasets_overview import Copy
 from inventory.selectors.lock_holdings import Patterns, lock_holdings, where_text
+from operations.selectors.belts import BELT_RIGHTS, Belt, belts_of_partition, belts_of_site
 from operations.selectors.overview import deleted_bytes_of_plans, plan_progress
 from operations.selectors.pausing import pause_state
 from operations.selectors.trash import trash_of_deletion
@@ -109,9 +110,12 @@ def state_badge(state: str, text: str) -> SafeString:
 
 
 @register.inclusion_tag("dynamo/bar.html")
-def site_bar(bar: Any, marks: Any, scale: float, done_bytes: int = 0, height: int = 16) -> dict[str, Bar | int]:
-    """The stacked bar of a site; *scale* is the part of the quota at its right end, *done_bytes* what is deleted already."""
-    return {"bar": occupancy_bar(bar, marks, scale=scale, done_bytes=done_bytes), "height": height}
+def site_bar(
+    bar: Any, marks: Any, scale: float, done: Mapping[str, SiteDone] | None = None, height: int = 16
+) -> dict[str, Bar | int]:
+    """The stacked bar of a site; *scale* is the part of the quota at its right end, *done* by site what is done already."""
+    of_site = (done or {}).get(bar.site_name, NOTHING_DONE)
+    return {"bar": occupancy_bar(bar, marks, scale=scale, done=of_site), "height": height}
 
 
 @register.simple_tag(takes_context=True)
@@ -134,12 +138,6 @@ def top_corner(context: Context) -> dict[str, Any]:
 def may_act(user: Any, name: str) -> bool:
     """Tell whether *user* may do the act in general."""
     return may(user, ACTS[name].permission)
-
-
-@register.filter
-def of(values: Mapping[str, int], key: str) -> int:
-    """Return the number under *key*, 0 where there is none."""
-    return values.get(key, 0)
 
 
 @register.filter
@@ -237,11 +235,31 @@ def site_panel(site_name: str) -> dict[str, Any]:
             "label": panel.occupancy.partition_name,
             "marks": panel.occupancy.marks,
             "scale": panel.scale,
-            "done_bytes": panel.done_bytes.get(site_name, 0),
+            "done": panel.done,
         }
         for panel in partition_panels(site_in_partitions(site_name))
     ]
     return {"rows": rows}
+
+
+def _belt_card(
+    context: Context, belts_of: Callable[..., list[Belt]], name: str, *, shows_scope: bool, empty: str
+) -> dict[str, Any]:
+    is_shown = context["request"].user.has_perms(BELT_RIGHTS)
+    found = belts_of(name, now=timezone.now()) if is_shown else []
+    return {"is_shown": is_shown, "belts": found, "shows_scope": shows_scope, "empty": empty}
+
+
+@register.inclusion_tag("dynamo/belt_card.html", takes_context=True)
+def partition_belts(context: Context, name: str) -> dict[str, Any]:
+    """The safety limits of a partition, for a user who may see them."""
+    return _belt_card(context, belts_of_partition, name, shows_scope=False, empty="No plan of it was made yet.")
+
+
+@register.inclusion_tag("dynamo/belt_card.html", takes_context=True)
+def site_belts(context: Context, name: str) -> dict[str, Any]:
+    """The safety limits of a site, for a user who may see them."""
+    return _belt_card(context, belts_of_site, name, shows_scope=True, empty="Nothing was ever deleted here.")
 
 
 @register.inclusion_tag("dynamo/lock_holding.html")
@@ -263,9 +281,10 @@ def quota_history(quota: Any) -> dict[str, Any]:
 
 
 @register.simple_tag
-def done_bytes_of(plan: Any) -> dict[str, int]:
-    """Return site -> bytes of the plan that are deleted already."""
-    return deleted_bytes_of_plans([plan.pk]).get(plan.pk, {}) if plan else {}
+def done_of(plan: Any) -> dict[str, SiteDone]:
+    """Return by site what of the plan is deleted already."""
+    deleted = deleted_bytes_of_plans([plan.pk]).get(plan.pk, {}) if plan else {}
+    return {site: SiteDone(gone_bytes=size) for site, size in deleted.items()}
 
 
 @register.filter

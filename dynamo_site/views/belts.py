@@ -1,7 +1,9 @@
-"""The belts: every safety limit with what it reads now."""
+"""The belts: every safety limit with what it reads now, on a page of their own and in brief elsewhere."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin
@@ -11,13 +13,29 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from operations.selectors.belts import belts
+from operations.selectors.belts import BELT_RIGHTS, Belt, belts, belts_in_brief
+
+#: Belts of the front page, beside those that are tripped, which all are there.
+NEAREST_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class BeltsBrief:
+    """The tripped belts, then those that are nearest to what they allow."""
+
+    shown: tuple[Belt, ...]
+    num_tripped: int
+    num_all: int
+
+    @property
+    def num_more(self) -> int:
+        return self.num_all - len(self.shown)
 
 
 @require_safe
 def belts_view(request: HttpRequest) -> HttpResponse:
     """Show the belts, those that are tripped first."""
-    for permission in ("operations.view_deletion", "policies.view_plan"):
+    for permission in BELT_RIGHTS:
         if not request.user.has_perm(permission):
             raise PermissionDenied(f"{permission} is needed.")
     rows = belts(now=timezone.now())
@@ -27,3 +45,15 @@ def belts_view(request: HttpRequest) -> HttpResponse:
         "groups": (("Tripped", [row for row in rows if row.is_tripped]), ("Fine", [row for row in rows if not row.is_tripped])),
     }
     return TemplateResponse(request, "dynamo/belts.html", context)
+
+
+def belts_brief(user: Any) -> BeltsBrief | None:
+    """Return the belts as the front page has them, None for a user who may not see them."""
+    return _brief(belts_in_brief(now=timezone.now())) if user.has_perms(BELT_RIGHTS) else None
+
+
+def _brief(rows: Sequence[Belt]) -> BeltsBrief:
+    tripped = [row for row in rows if row.is_tripped]
+    near = [row for row in rows if not row.is_tripped and row.part is not None]
+    nearest = sorted(near, key=lambda row: -(row.part or 0.0))[:NEAREST_SHOWN]
+    return BeltsBrief((*tripped, *nearest), len(tripped), len(rows))

@@ -11,11 +11,15 @@ from django.utils import timezone
 
 from campaigns.selectors.campaigns import campaigns_under_way, num_unread
 from dynamo_site.panels import PartitionPanel, partition_panels
+from dynamo_site.views.activity import activity_picture
+from dynamo_site.views.belts import BeltsBrief, belts_brief
 from dynamo_site.views.storage import storage_warnings
 from inventory.selectors.feeds import stale_feeds
 from inventory.selectors.locks import locks_to_renew
 from inventory.selectors.sites import site_storage
 from inventory.selectors.wording import duration_text, plural, size_text, when_text
+from operations.selectors.activity import ActivitySpan
+from operations.selectors.belts import AGE_OF_INVENTORY, GROUNDS_OF_A_PLAN
 from operations.selectors.pausing import pause_file, pause_state
 from operations.selectors.progress import deletions_under_way
 from operations.selectors.trash import SiteTrash, trash_by_site
@@ -48,14 +52,17 @@ def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     occupancies = partition_occupancies() if sees_cycles else []
     panels = partition_panels([o for o in occupancies if o.cycle_id is not None])
     cycles = recent_cycles(14) if sees_cycles else []
+    brief = belts_brief(user)
     return context | {
         "title": "Today",
         "panels": panels,
         "never_evaluated": [o for o in occupancies if o.cycle_id is None],
-        "notices": _notices(request, panels),
+        "notices": _notices(request, panels, brief),
         "cycles": cycles,
         "cycle_peak": max([cycle.deleted_bytes for cycle in cycles], default=0),
-        "trash": trash_shares() if user.has_perm("operations.view_trash") else [],
+        "brief": brief,
+        "trash": trash_bars() if user.has_perm("operations.view_trash") else [],
+        "activity": activity_picture(ActivitySpan.DAY) if sees_deletions else None,
         "under_way": deletions_under_way(now=timezone.now()) if sees_deletions else [],
         "campaigns": campaigns_under_way(user, now=timezone.now()),
         "sees_cycles": sees_cycles,
@@ -64,25 +71,27 @@ def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class TrashShare:
+class TrashBar:
     """The trash of a site beside that of the others; ``width`` in per cent of the fullest."""
 
     site: SiteTrash
     width: float
 
 
-def trash_shares() -> list[TrashShare]:
+def trash_bars() -> list[TrashBar]:
     """Return the trash of each site, with the width of its bar."""
     sites = trash_by_site()
     most = max([site.size_bytes for site in sites], default=0) or 1
-    return [TrashShare(site, round(100 * site.size_bytes / most, 2)) for site in sites]
+    return [TrashBar(site, round(100 * site.size_bytes / most, 2)) for site in sites]
 
 
-def _notices(request: HttpRequest, panels: list[PartitionPanel]) -> list[Notice]:
+def _notices(request: HttpRequest, panels: list[PartitionPanel], brief: BeltsBrief | None) -> list[Notice]:
     user = request.user
     notices = _pause_notices() + _inbox_notices(user)
     if user.has_perm("policies.view_plan"):
         notices += _plan_notices()
+    if brief is not None:
+        notices += _belt_notices(brief)
     if user.has_perm("policies.view_cycle"):
         notices += _cycle_notices(panels)
     if user.has_perm("policies.view_partition"):
@@ -130,6 +139,20 @@ def _plan_notices() -> list[Notice]:
             plan.pk,
         )
         for plan in held_plans()
+    ]
+
+
+def _belt_notices(brief: BeltsBrief) -> list[Notice]:
+    """What stops deletions and is told by no other notice; plans that are held, pauses and feeds have their own."""
+    link = reverse("dynamo_belts")
+    told = {
+        AGE_OF_INVENTORY: "No automatic cycle deletes anything: the inventory is too old, {reading} (allowed: {limit})",
+        GROUNDS_OF_A_PLAN: "The deletions of {scope} wait: {reading}",
+    }
+    return [
+        Notice("warning", told[belt.name].format(scope=belt.scope, reading=belt.reading, limit=belt.limit), link, "Safety limits")
+        for belt in brief.shown
+        if belt.is_tripped and belt.name in told
     ]
 
 

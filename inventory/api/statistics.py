@@ -38,8 +38,11 @@ class StatisticsRowSerializer(serializers.Serializer[StatisticsRow]):
     size_bytes = serializers.IntegerField()
     num_files = serializers.IntegerField()
     num_block_replicas = serializers.IntegerField()
-    unique_bytes = serializers.IntegerField(allow_null=True, help_text="Bytes of the blocks that have a replica, each once.")
-    replication = serializers.FloatField(allow_null=True, help_text="Average copies of a byte; null where sites matter.")
+    unique_bytes = serializers.IntegerField(help_text="Bytes of the blocks that have a replica, each once.")
+    replication = serializers.FloatField(
+        allow_null=True,
+        help_text="Average copies of a byte; by site, or of sites: at all sites together, of what lies there. Null of nothing.",
+    )
     parts = serializers.ListField(child=serializers.IntegerField(), help_text="Bytes per name of part_names.")
 
 

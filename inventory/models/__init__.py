@@ -7,7 +7,14 @@ from inventory.models.injections import Injection
 from inventory.models.locks import Lock, LockSet
 from inventory.models.replicas import BlockReplica, DatasetReplica, PresentFile
 from inventory.models.sites import Group, Site
-from inventory.models.statistics import CountedDataset, IncompleteCopy, StatisticsCell, StatisticsCount, StatisticsUnique
+from inventory.models.statistics import (
+    CountedDataset,
+    CountedPlace,
+    IncompleteCopy,
+    StatisticsCell,
+    StatisticsCount,
+    StatisticsUnique,
+)
 
 __all__ = [
     "AuditEvent",
@@ -15,6 +22,7 @@ __all__ = [
     "Block",
     "BlockReplica",
     "CountedDataset",
+    "CountedPlace",
     "Dataset",
     "DatasetFacts",
     "DatasetReplica",

@@ -56,7 +56,8 @@ class Dataset(models.Model):
 class Block(models.Model):
     """A part of a dataset that is moved and deleted as a whole; a replica that has its ``size_bytes`` and files is complete."""
 
-    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="blocks")
+    # The index of the unique constraint begins with it.
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, db_index=False, related_name="blocks")
     name = models.CharField(max_length=128)
     size_bytes = models.BigIntegerField(default=0)
     num_files = models.PositiveIntegerField(default=0)

@@ -46,13 +46,19 @@ class StatisticsCell(_Attributes):
     and growing dataset replicas have taken up the blocks of their dataset that they lack.
     """
 
-    site = models.ForeignKey(Site, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
-    group = models.ForeignKey(Group, on_delete=models.DO_NOTHING, db_constraint=False, null=True, related_name="+")
+    # Written as a whole at each count and read as a whole or nearly so: an index would only cost.
+    site = models.ForeignKey(Site, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    group = models.ForeignKey(
+        Group, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True, related_name="+"
+    )
     size_bytes = models.BigIntegerField()
     num_files = models.BigIntegerField()
     projected_bytes = models.BigIntegerField()
     projected_files = models.BigIntegerField()
     num_block_replicas = models.BigIntegerField()
+    whole_bytes = models.BigIntegerField(default=0, help_text="Of the blocks that are here, as if they were complete.")
+    anywhere_bytes = models.BigIntegerField(default=0, help_text="What all sites together have of the blocks that are here.")
+    anywhere_projected_bytes = models.BigIntegerField(default=0, help_text="The same once incomplete replicas are complete.")
 
     class Meta:
         ordering = ["pk"]
@@ -68,7 +74,9 @@ class StatisticsUnique(_Attributes):
     """
 
     is_any_group = models.BooleanField()
-    group = models.ForeignKey(Group, on_delete=models.DO_NOTHING, db_constraint=False, null=True, related_name="+")
+    group = models.ForeignKey(
+        Group, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True, related_name="+"
+    )
     num_datasets = models.BigIntegerField()
     num_blocks = models.BigIntegerField()
     size_bytes = models.BigIntegerField()
@@ -79,6 +87,24 @@ class StatisticsUnique(_Attributes):
 
     def __str__(self) -> str:
         return f"unique {self.tier}"
+
+
+class CountedPlace(models.Model):
+    """How many block replicas of a tier and status a group had at a site at the last count: tells lists what is rare."""
+
+    tier = models.CharField(max_length=512)
+    status = models.CharField(max_length=16)
+    site = models.ForeignKey(Site, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    group = models.ForeignKey(
+        Group, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True, related_name="+"
+    )
+    num_block_replicas = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.num_block_replicas} of {self.tier} at {self.site_id}"
 
 
 class IncompleteCopy(models.Model):

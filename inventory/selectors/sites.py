@@ -48,6 +48,11 @@ def site_storage(names: Collection[str] | None = None) -> dict[str, SiteStorage]
     return {site.name: _storage(site) for site in sites}
 
 
+def site_name_of(key: int) -> str | None:
+    """Return the name of the site with that primary key, or None."""
+    return Site.objects.filter(pk=key).values_list("name", flat=True).first()
+
+
 def site_pattern_fits(pattern: str) -> bool:
     """Tell whether some site's whole name fits *pattern*, in which ``*`` is any text and ``?`` any character."""
     return any(

@@ -31,14 +31,16 @@ _PATHS = {
 class StatisticsRow:
     """Sums of one value. ``replication`` is stored bytes over the bytes of the blocks that have a replica, each counted once.
 
-    It is None where sites are asked for or by: a site has each block at most once. ``parts`` are bytes by ``split``.
+    Where sites are asked for or by, it is how many copies, at all sites together, there are of what lies there: 1.0 at a site
+    that has the only ones. ``unique_bytes`` are then the bytes of the blocks that lie there. None: nothing has any bytes.
+    ``parts`` are bytes by ``split``.
     """
 
     value: str
     size_bytes: int
     num_files: int
     num_block_replicas: int
-    unique_bytes: int | None
+    unique_bytes: int
     replication: float | None
     parts: tuple[int, ...]
 
@@ -51,6 +53,8 @@ class Statistics:
     split: StatisticsDimension
     basis: StatisticsBasis
     counted_at: datetime | None
+    #: ``replication`` of the rows is of what lies at sites, at all sites together.
+    is_of_sites: bool
     part_names: tuple[str, ...]
     rows: tuple[StatisticsRow, ...]
     total: StatisticsRow
@@ -85,18 +89,19 @@ def statistics(
         "replicas": Sum("num_block_replicas"),
     }
     found = list(cells.values_list(_PATHS[by], _PATHS[split]).annotate(**sums))
-    unique = _unique_bytes(by, conditions)
+    copies = _copies(by, conditions, is_projected=is_projected)
     part_names = _largest_parts(found)
-    rows = sorted(_rows(found, unique, part_names), key=lambda row: (-row.size_bytes, row.value))
+    rows = sorted(_rows(found, copies, part_names), key=lambda row: (-row.size_bytes, row.value))
     counted = StatisticsCount.objects.filter(pk=1).first()
     return Statistics(
         by=by,
         split=split,
         basis=basis,
         counted_at=counted.counted_at if counted is not None else None,
+        is_of_sites=by == StatisticsDimension.SITE or StatisticsDimension.SITE in conditions,
         part_names=part_names,
         rows=tuple(rows),
-        total=_total(rows, unique.get(None) if unique is not None else None),
+        total=_total(rows, copies.get(None)),
     )
 
 
@@ -108,17 +113,36 @@ def _conditions(wanted: Mapping[StatisticsDimension, str]) -> Iterator[Q]:
             yield Q(**{f"{_PATHS[dimension]}__wildcard": pattern})
 
 
-def _unique_bytes(by: StatisticsDimension, wanted: Mapping[StatisticsDimension, str]) -> dict[str | None, int] | None:
-    """Return value -> bytes of blocks that have a replica, each once, and under None those of all; None where sites matter."""
+@dataclass(frozen=True, slots=True)
+class _Copies:
+    """Bytes of blocks, each counted once, and what there is of these blocks; None: as many as the sums beside say."""
+
+    unique_bytes: int
+    stored_bytes: int | None = None
+
+
+def _copies(
+    by: StatisticsDimension, wanted: Mapping[StatisticsDimension, str], *, is_projected: bool
+) -> dict[str | None, _Copies]:
+    """Return by value what average copies are made of, and under None that of everything."""
+    found: dict[str | None, _Copies] = {}
     if by == StatisticsDimension.SITE or StatisticsDimension.SITE in wanted:
-        return None
+        cells = StatisticsCell.objects.filter(*_conditions(wanted)).order_by()
+        sums = {"whole": Sum("whole_bytes"), "stored": Sum("anywhere_projected_bytes" if is_projected else "anywhere_bytes")}
+        found = {
+            _name(by, value): _Copies(whole, stored) for value, whole, stored in cells.values_list(_PATHS[by]).annotate(**sums)
+        }
+        if StatisticsDimension.SITE in wanted:
+            whole = sum(copies.unique_bytes for copies in found.values())
+            return {**found, None: _Copies(whole, sum(copies.stored_bytes or 0 for copies in found.values()))}
     of_groups = StatisticsDimension.GROUP in wanted or by == StatisticsDimension.GROUP
     rows = StatisticsUnique.objects.filter(*_conditions(wanted), is_any_group=not of_groups).order_by()
-    found: dict[str | None, int] = {_name(by, value): size for value, size in _sizes(rows, _PATHS[by])}
+    if by != StatisticsDimension.SITE:
+        found = {_name(by, value): _Copies(size) for value, size in _sizes(rows, _PATHS[by])}
     if by == StatisticsDimension.GROUP and StatisticsDimension.GROUP not in wanted:
         # A block in the hands of two groups is in the sums of both, and once in that of all.
         rows = StatisticsUnique.objects.filter(*_conditions(wanted), is_any_group=True).order_by()
-    found[None] = rows.aggregate(size=Sum("size_bytes", default=0))["size"]
+    found[None] = _Copies(rows.aggregate(size=Sum("size_bytes", default=0))["size"])
     return found
 
 
@@ -141,7 +165,7 @@ def _largest_parts(found: list[tuple[Any, ...]]) -> tuple[str, ...]:
 
 
 def _rows(
-    found: list[tuple[Any, ...]], unique: dict[str | None, int] | None, part_names: tuple[str, ...]
+    found: list[tuple[Any, ...]], copies: dict[str | None, _Copies], part_names: tuple[str, ...]
 ) -> Iterator[StatisticsRow]:
     position = {name: place for place, name in enumerate(part_names)}
     sums: dict[str, list[int]] = {}
@@ -154,16 +178,18 @@ def _rows(
         place = position.get(NOBODY if part is None else str(part), len(part_names) - 1)
         parts.setdefault(name, [0] * len(part_names))[place] += size
     for name, (size, files, replicas) in sums.items():
-        unique_bytes = None if unique is None else unique.get(name, 0)
-        yield StatisticsRow(name, size, files, replicas, unique_bytes, _ratio(size, unique_bytes), tuple(parts[name]))
+        of_these = copies.get(name, _Copies(0))
+        yield StatisticsRow(name, size, files, replicas, of_these.unique_bytes, _ratio(size, of_these), tuple(parts[name]))
 
 
-def _total(rows: list[StatisticsRow], unique_bytes: int | None) -> StatisticsRow:
+def _total(rows: list[StatisticsRow], copies: _Copies | None) -> StatisticsRow:
     size = sum(row.size_bytes for row in rows)
     parts = tuple(sum(column) for column in zip(*(row.parts for row in rows), strict=True))
     files, replicas = sum(row.num_files for row in rows), sum(row.num_block_replicas for row in rows)
-    return StatisticsRow("", size, files, replicas, unique_bytes, _ratio(size, unique_bytes), parts)
+    of_these = copies or _Copies(0)
+    return StatisticsRow("", size, files, replicas, of_these.unique_bytes, _ratio(size, of_these), parts)
 
 
-def _ratio(size: int, unique_bytes: int | None) -> float | None:
-    return size / unique_bytes if unique_bytes else None
+def _ratio(size: int, copies: _Copies) -> float | None:
+    stored = size if copies.stored_bytes is None else copies.stored_bytes
+    return stored / copies.unique_bytes if copies.unique_bytes else None

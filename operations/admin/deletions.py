@@ -82,6 +82,7 @@ class DeletionAdmin(ReadOnlyAdminMixin, ModelAdmin):
     ]
     inlines = [AttemptInline, DeletionFileInline]
     change_form_outer_before_template = "dynamo/deletion_panels.html"
+    list_before_template = "dynamo/deletion_list_before.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Deletion]:
         return super().get_queryset(request).order_by("-pk")

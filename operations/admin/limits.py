@@ -24,9 +24,9 @@ _AS_SET = "as the settings say"
 class SiteLimitsAdmin(UndeletableAdminMixin, ModelAdmin):
     """What is empty is as the settings say; tape sites have settings of their own."""
 
-    list_display = ["site", "at_a_time", "rate", "a_day"]
+    list_display = ["site", "at_a_time", "rate", "a_day", "in_trash"]
     list_select_related = ["site"]
-    fields = ["site", "batches", "files_per_second", "bytes_per_day"]
+    fields = ["site", "batches", "files_per_second", "bytes_per_day", "trash_days"]
     search_fields = ["site__name"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
@@ -39,6 +39,7 @@ class SiteLimitsAdmin(UndeletableAdminMixin, ModelAdmin):
             batches=obj.batches,
             files_per_second=obj.files_per_second,
             bytes_per_day=obj.bytes_per_day,
+            trash_days=obj.trash_days,
         )
         # The admin goes on with the row that it was given: it is the one that the service saved.
         obj.__dict__.update(saved.__dict__)
@@ -53,6 +54,10 @@ class SiteLimitsAdmin(UndeletableAdminMixin, ModelAdmin):
     @display(description="files a second")
     def rate(self, row: SiteLimits) -> str:
         return _AS_SET if row.files_per_second is None else f"{row.files_per_second:g}" if row.files_per_second else "no limit"
+
+    @display(description="days in the trash")
+    def in_trash(self, row: SiteLimits) -> str:
+        return _AS_SET if row.trash_days is None else f"{row.trash_days:g}" if row.trash_days else "no trash"
 
     @display(description="bytes a day")
     def a_day(self, row: SiteLimits) -> str:

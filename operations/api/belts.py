@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from operations.selectors.belts import belts
+from operations.selectors.belts import BELT_RIGHTS, belts
 
 
 class BeltSerializer(serializers.Serializer[object]):
@@ -31,7 +31,7 @@ class BeltsView(APIView):
 
     @extend_schema(responses=BeltSerializer(many=True))
     def get(self, request: Request) -> Response:
-        for permission in ("operations.view_deletion", "policies.view_plan"):
+        for permission in BELT_RIGHTS:
             if not request.user.has_perm(permission):
                 raise PermissionDenied(f"{permission} is needed.")
         return Response(BeltSerializer(belts(now=timezone.now()), many=True).data)

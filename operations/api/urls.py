@@ -4,6 +4,7 @@ from rest_framework.routers import DefaultRouter
 from operations.api import views
 from operations.api.belts import BeltsView
 from operations.api.invalidations import InvalidationViewSet
+from operations.api.limits import SiteLimitsListView, SiteLimitsView
 from operations.api.pause import PauseView
 from operations.api.requests import DeletionRequestViewSet
 from operations.api.restore import RestoreView
@@ -20,6 +21,8 @@ router.register("trash-files", views.TrashFileViewSet)
 urlpatterns = [
     path("belts/", BeltsView.as_view(), name="belts"),
     path("pause/", PauseView.as_view(), name="pause"),
+    path("site-limits/", SiteLimitsListView.as_view(), name="site-limits"),
+    path("site-limits/<int:pk>/", SiteLimitsView.as_view(), name="site-limits-of"),
     path("restore/", RestoreView.as_view(), name="restore"),
     *router.urls,
 ]

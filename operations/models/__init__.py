@@ -1,5 +1,6 @@
 """The queue of deletions and what became of them."""
 
+from operations.models.activity import ActivityClock, ActivityHour
 from operations.models.deletions import Attempt, Deletion, DeletionFile
 from operations.models.invalidations import InvalidatedBlock, Invalidation
 from operations.models.limits import SiteLimits, SitePace
@@ -9,6 +10,8 @@ from operations.models.switches import PauseSwitch, SiteHealth
 from operations.models.trash import Trash, TrashFile
 
 __all__ = [
+    "ActivityClock",
+    "ActivityHour",
     "Attempt",
     "Deletion",
     "DeletionFile",

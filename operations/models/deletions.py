@@ -91,6 +91,8 @@ class Attempt(models.Model):
     class Meta:
         ordering = ["deletion_id", "number"]
         constraints = [models.UniqueConstraint(fields=["deletion", "number"], name="attempt_number_unique")]
+        # Tries at which something failed, by time: few, and all that the plot of activity asks of this table.
+        indexes = [models.Index(fields=["recorded_at"], name="attempt_failed_at", condition=Q(files_failed__gt=0))]
 
     def __str__(self) -> str:
         return f"attempt {self.number} at {self.deletion}"

@@ -3,9 +3,14 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from operations.constants import LONGEST_TRASH_DAYS
+
 
 class SiteLimits(models.Model):
-    """How fast may be deleted at one site; what is empty is as the installation's settings say, 0 is without a limit."""
+    """How fast may be deleted at one site, and how long it can be brought back.
+
+    What is empty is as the installation's settings say, 0 is without a limit.
+    """
 
     site = models.OneToOneField(
         "inventory.Site", primary_key=True, on_delete=models.CASCADE, related_name="deletion_limits", help_text="Of this site."
@@ -15,6 +20,10 @@ class SiteLimits(models.Model):
     )
     files_per_second = models.FloatField(null=True, blank=True, help_text="Most files a second, on average.")
     bytes_per_day = models.BigIntegerField(null=True, blank=True, help_text="Most bytes that are begun on one day (UTC).")
+
+    trash_days = models.FloatField(
+        "days in the trash", null=True, blank=True, help_text="How long what is deleted can be brought back; 0: it goes at once."
+    )
 
     class Meta:
         ordering = ["site_id"]
@@ -26,6 +35,10 @@ class SiteLimits(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(bytes_per_day__isnull=True) | Q(bytes_per_day__gte=0), name="site_limits_bytes_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(trash_days__isnull=True) | Q(trash_days=0) | Q(trash_days__gte=1, trash_days__lte=LONGEST_TRASH_DAYS),
+                name="site_limits_trash_days_allowed",
             ),
         ]
 

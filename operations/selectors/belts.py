@@ -17,8 +17,22 @@ from operations.constants import BRAKE_FAILURES_IN_ROW, BRAKE_FRACTION, BRAKE_MI
 from operations.models import Deletion, QueuedPlan, SiteHealth, SitePace
 from operations.selectors.pace import Pace, paces, why_paced
 from operations.selectors.pausing import pause_state
-from policies.selectors.belts import PlanBelt, guardrail_belts, inventory_age, plan_belts
+from policies.selectors.belts import (
+    EVERY_PARTITION,
+    GuardrailBelt,
+    PlanBelt,
+    guardrail_belts,
+    inventory_age,
+    plan_belts,
+    plan_belts_at,
+)
 from policies.services.standing import plans_that_wait
+
+#: Rights to look at belts: they tell of deletions and of plans.
+BELT_RIGHTS = ("operations.view_deletion", "policies.view_plan")
+
+#: Names of belts that other pages tell of.
+AGE_OF_INVENTORY, GROUNDS_OF_A_PLAN = "age of the inventory", "grounds of a plan"
 
 _DAY = timedelta(hours=24)
 
@@ -41,7 +55,29 @@ class Belt:
 
 def belts(*, now: datetime) -> list[Belt]:
     """Return all belts in an order that people expect: all together, plans, sources, sites."""
-    return [_pause(), _last_copies(now), *_waiting(now), *_plans(), *_guardrails(), *_sources(now), *_sites(now)]
+    return [*_general(now), *_sites(now)]
+
+
+def belts_in_brief(*, now: datetime) -> list[Belt]:
+    """Return the belts without what paces single sites: the same number of queries however many sites there are."""
+    sites, health = site_storage(), SiteHealth.objects.in_bulk()
+    return [*_general(now), *(_brake(sites[name], health.get(name)) for name in sorted(sites))]
+
+
+def belts_of_partition(name: str, *, now: datetime) -> list[Belt]:
+    """Return the belts that plans of the partition are held against, and those of its plans that wait."""
+    rails = [_of_guardrail(rail) for rail in guardrail_belts() if rail.partition in (name, EVERY_PARTITION)]
+    return [*_waiting(now, partition=name), *(_of_plan(found) for found in plan_belts() if found.partition == name), *rails]
+
+
+def belts_of_site(name: str, *, now: datetime) -> list[Belt]:
+    """Return the belts of the site: its brake, what paces it, and the part of its quotas that the newest plans would delete."""
+    return [*(_of_plan(found) for found in plan_belts_at(name)), *_sites(now, [name])]
+
+
+def _general(now: datetime) -> list[Belt]:
+    plans, rails = map(_of_plan, plan_belts()), map(_of_guardrail, guardrail_belts())
+    return [_pause(), _last_copies(now), *_waiting(now), *plans, *rails, *_sources(now)]
 
 
 def _pause() -> Belt:
@@ -66,16 +102,14 @@ def _last_copies(now: datetime) -> Belt:
     )
 
 
-def _waiting(now: datetime) -> Iterable[Belt]:
-    """Yield the plans in the queue that wait, because what they rest on has become too old."""
-    under_way = QueuedPlan.objects.filter(over_at__isnull=True).order_by("plan_id").values_list("plan_id", flat=True)
-    for plan_id, reason in plans_that_wait(list(under_way), now=now).items():
+def _waiting(now: datetime, *, partition: str = "") -> Iterable[Belt]:
+    """Yield the plans in the queue, or those of one partition, that wait because what they rest on has become too old."""
+    under_way = QueuedPlan.objects.filter(over_at__isnull=True).order_by("plan_id")
+    if partition:
+        under_way = under_way.filter(plan__partition__name=partition)
+    for plan_id, reason in plans_that_wait(list(under_way.values_list("plan_id", flat=True)), now=now).items():
         limit = "what it rests on must be fresh when its turn comes"
-        yield Belt("grounds of a plan", f"plan {plan_id}", limit, reason, "the limits below", is_tripped=True)
-
-
-def _plans() -> Iterable[Belt]:
-    return [_of_plan(found) for found in plan_belts()]
+        yield Belt(GROUNDS_OF_A_PLAN, f"plan {plan_id}", limit, reason, "the limits below", is_tripped=True)
 
 
 def _of_plan(found: PlanBelt) -> Belt:
@@ -88,18 +122,16 @@ def _of_plan(found: PlanBelt) -> Belt:
     return Belt(found.name, found.partition, f"at most {share_text(found.bound)}", reading, found.setting, found.is_tripped, part)
 
 
-def _guardrails() -> Iterable[Belt]:
-    for rail in guardrail_belts():
-        yield Belt(
-            f"guardrail {rail.name}", rail.partition, f"none with {rail.condition}", rail.reading, "guardrails", rail.is_tripped
-        )
+def _of_guardrail(rail: GuardrailBelt) -> Belt:
+    limit = f"none with {rail.condition}"
+    return Belt(f"guardrail {rail.name}", rail.partition, limit, rail.reading, "guardrails", rail.is_tripped)
 
 
 def _sources(now: datetime) -> Iterable[Belt]:
     age = inventory_age(now)
     part = age.value / age.bound if age.value is not None and age.bound else None
     limit = "no limit" if age.bound is None else f"at most {age.bound:g} h old"
-    yield Belt("age of the inventory", "inventory", limit, age.text, "DYNAMO_MAX_INVENTORY_AGE_HOURS", age.is_tripped, part)
+    yield Belt(AGE_OF_INVENTORY, "inventory", limit, age.text, "DYNAMO_MAX_INVENTORY_AGE_HOURS", age.is_tripped, part)
     for feed in feed_ages():
         reading = "never measured" if feed.measured_at is None else f"measured {when_text(feed.measured_at)}"
         limit = f"at most {duration_text(feed.max_age)} old"
@@ -107,14 +139,14 @@ def _sources(now: datetime) -> Iterable[Belt]:
         yield Belt("age of a feed", feed.name, limit, reading, "fact feeds", feed.is_stale(now), part)
 
 
-def _sites(now: datetime) -> Iterable[Belt]:
-    sites = site_storage()
+def _sites(now: datetime, wanted: list[str] | None = None) -> Iterable[Belt]:
+    sites = site_storage(wanted)
     names = sorted(sites)
     health = SiteHealth.objects.in_bulk(names)
     known = SitePace.objects.in_bulk(names)
     limits = paces(list(sites.values()), batches_per_site=settings.DYNAMO_DELETION_BATCHES_PER_SITE)
     acting = dict(
-        Deletion.objects.filter(state=DeletionState.ACTING)
+        Deletion.objects.filter(state=DeletionState.ACTING, site_name__in=names)
         .order_by()
         .values("site_name")
         .annotate(batches=Count("lease_token", distinct=True))
@@ -139,21 +171,7 @@ def _of_site(  # noqa: PLR0917 - what is known of one site
     now: datetime,
     has_queue: bool,
 ) -> Iterable[Belt]:
-    recent = health.recent_outcomes if health is not None else ""
-    in_row = health.failures_in_row if health is not None else 0
-    failed = recent.count("x") / len(recent) if len(recent) >= BRAKE_MIN_OUTCOMES else None
-    reading = f"{in_row} in a row" + ("" if failed is None else f", {share_text(failed)} of the last {len(recent)}")
-    if site.is_paused:
-        reading += f"; paused: {site.paused_reason}"
-    yield Belt(
-        "error brake",
-        site.name,
-        f"{BRAKE_FAILURES_IN_ROW} failures in a row, or {share_text(BRAKE_FRACTION)} of {BRAKE_MIN_OUTCOMES} and more",
-        reading,
-        "always on",
-        site.is_paused,
-        max(in_row / BRAKE_FAILURES_IN_ROW, (failed or 0.0) / BRAKE_FRACTION),
-    )
+    yield _brake(site, health)
     if not (batches or has_queue or (known is not None and (pace.files_per_second or pace.bytes_per_day))):
         return
     yield Belt(
@@ -169,3 +187,21 @@ def _of_site(  # noqa: PLR0917 - what is known of one site
         part = used / pace.bytes_per_day
         limit = f"at most {size_text(pace.bytes_per_day)}"
         yield Belt("bytes a day", site.name, limit, f"{size_text(used)} begun today", "limits of sites", part >= 1, part)
+
+
+def _brake(site: SiteStorage, health: SiteHealth | None) -> Belt:
+    recent = health.recent_outcomes if health is not None else ""
+    in_row = health.failures_in_row if health is not None else 0
+    failed = recent.count("x") / len(recent) if len(recent) >= BRAKE_MIN_OUTCOMES else None
+    reading = f"{in_row} in a row" + ("" if failed is None else f", {share_text(failed)} of the last {len(recent)}")
+    if site.is_paused:
+        reading += f"; paused: {site.paused_reason}"
+    return Belt(
+        "error brake",
+        site.name,
+        f"{BRAKE_FAILURES_IN_ROW} failures in a row, or {share_text(BRAKE_FRACTION)} of {BRAKE_MIN_OUTCOMES} and more",
+        reading,
+        "always on",
+        site.is_paused,
+        max(in_row / BRAKE_FAILURES_IN_ROW, (failed or 0.0) / BRAKE_FRACTION),
+    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from django.conf import settings
 
 from inventory.choices import StorageType
-from inventory.selectors.sites import SiteStorage
+from inventory.selectors.sites import SiteStorage, site_storage
 from operations.models import SiteLimits, SitePace
 
 #: A batch holds no more files than go in so long at the site's rate, so that the rate is no average over hours.
@@ -61,6 +61,50 @@ def general_pace(*, is_tape: bool, batches_per_site: int) -> Pace:
             bytes_per_day=settings.DYNAMO_DELETION_TAPE_BYTES_PER_DAY,
         )
     return Pace(batches_per_site, settings.DYNAMO_DELETION_FILES_PER_SECOND, settings.DYNAMO_DELETION_BYTES_PER_DAY)
+
+
+def own_trash_days(site_names: Collection[str]) -> dict[str, float]:
+    """Return how many days the trash of those sites is kept that have a time of their own, 0 where nothing is put aside."""
+    rows = SiteLimits.objects.filter(site__name__in=list(site_names), trash_days__isnull=False)
+    return {name: days for name, days in rows.values_list("site__name", "trash_days") if days is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsOfSite:
+    """The own limits of a site (None: as the settings say), and what holds there; 0 is without a limit, and of days: no trash."""
+
+    key: int
+    site: str
+    batches: int | None
+    files_per_second: float | None
+    bytes_per_day: int | None
+    trash_days: float | None
+    in_force: Pace
+    trash_days_in_force: float
+
+
+def limits_of_sites(names: Collection[str] | None = None) -> list[LimitsOfSite]:
+    """Return the limits of the named sites, or of all, by name. Two queries."""
+    sites = site_storage(names)
+    own = SiteLimits.objects.in_bulk([site.key for site in sites.values()])
+    return [_limits(site, own.get(site.key) or SiteLimits()) for site in sites.values()]
+
+
+def _limits(site: SiteStorage, own: SiteLimits) -> LimitsOfSite:
+    is_tape = site.storage_type == StorageType.MSS
+    usual = settings.DYNAMO_TRASH_DAYS
+    if is_tape and usual:
+        usual = max(usual, settings.DYNAMO_TRASH_TAPE_DAYS)
+    return LimitsOfSite(
+        key=site.key,
+        site=site.name,
+        batches=own.batches,
+        files_per_second=own.files_per_second,
+        bytes_per_day=own.bytes_per_day,
+        trash_days=own.trash_days,
+        in_force=_pace(site, own, settings.DYNAMO_DELETION_BATCHES_PER_SITE),
+        trash_days_in_force=usual if own.trash_days is None else own.trash_days,
+    )
 
 
 def why_paced(pace: Pace, known: SitePace | None, *, now: datetime) -> str:

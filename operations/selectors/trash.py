@@ -28,6 +28,16 @@ class SiteTrash:
 
 
 @dataclass(frozen=True, slots=True)
+class TrashShare:
+    """Bytes in the trash of a site that came from one plan; ``partition_id`` None: of a list that is not of one partition."""
+
+    site_name: str
+    plan_id: int
+    partition_id: int | None
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class RestoreReport:
     """What became of the files of one trash that were asked back; ``problems``: (file, outcome, message) of what is not back."""
 
@@ -59,6 +69,13 @@ def trash_by_site() -> list[SiteTrash]:
         SiteTrash(row["site_name"], row["number"], row["files"], row["size"], row["purge"], row["restoring"])
         for row in sums.order_by("site_name")
     ]
+
+
+def trash_shares() -> list[TrashShare]:
+    """Return what lies in the trash by site and the plan that it came from. One query."""
+    rows = Trash.objects.filter(state__in=_LYING).order_by()
+    columns = ("site_name", "deletion__plan_id", "deletion__plan__partition_id")
+    return [TrashShare(*row) for row in rows.values_list(*columns).annotate(size=Sum("size_bytes"))]
 
 
 def trash_of_deletion(deletion_id: int) -> Trash | None:

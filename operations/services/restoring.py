@@ -18,6 +18,7 @@ from operations.choices import RestoreOutcome, TrashState
 from operations.constants import NOBODY
 from operations.exceptions import InvalidTransitionError, NotFoundError
 from operations.models import Trash, TrashFile
+from operations.selectors.pace import own_trash_days
 from operations.services.calls import Keyed, answers_in_calls
 from operations.services.limits import QueueLimits
 from operations.services.rights import demand_right
@@ -271,7 +272,7 @@ def _apply(
         return
     row.state = TrashState.KEPT
     row.reason = "; ".join(filter(None, (problem, _summary(bad))))[:1024]
-    row.purge_after = max(row.purge_after or now, purge_time(row, now=now, limits=limits))
+    row.purge_after = max(row.purge_after or now, purge_time(row, now=now, limits=limits, own=own_trash_days({row.site_name})))
 
 
 def _summary(bad: Sequence[RestoreResult]) -> str:

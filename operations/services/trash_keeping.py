@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -12,7 +12,9 @@ from django.db.models import Sum
 from inventory.selectors.replicas import bytes_at_sites
 from inventory.services.audit import Actor, audit_record
 from operations.choices import DeletionState, TrashState
+from operations.constants import SHORTEST_TAPE_TRASH_DAYS
 from operations.models import Attempt, Trash
+from operations.selectors.pace import own_trash_days
 from operations.services.limits import QueueLimits
 from policies.selectors.site_quotas import quota_bytes_of_sites
 
@@ -24,10 +26,12 @@ BATCH_SIZE = 500
 _OVER = (DeletionState.DONE, DeletionState.DROPPED, DeletionState.FAILED)
 
 
-def purge_time(row: Trash, *, now: datetime, limits: QueueLimits) -> datetime:
-    """Return when a trash that is complete now may be purged."""
-    days = max(limits.trash_days or 1, limits.tape_trash_days if row.is_tape else 0)
-    return now + timedelta(days=days)
+def purge_time(row: Trash, *, now: datetime, limits: QueueLimits, own: Mapping[str, float]) -> datetime:
+    """Return when a trash that is complete now may be purged; *own*: the days of sites that have their own."""
+    days = own.get(row.site_name)
+    if days is None:
+        days = max(limits.trash_days or 1, limits.tape_trash_days if row.is_tape else 0)
+    return now + timedelta(days=max(days, SHORTEST_TAPE_TRASH_DAYS if row.is_tape else 1))
 
 
 def trash_keep(deletion_ids: Collection[int], *, now: datetime, limits: QueueLimits) -> None:
@@ -36,8 +40,9 @@ def trash_keep(deletion_ids: Collection[int], *, now: datetime, limits: QueueLim
         deletion_id__in=list(deletion_ids), state=TrashState.FILLING
     )
     kept = list(rows.defer("files").order_by("pk"))
+    own = own_trash_days({row.site_name for row in kept})
     for row in kept:
-        row.state, row.kept_since, row.purge_after = TrashState.KEPT, now, purge_time(row, now=now, limits=limits)
+        row.state, row.kept_since, row.purge_after = TrashState.KEPT, now, purge_time(row, now=now, limits=limits, own=own)
         row.num_attempts, row.not_before, row.reason = 0, None, ""
     Trash.objects.bulk_update(kept, ["state", "kept_since", "purge_after", "num_attempts", "not_before", "reason"])
 

@@ -13,6 +13,7 @@ from inventory.selectors.replicas import FileRow, block_replicas_by_key
 from operations.choices import TrashState
 from operations.constants import NOBODY
 from operations.models import Attempt, Trash, TrashFile
+from operations.selectors.pace import own_trash_days
 from operations.services.claim import Claim, ClaimedDeletion
 from operations.services.limits import QueueLimits
 from operations.storage import TrashedFile, trash_name
@@ -39,7 +40,8 @@ def trash_open(claim: Claim, *, now: datetime, limits: QueueLimits) -> OpenedTra
     ids = [item.deletion_id for item in claim.items]
     with transaction.atomic():
         known = {row.deletion_id: row for row in _locked(ids)}
-        new = [item for item in claim.items if item.deletion_id not in known] if limits.trash_days else []
+        days = own_trash_days({claim.site.name}).get(claim.site.name, limits.trash_days)
+        new = [item for item in claim.items if item.deletion_id not in known] if days else []
         if new:
             Trash.objects.bulk_create(_rows(claim, new, now), ignore_conflicts=True, batch_size=500)
             known = {row.deletion_id: row for row in _locked(ids)}

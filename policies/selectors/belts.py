@@ -14,6 +14,9 @@ from inventory.selectors.snapshot import inventory_updated_at
 from policies.choices import PlanKind
 from policies.models import Guardrail, Partition, Plan
 
+#: What a guardrail is of that is not of one partition.
+EVERY_PARTITION = "every partition"
+
 _NAMES = {"site_fraction": "part of a site's quota", "partition_fraction": "part of the partition"}
 
 
@@ -64,6 +67,17 @@ def plan_belts() -> list[PlanBelt]:
     return found
 
 
+def plan_belts_at(site_name: str) -> list[PlanBelt]:
+    """Return, by partition, the part of its quota at a site that the newest plan would delete; none where it deletes nothing."""
+    plans = _newest_plans()
+    found = []
+    for partition in Partition.objects.filter(pk__in=plans).order_by("name"):
+        belt = _belt(partition, plans[partition.pk], "site_fraction", partition.max_site_fraction, site_name=site_name)
+        if belt.subject:
+            found.append(belt)
+    return found
+
+
 def guardrail_belts() -> list[GuardrailBelt]:
     """Return the enabled guardrails by name, each with how many deletions of the newest plans met it when these were judged."""
     read: dict[str, int] = {}
@@ -73,7 +87,7 @@ def guardrail_belts() -> list[GuardrailBelt]:
     return [
         GuardrailBelt(
             name=rail.name,
-            partition=rail.partition.name if rail.partition is not None else "every partition",
+            partition=rail.partition.name if rail.partition is not None else EVERY_PARTITION,
             condition=rail.condition,
             reading=f"{read[rail.name]} deletions of the newest plans met it" if rail.name in read else "no plan was judged yet",
             is_tripped=bool(read.get(rail.name)),
@@ -103,8 +117,9 @@ def _of(plan: Plan | None, limit: str) -> Iterable[dict[str, Any]]:
     return [reading for reading in (plan.readings if plan is not None else []) if reading.get("limit") == limit]
 
 
-def _belt(partition: Partition, plan: Plan | None, limit: str, own: float | None) -> PlanBelt:
-    readings = list(_of(plan, limit))
+def _belt(partition: Partition, plan: Plan | None, limit: str, own: float | None, *, site_name: str = "") -> PlanBelt:
+    """Return the worst reading of a limit, or that at one site."""
+    readings = [reading for reading in _of(plan, limit) if not site_name or reading["subject"] == site_name]
     worst = max(readings, key=lambda reading: (reading["is_tripped"], reading["value"] or 0.0), default=None)
     setting = f"DYNAMO_MAX_{limit.upper()}"
     return PlanBelt(

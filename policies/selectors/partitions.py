@@ -46,6 +46,21 @@ def partition_by_name(name: str) -> Partition:
     return partition
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionLimits:
+    """The safety limits of a partition itself, as fractions; None: the general setting."""
+
+    name: str
+    max_site_fraction: float | None
+    max_partition_fraction: float | None
+
+
+def partition_limits() -> list[PartitionLimits]:
+    """Return the own safety limits of all partitions, by name."""
+    columns = ("name", "max_site_fraction", "max_partition_fraction")
+    return [PartitionLimits(*row) for row in Partition.objects.order_by("name").values_list(*columns)]
+
+
 def partition_names() -> list[str]:
     """Return the names of all partitions, in order."""
     return list(Partition.objects.order_by("name").values_list("name", flat=True))

@@ -34,6 +34,8 @@ from tests.factories.screens import make_screens
 
 #: 5xx that are answers: a database or broker that is away.
 DOCUMENTED_FAILURES = {503}
+#: A busy machine answers late, and that is no fault of the API's.
+PATIENCE_SECONDS = 300
 CHECKS = [
     status_code_conformance,
     content_type_conformance,
@@ -82,7 +84,7 @@ def keys_of(operation: Any, address: str, headers: dict[str, str]) -> list[Any]:
     above, brace, _rest = operation.path.partition("{")
     if not brace:
         return []
-    listed = requests.get(address + above, headers=headers, timeout=60)
+    listed = requests.get(address + above, headers=headers, timeout=PATIENCE_SECONDS)
     rows = listed.json().get("results", []) if listed.ok else []
     return [row.get("id", row.get("uid")) for row in rows[:3]]
 
@@ -103,7 +105,7 @@ def attempts(operation: Any, mode: GenerationMode, headers: dict[str, str], keys
         if key is not None and is_met:
             case.path_parameters = dict.fromkeys(case.path_parameters, key)
             case.headers["If-Match"] = "*"
-        answer = case.call(headers=headers)
+        answer = case.call(headers=headers, timeout=PATIENCE_SECONDS)
         checks = CHECKS if answer.status_code in DOCUMENTED_FAILURES else [not_a_server_error, *CHECKS]
         case.validate_response(answer, checks=checks)
 

@@ -68,7 +68,7 @@ class Command(BaseCommand):
     def _show(self, found: Statistics) -> None:
         table = Table()
         table.add_column(found.by.label)
-        for column in ("bytes", "files", "block replicas", "average copies"):
+        for column in ("bytes", "files", "block replicas", "copies anywhere" if found.is_of_sites else "average copies"):
             table.add_column(column, justify="right")
         for row in found.rows:
             table.add_row(row.value or "(none)", *_numbers(row))

@@ -46,4 +46,6 @@ def test_lists_take_as_many_queries_for_two_pages_as_for_three(client: Client, s
             found.append(_counts(client))
             transaction.set_rollback(True)
     assert found[0] == found[1]
-    assert max(found[0].values()) < 40
+    # The front page gathers what all the others are about.
+    assert found[0].pop("admin:index") < 60
+    assert max(found[0].values()) < 20

@@ -34,6 +34,8 @@ VALUES = (
     "0001-01-01T00:00:00Z",
     "9999-12-31T23:59:59.999999Z",
     "2026-01-01T00:00:00+99:99",
+    # Python takes such an offset, PostgreSQL does not.
+    "5017-06-16T11:32:09+19:03",
 )
 CURSORS = (
     "x",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -239,6 +240,28 @@ def test_the_page_and_the_api_show_all_belts_to_who_may_look(world: World, brows
     assert {row["name"] for row in rows} >= {"pause", "last copy", "error brake", "bytes a day", "part of the partition"}
     assert browser("view_deletion").get("/admin/belts/").status_code == 403
     assert browser().get("/api/v1/operations/belts/").status_code == 403
+
+
+def test_pages_show_the_belts_of_what_they_are_of(browser: Callable[..., Client]) -> None:
+    plan = planned(4)
+    guardrail_define(name="never-a-tape", condition="site.storage_type == MSS", partition_name=None, actor=ACTOR)
+    Injection.objects.update(finished_at=timezone.now() - timedelta(days=30))
+    rights = ("view_partition", "view_site", "view_cycle", "view_deletion", "view_plan")
+    viewer, reader = browser(*rights), browser(*rights[:-1])
+    partition, site = plan.partition_id, Site.objects.get(name="S1").pk
+    pages = {
+        "front": "/admin/",
+        "partition": f"/admin/policies/partition/{partition}/change/",
+        "site": f"/admin/inventory/site/{site}/change/",
+    }
+    found = {name: viewer.get(address).content.decode() for name, address in pages.items()}
+    assert "part of a site&#x27;s quota" in found["front"]
+    assert "the inventory is too old" in found["front"]
+    assert {"part of the partition", "guardrail never-a-tape"} <= set(re.findall(r"<td>([^<]*)</td>", found["partition"]))
+    assert "error brake" in found["site"]
+    assert "20 % at S1" in found["site"]
+    for address in pages.values():
+        assert 'aria-label="Safety limits"' not in reader.get(address).content.decode()
 
 
 def test_limits_of_a_site_are_set_in_the_admin(world: World, browser: Callable[..., Client]) -> None:

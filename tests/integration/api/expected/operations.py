@@ -16,6 +16,7 @@ from tests.integration.api.expected import Expected
 
 OPERATIONS = "/api/v1/operations/"
 INVALIDATE, APPROVE = "operations.invalidate", "inventory.approve_deletion"
+VIEW_LIMITS = "operations.view_sitelimits"
 VIEW_REQUEST = "operations.view_deletionrequest"
 REQUESTS = OPERATIONS + "deletion-requests/"
 NAMED = {"dataset": [{"name": "/Data000/A-v1/RAW"}]}
@@ -26,6 +27,10 @@ def previewed(_: Screens) -> Mapping[str, Any]:
     """A confirmation of what a preview shows now."""
     found = invalidation_preview(targets=targets_of(NAMED), now=timezone.now())
     return {**NAMED, "digest": found.digest, "reason": "broken"}
+
+
+def of_site(screens: Screens) -> Mapping[str, Any]:
+    return {"pk": screens.site.pk}
 
 
 def of_request(_: Screens) -> Mapping[str, Any]:
@@ -53,6 +58,16 @@ EXPECTED = (
         OPERATIONS + "pause/",
         "operations.pause_all",
         body=lambda _: {"is_paused": True, "reason": "storage is being moved"},
+    ),
+    Expected("GET", OPERATIONS + "site-limits/", VIEW_LIMITS),
+    Expected("GET", OPERATIONS + "site-limits/<int:pk>/", VIEW_LIMITS, kwargs=of_site),
+    Expected(
+        "PUT",
+        OPERATIONS + "site-limits/<int:pk>/",
+        "operations.change_sitelimits",
+        kwargs=of_site,
+        body=lambda _: {"batches": 2, "files_per_second": None, "bytes_per_day": None, "trash_days": None},
+        also=(VIEW_LIMITS,),
     ),
     Expected("GET", OPERATIONS + "belts/", "operations.view_deletion", also=("policies.view_plan",)),
     Expected("POST", OPERATIONS + "invalidations/preview/", INVALIDATE, body=lambda _: NAMED),

@@ -86,8 +86,28 @@ OF_QUOTAS = (
     Expected("GET", STORAGE + "readings/", "policies.view_partition", query={"partition": "P"}),
 )
 
+PARTITION_LIMITS = "/api/v1/policies/partitions/<int:pk>/limits/"
+
+#: The limits of one partition, which the right to change it opens, too.
+OF_PARTITION_LIMITS = tuple(
+    Expected(
+        method,
+        PARTITION_LIMITS,
+        right,
+        kwargs=lambda screens: {"pk": screens.partition.pk},
+        body=body,
+        guarded=lambda screens: screens.partition,
+        another=another_partition,
+    )
+    for method, right, body in (
+        ("GET", "policies.view_partition", None),
+        ("PUT", "policies.change_partition", lambda _: {"max_site_fraction": 0.2, "max_partition_fraction": None}),
+    )
+)
+
 EXPECTED = (
     *OF_QUOTAS,
+    *OF_PARTITION_LIMITS,
     Expected("POST", "/api/v1/policies/check/", None, body=lambda _: {"text": TEXT}),
     Expected("POST", "/api/v1/policies/expectations/check/", None, body=lambda _: {"text": ""}),
     Expected("POST", "/api/v1/policies/test-runs/", "policies.view_cycle", 202, body=lambda _: {"text": TEXT}),
