@@ -46,12 +46,16 @@ class Batch:
     touched_block_replicas: list[BlockReplicaRow] = field(default_factory=list)
     attrs: list[AttrsRecord] = field(default_factory=list)
 
-    def load(self, records: Sequence[Any]) -> None:
-        """Read what *records* name. Only named rows are kept in memory."""
+    def load(self, records: Sequence[Any], known: Mapping[str, DatasetRow] | None = None) -> None:
+        """Read what *records* name. Only named rows are kept in memory. *known* are the datasets, if they were read already."""
         datasets = [record for record in records if isinstance(record, DatasetRecord)]
         replicas = [record for record in records if isinstance(record, DatasetReplicaRecord)]
         attrs = [record for record in records if isinstance(record, AttrsRecord)]
-        self._load_datasets({r.name for r in datasets} | {r.dataset for r in replicas} | {r.dataset for r in attrs})
+        names = {r.name for r in datasets} | {r.dataset for r in replicas} | {r.dataset for r in attrs}
+        if known is None:
+            self._load_datasets(names)
+        else:
+            self.datasets.update((name, known[name]) for name in names & known.keys())
         self._load_blocks(_named_blocks(datasets, replicas, attrs))
         self._load_files(datasets, replicas)
         self._load_replicas(replicas, attrs)

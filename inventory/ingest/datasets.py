@@ -10,13 +10,14 @@ from msgspec import UNSET, UnsetType
 
 from inventory.choices import DatasetStatus
 from inventory.ingest.batch import Batch
-from inventory.ingest.names import lfn_problem, name_problem
+from inventory.ingest.names import is_plain_lfn, lfn_problem, name_problem
 from inventory.ingest.records import BlockRecord, DatasetRecord, FileRecord, moment
 from inventory.ingest.rejects import BadRecord, Problem, closest, shown
 from inventory.ingest.rows import BlockRow, DatasetRow, FileRow
 
 _RELEASE_LENGTH = 64
 _ADLER32 = re.compile(r"[0-9a-fA-F]{1,8}")
+_PLAIN_ADLER32 = re.compile(r"[0-9a-f]{8}").fullmatch
 _CHECKSUM = re.compile(r"[A-Za-z0-9_-]+:[!-~]+")
 
 
@@ -88,7 +89,20 @@ def _plan_blocks(batch: Batch, record: DatasetRecord, problems: list[Problem]) -
 def _plan_files(batch: Batch, plan: _BlockPlan, path: str, lfns: set[str], problems: list[Problem]) -> None:
     if plan.record.files is UNSET:
         return
+    known_files, new_files = batch.files, plan.new_files
     for index, file in enumerate(plan.record.files):
+        # Nearly all files are new and plain: these cost least.
+        if (
+            file.checksum is UNSET
+            and file.adler32 is not UNSET
+            and _PLAIN_ADLER32(file.adler32)
+            and file.name not in lfns
+            and file.name not in known_files
+            and is_plain_lfn(file.name)
+        ):
+            lfns.add(file.name)
+            new_files.append((file, f"adler32:{file.adler32}"))
+            continue
         at = f"{path}.files[{index}]"
         if file.name in lfns:
             problems.append(Problem(f"{at}.name", shown(file.name), "each file once in a dataset"))
@@ -148,12 +162,12 @@ def _take_block(batch: Batch, dataset: DatasetRow, plan: _BlockPlan) -> None:
     row.gains_files = bool(plan.new_files)
     batch.counts.row("blocks", row)
     batch.touched_blocks.append(row)
-    for file, checksum in plan.new_files:
-        new = FileRow(None, row, row.pk, file.name, file.size, checksum)
-        batch.files[file.name] = new
-        batch.touched_files.append(new)
-        row.listed_bytes += file.size
-    row.listed_files += len(plan.new_files)
+    if plan.new_files:
+        new = [FileRow(None, row, row.pk, file.name, file.size, checksum) for file, checksum in plan.new_files]
+        batch.files.update(zip([file.lfn for file in new], new, strict=True))
+        batch.touched_files.extend(new)
+        row.listed_bytes += sum([file.size_bytes for file in new])
+        row.listed_files += len(new)
     batch.counts.add("files", "created", len(plan.new_files))
     for known, known_checksum in plan.known_files:
         known.take("checksum", known_checksum)

@@ -13,7 +13,6 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import IO, Any
@@ -38,11 +37,11 @@ _GZIP = b"\x1f\x8b"
 _XZ = b"\xfd7zXZ\x00"
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One record as it was found: ``number`` of its line or object (from 1), ``path`` in it, JSON text or decoded value.
 
-    ``problem`` is set where the record could not be told from the text; ``body`` is then what there is of it.
+    ``problem`` is set where the record could not be told from the text; ``body`` is then what there is of it. ``num_bytes`` is
+    how much text was read for it; where records are streamed out of one object that is right only for all of them together.
     """
 
     number: int
@@ -50,6 +49,7 @@ class Item:
     path: str
     body: Any
     problem: Problem | None = None
+    num_bytes: int = 0
 
 
 class DocumentReader:
@@ -113,7 +113,7 @@ class DocumentReader:
         try:
             document = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            yield Item(number, "", "", line, _unreadable(line, error))
+            yield Item(number, "", "", line, _unreadable(line, error), len(line))
             return
         for section in sorted(document, key=lambda name: ORDER.get(name, LAST)):
             if section not in self._known:
@@ -130,14 +130,14 @@ class DocumentReader:
                 yield Item(number, section, section, document[section], problem)
                 continue
             for index, body in enumerate(bodies):
-                yield Item(number, section, f"{section}[{index}]", body)
+                yield Item(number, section, f"{section}[{index}]", body, None, memoryview(body).nbytes)
 
     def _objects(self, plain: BufferedReader[Any]) -> Iterator[Item]:
         with Spool() as spool:
             try:
-                for number, section, path, body, problem in ObjectStream(
-                    plain, spool=spool, order=ORDER, last=LAST, max_record_bytes=self._max_record_bytes
-                ):
+                stream = ObjectStream(plain, spool=spool, order=ORDER, last=LAST, max_record_bytes=self._max_record_bytes)
+                read = 0
+                for number, section, path, body, problem in stream:
                     if section and section not in self._known:
                         if section not in self.sections:
                             yield Item(number, section, section, None, self._unknown_section(section))
@@ -146,7 +146,8 @@ class DocumentReader:
                     if section:
                         self.sections.add(section)
                     if problem is not None or path:
-                        yield Item(number, section, path, body, problem)
+                        yield Item(number, section, path, body, problem, stream.num_bytes - read)
+                        read = stream.num_bytes
             except (ijson.JSONError, UnicodeDecodeError) as error:
                 text = str(error).strip().splitlines()[0] if str(error).strip() else "no JSON"
                 raise IngestError(

@@ -112,7 +112,7 @@ class Facts:
         batch.attrs.append(record)
 
     def write(self, batch: Batch) -> None:
-        """Write what the batch's records say; its datasets and replicas are in the database by now."""
+        """Write and count what the batch's records say; its datasets and replicas are in the database by now."""
         self._write_facts(batch)
         self._write_locks(batch)
         if self._ages[FactFeedName.ENFORCER] in {FeedAge.NEWER, FeedAge.SAME}:
@@ -150,7 +150,7 @@ class Facts:
             values = self._values(record, before)
             if values != before:
                 rows.append((pk, *values))
-            self._counts.add("facts", "created" if before is None else "changed" if values != before else "unchanged")
+            batch.counts.add("facts", "created" if before is None else "changed" if values != before else "unchanged")
         _FACTS.write(rows)
 
     def _values(self, record: AttrsRecord, before: tuple[Any, ...] | None) -> tuple[Any, ...]:
@@ -186,9 +186,9 @@ class Facts:
         )
         for some in _chunks(gone):
             Lock.objects.filter(pk__in=some).update(released_at=batch.now)
-        self._counts.add("locks", "created", len(new))
-        self._counts.add("locks", "removed", len(gone))
-        self._counts.add("locks", "unchanged", sum(map(len, present.values())) - len(gone))
+        batch.counts.add("locks", "created", len(new))
+        batch.counts.add("locks", "removed", len(gone))
+        batch.counts.add("locks", "unchanged", sum(map(len, present.values())) - len(gone))
 
     def _write_enforced(self, batch: Batch) -> None:
         wanted = []
@@ -202,8 +202,8 @@ class Facts:
         new = sorted({pk for pk in wanted if pk is not None} - present)
         _ENFORCED.write([(pk,) for pk in new])
         self._enforced.extend(pk for pk in wanted if pk is not None)
-        self._counts.add("enforced replicas", "created", len(new))
-        self._counts.add("enforced replicas", "unchanged", len(present))
+        batch.counts.add("enforced replicas", "created", len(new))
+        batch.counts.add("enforced replicas", "unchanged", len(present))
 
     def _clear(self, columns: Sequence[str]) -> None:
         """Clear the facts of datasets that the feed does not name; their rows stay, without values."""

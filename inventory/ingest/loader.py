@@ -1,77 +1,46 @@
-"""One document into the inventory: reads, checks and writes it batch by batch, and keeps account of what happened."""
+"""One document into the inventory: reads, checks and writes it portion by portion, and keeps account of what happened."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from itertools import islice
-from typing import IO, Any, TypeVar
+import gc
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import IO, Any
 
-import msgspec
-from django.db import connection
+from msgspec import UNSET
 
-from inventory.choices import FactFeedName
 from inventory.exceptions import IngestError
-from inventory.ingest.batch import Batch
-from inventory.ingest.datasets import take_dataset
+from inventory.ingest.document_meta import DocumentMeta
 from inventory.ingest.documents import DocumentReader, Item
 from inventory.ingest.facts import Facts
-from inventory.ingest.flush import FileIsKnown, flush, refresh_statistics
-from inventory.ingest.gone import Place, deleted_since
+from inventory.ingest.flush import FileIsKnown, refresh_statistics
+from inventory.ingest.lane import Lane
+from inventory.ingest.late_facts import LateFacts
 from inventory.ingest.places import Places
+from inventory.ingest.portions import Portion, Taker
 from inventory.ingest.records import (
     RECORD_TYPES,
     AttrsRecord,
     DatasetRecord,
     DatasetReplicaRecord,
     GroupRecord,
-    MetaRecord,
     SiteRecord,
     decode_record,
-    moment,
 )
-from inventory.ingest.rejects import BadRecord, Problem, Reject, shown
-from inventory.ingest.replicas import take_replica
-from inventory.ingest.rows import Counts
+from inventory.ingest.rejects import BadRecord, Problem
+from inventory.ingest.results import LoadResult, Progress, keep_bad, keep_meta
 from inventory.ingest.sections import Change, registered_sections, section_handler
-from inventory.ingest.sieve import sieve
 
-#: Rejects that are kept to be shown; all are counted.
-REJECTS_KEPT = 100
+__all__ = ["LoadResult", "Loader", "Progress", "known_sections"]
 
 #: Rows after which the planner's statistics are refreshed for the first time.
 _ANALYSE_FROM = 20_000
 
-#: How far the clock of who measured may be ahead.
-_CLOCK_SKEW = timedelta(minutes=5)
+_OBJECTS_BETWEEN_COLLECTIONS = 300_000
 
-_Said = TypeVar("_Said")
-
-#: Names of rejected datasets that are kept, so that what builds on them is told why.
-_REJECTED_NAMES_KEPT = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a load is: records taken, and bytes of the stored source (``length`` None if unknown)."""
-
-    num_records: int
-    position: int
-    length: int | None
-
-
-@dataclass(slots=True)
-class LoadResult:
-    """What a load did, or would do."""
-
-    num_records: int = 0
-    counts: Counts = field(default_factory=Counts)
-    rejects: list[Reject] = field(default_factory=list)
-    num_rejects: int = 0
-    feed_measured_at: datetime | None = None
-    feeds: list[str] = field(default_factory=list)
-    older_feeds: list[str] = field(default_factory=list)
+#: Text of records that is held in memory at once, in each of three portions.
+_PORTION_BYTES = 8 * 1024 * 1024
 
 
 def known_sections() -> frozenset[str]:
@@ -105,29 +74,47 @@ class Loader:
         self._now = now
         self._batch_size = batch_size
         self._bad_records = bad_records
-        self._on_progress = on_progress
-        self._places = Places(self.result.counts)
-        self._facts = Facts(self.result.counts, source=source)
-        self._latest = clock + _CLOCK_SKEW
-        self._meta_now: datetime | None = None
-        self._feeds: tuple[str, ...] | None = None if feeds is None else tuple(sorted(set(feeds)))
-        self._feed_source = feed_source
         self._brings_back = brings_back
+        self._on_progress = on_progress
+        self._meta = DocumentMeta(clock=clock, feeds=feeds, source=feed_source)
+        self._facts = Facts(self.result.counts, source=source)
+        self._lane = Lane(harmless=FileIsKnown)
         self._feed_began = False
+        self._analysed = 0
         self._rejected_datasets: dict[str, int] = {}
 
     def load(self, reader: DocumentReader) -> LoadResult:
         """Take every record of the document. Raises ``IngestError`` where the document cannot be read on."""
-        analysed = 0
-        for batch in self._batches(reader):
-            self._take(batch)
-            # Each time the load has grown fourfold: no autovacuum sees rows of an open transaction, and plans for empty tables
-            # read full ones from end to end.
-            if self.result.counts.changes >= max(4 * analysed, _ANALYSE_FROM):
-                analysed = self.result.counts.changes
-                refresh_statistics()
-            if self._on_progress is not None:
-                self._on_progress(Progress(self.result.num_records, reader.position, reader.length))
+        self.take(self.portions(reader), reader)
+        return self.finish(reader)
+
+    def take(self, portions: Iterable[Portion], reader: DocumentReader) -> int:
+        """Take *portions*, all in one transaction of the caller's; return how many records were read up to the last one's end."""
+        end = 0
+        with self._lane, _rare_garbage_collection():
+            taker = Taker(
+                lane=self._lane,
+                places=Places(self.result.counts),
+                facts=self._facts,
+                now=self._now,
+                brings_back=self._brings_back,
+                rejected_datasets=self._rejected_datasets,
+                begin_feed=self._begin_feed,
+                on_done=self._done,
+            )
+            for portion in portions:
+                taker.take(portion)
+                if any(isinstance(record, dict) for _, record in portion.entries):
+                    taker.settle()
+                    self._hand_out(portion.entries)
+                end = portion.end
+                if self._on_progress is not None:
+                    self._on_progress(Progress(self.result.num_records, reader.position, reader.length))
+            taker.settle()
+        return end
+
+    def finish(self, reader: DocumentReader) -> LoadResult:
+        """Settle the feeds of a document whose records have all been taken."""
         if "attrs" in reader.sections:
             self._begin_feed()
             self._facts.finish(self._measured_at)
@@ -138,182 +125,113 @@ class Loader:
 
     @property
     def _measured_at(self) -> datetime:
-        return self._meta_now or self._now
+        return self._meta.now or self._now
 
-    def _batches(self, reader: DocumentReader) -> Iterator[list[tuple[Item, Any]]]:
-        """Yield checked records, about ``batch_size`` rows at a time; in a batch no record repeats another's subject."""
-        batch: list[tuple[Item, Any]] = []
+    def portions(self, items: Iterable[Item], *, skip: int = 0, late: LateFacts | None = None) -> Iterator[Portion]:
+        """Yield decoded records, about ``batch_size`` rows at a time; in a portion no record repeats another's subject.
+
+        The first *skip* records were taken and counted before. Facts wait in *late*, if that is given, also those among the
+        first.
+        """
+        entries: list[tuple[Item, Any]] = []
         subjects: set[tuple[str, ...]] = set()
-        rows = 0
-        for item in reader:
-            record = self._decoded(item)
-            if record is None:
+        rows = num_bytes = number = 0
+        are_places = False
+        for item in items:
+            if item.section == "meta" and item.problem is None:
+                self._meta.take(item)
                 continue
+            number += 1
+            is_taken = number <= skip
+            if is_taken and (late is None or item.section != "attrs"):
+                continue
+            record = _decoded(item)
+            if isinstance(record, AttrsRecord):
+                self._meta.facts_begin()
+                if late is not None:  # counted when they are taken
+                    late.add(item)
+                    self.result.num_records -= 1 if is_taken else 0
+                    continue
+            if is_taken:
+                continue
+            self.result.num_records += 1
             subject = _subject(record)
-            if batch and (rows >= self._batch_size or subject in subjects or _grows_under(record, subjects)):
-                yield batch
-                batch, subjects, rows = [], set(), 0
-            batch.append((item, record))
+            is_place = isinstance(record, SiteRecord | GroupRecord)
+            is_full = rows >= self._batch_size or num_bytes >= _PORTION_BYTES
+            # Sites and groups at the head of a document go by themselves: what goes with them cannot be taken the quick way.
+            is_body = are_places and not is_place
+            if entries and (is_full or is_body or subject in subjects or _grows_under(record, subjects)):
+                yield Portion(entries, self._meta.now, number - 1)
+                entries, subjects, rows, num_bytes = [], set(), 0, 0
+            are_places = is_place and (are_places or not entries)
+            entries.append((item, record))
             subjects.update({subject, subject[:2]})
             rows += _num_rows(record)
-        if batch:
-            yield batch
-
-    def _decoded(self, item: Item) -> Any:
-        """Return the checked record; None for ``meta``, and for what cannot be taken, which is rejected."""
-        if item.section == "meta" and item.problem is None:
-            self._take_meta(item)
-            return None
-        self.result.num_records += 1
-        try:
-            if item.problem is not None:
-                raise BadRecord([item.problem])  # noqa: TRY301 - one place rejects
-            return decode_record(item.section, item.body)
-        except BadRecord as bad:
-            self._reject(item, bad)
-            return None
-
-    def _take_meta(self, item: Item) -> None:
-        """Note what the document says of itself. What is wrong ends the load: it would hold for all facts of the document."""
-        try:
-            meta = decode_record("meta", item.body)
-        except BadRecord as bad:
-            wrong = bad.problems[0]
-            path = f"meta.{wrong.path}" if wrong.path else "meta"
-            raise IngestError(f"record {item.number}: {path}: found {wrong.found}, expected {wrong.expected}") from bad
-        if not isinstance(meta, MetaRecord):
-            raise TypeError(f"meta was decoded as {type(meta).__name__}")
-        self._take_moment(item.number, meta.now)
-        if meta.feeds is not None:
-            unknown = sorted(set(meta.feeds) - set(FactFeedName.values))
-            if unknown:
-                known = ", ".join(FactFeedName.values)
-                raise IngestError(f"record {item.number}: meta.feeds: found {shown(unknown[0])}, expected some of {known}")
-            self._feeds = self._only_once(item.number, "meta.feeds", self._feeds, tuple(sorted(set(meta.feeds))))
-        if meta.source is not None:
-            self._feed_source = self._only_once(item.number, "meta.source", self._feed_source, meta.source)
-
-    def _take_moment(self, number: int, seconds: float | None) -> None:
-        if seconds is None:
-            return
-        now = moment(seconds)
-        if now > self._latest:
-            raise IngestError(
-                f"record {number}: meta.now: found {now.isoformat()}, which lies in the future; expected the moment at which the "
-                f"facts were measured, at most {_CLOCK_SKEW.seconds // 60} minutes after this machine's clock: see what set it"
-            )
-        if self._meta_now not in {None, now} or (self._feed_began and self._meta_now is None):
-            raise IngestError(
-                f"record {number}: meta.now: found {now.isoformat()} after {self._measured_at.isoformat()}: facts of "
-                "several moments go into several documents, each with meta in front of its attrs"
-            )
-        self._meta_now = now
-
-    def _only_once(self, number: int, path: str, before: _Said | None, given: _Said) -> _Said:
-        if before not in {None, given} or (self._feed_began and before is None):
-            raise IngestError(
-                f"record {number}: {path}: found {given!r} after {'attrs' if before is None else repr(before)}: "
-                "what a document carries is said once, in front of its attrs"
-            )
-        return given
+            num_bytes += item.num_bytes
+        if entries:
+            yield Portion(entries, self._meta.now, number)
 
     def _begin_feed(self) -> None:
         if not self._feed_began:
             self._feed_began = True
-            self._facts.begin(self._measured_at, feeds=self._feeds, source=self._feed_source)
+            meta = self._meta
+            self._lane.do(self._facts.begin, self._measured_at, feeds=meta.feeds, source=meta.source)
 
-    def _take(self, records: list[tuple[Item, Any]]) -> None:
-        own = [(item, record) for item, record in records if not isinstance(record, dict)]
-        # Sites and groups are written as they come: a batch that has any is filled once, so it must know its files.
-        is_sure = connection.vendor != "postgresql" or any(isinstance(record, SiteRecord | GroupRecord) for _, record in own)
-        if not is_sure:
-            passed = sieve([record for _, record in own], places=self._places, counts=self.result.counts)
-            own = [one for one, is_there in zip(own, passed, strict=True) if not is_there]
-        batch, rejected = self._filled(own, looks_for_files=is_sure)
-        try:
-            flush(batch)
-        except FileIsKnown:
-            batch, rejected = self._filled(own, looks_for_files=True)
-            flush(batch)
-        self.result.counts.merge(batch.counts)
-        self._rejected_datasets = dict(islice(batch.rejected_datasets.items(), _REJECTED_NAMES_KEPT))
-        for item, bad in rejected:
-            self._reject(item, bad)
-        if batch.attrs:
-            self._facts.write(batch)
+    def _done(self, portion: Portion) -> None:
+        """Account for a portion that is written, and for its records that were not taken, in their order."""
+        self.result.counts.merge(portion.counts)
+        for place in sorted(portion.rejected):
+            self._reject(portion.entries[place][0], portion.rejected[place])
+        # Each time the load has grown fourfold: no autovacuum sees rows of an open transaction, and plans for empty tables
+        # read full ones from end to end.
+        if self.result.counts.changes >= max(4 * self._analysed, _ANALYSE_FROM):
+            self._analysed = self.result.counts.changes
+            self._lane.begin(refresh_statistics)
+
+    def _hand_out(self, entries: list[tuple[Item, Any]]) -> None:
+        """Let other applications take the records of their sections; nothing else is under way."""
         others: dict[str, list[tuple[Item, Any]]] = {}
-        for item, record in records:
+        for item, record in entries:
             if isinstance(record, dict):
                 others.setdefault(item.section, []).append((item, record))
-        for section, bodies in others.items():
-            self._hand_out(section, bodies)
-
-    def _filled(self, records: list[tuple[Item, Any]], *, looks_for_files: bool) -> tuple[Batch, list[tuple[Item, BadRecord]]]:
-        """Return a batch with what the records come to, and those of them that were not taken."""
-        gone: dict[Place, datetime] = {}
-        if self._meta_now is not None and not self._brings_back:
-            names = {record.dataset for _, record in records if isinstance(record, DatasetReplicaRecord)}
-            gone = deleted_since(names, self._meta_now)
-        batch = Batch(self._places, Counts(), self._now, dict(self._rejected_datasets), looks_for_files, gone)
-        batch.load([record for _, record in records])
-        rejected: list[tuple[Item, BadRecord]] = []
-        for item, record in records:
-            try:
-                self._apply(batch, record)
-            except BadRecord as bad:
-                if isinstance(record, DatasetRecord):
-                    batch.rejected_datasets.setdefault(record.name, item.number)
-                rejected.append((item, bad))
-        return batch, rejected
-
-    def _apply(self, batch: Batch, record: Any) -> None:
-        match record:
-            case SiteRecord():
-                self._places.take_site(record)
-            case GroupRecord():
-                self._places.take_group(record)
-            case DatasetRecord():
-                take_dataset(batch, record)
-            case DatasetReplicaRecord():
-                take_replica(batch, record)
-            case AttrsRecord():
-                self._begin_feed()
-                self._facts.check(batch, record)
-
-    def _hand_out(self, section: str, records: list[tuple[Item, Any]]) -> None:
-        handler = section_handler(section)
-        if handler is None:
-            raise IngestError(f"nobody takes the section {section!r} any more")
-        outcomes = handler([record for _, record in records], now=self._now)
-        for (item, _), outcome in zip(records, outcomes, strict=True):
-            if isinstance(outcome, Problem):
-                self._reject(item, BadRecord([outcome]))
-            else:
-                self.result.counts.add(section, Change(outcome).value)
+        for section, records in others.items():
+            handler = section_handler(section)
+            if handler is None:
+                raise IngestError(f"nobody takes the section {section!r} any more")
+            outcomes = self._lane.do(handler, [record for _, record in records], now=self._now)
+            for (item, _), outcome in zip(records, outcomes, strict=True):
+                if isinstance(outcome, Problem):
+                    self._reject(item, BadRecord([outcome]))
+                else:
+                    self.result.counts.add(section, Change(outcome).value)
 
     def _reject(self, item: Item, bad: BadRecord) -> None:
-        self.result.num_rejects += 1
-        for problem in bad.problems:
-            if len(self.result.rejects) < REJECTS_KEPT:
-                path = ".".join(part for part in (item.path, problem.path) if part)
-                self.result.rejects.append(Reject(item.number, path, problem.found, problem.expected, problem.help))
+        self.result.reject(item, bad)
         if self._bad_records is not None:
-            self._keep_bad(self._bad_records, item)
+            if self.result.num_rejects == 1:
+                keep_meta(self._bad_records, self._meta.as_json(self._measured_at))
+            keep_bad(self._bad_records, item)
 
-    def _keep_bad(self, bad_records: IO[bytes], item: Item) -> None:
-        """Write the record as a line of its own; the first is a ``meta``, so that its facts stay those of this document."""
-        if self.result.num_rejects == 1:
-            meta: dict[str, Any] = {"now": self._measured_at.timestamp()}
-            meta |= {} if self._feeds is None else {"feeds": self._feeds}
-            meta |= {} if self._feed_source is None else {"source": self._feed_source}
-            bad_records.write(msgspec.json.encode({"meta": meta}) + b"\n")
-        if item.body is None:
-            return
-        if item.section in {"", item.path}:
-            body = item.body if isinstance(item.body, bytes) else msgspec.json.encode({item.section: item.body})
-        else:
-            body = msgspec.json.encode({item.section: [item.body]})
-        bad_records.write(body.rstrip(b"\n") + b"\n")
+
+@contextmanager
+def _rare_garbage_collection() -> Iterator[None]:
+    """Look for cycles among a million objects now and then only: there are hardly any, and looking takes a third of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _decoded(item: Item) -> Any:
+    """Return the record, or what is wrong with it."""
+    if item.problem is not None:
+        return BadRecord([item.problem])
+    try:
+        return decode_record(item.section, item.body)
+    except BadRecord as bad:
+        return bad.with_traceback(None)  # which would keep what led here in memory
 
 
 def _subject(record: Any) -> tuple[str, ...]:
@@ -335,9 +253,12 @@ def _grows_under(record: Any, subjects: set[tuple[str, ...]]) -> bool:
 
 
 def _num_rows(record: Any) -> int:
+    parts: list[Any]
     match record:
         case DatasetRecord():
-            return 1 + sum(1 + (len(block.files) if isinstance(block.files, list) else 0) for block in record.blocks)
+            parts = record.blocks
         case DatasetReplicaRecord():
-            return 1 + sum(1 + (len(part.files) if isinstance(part.files, list) else 0) for part in record.blockreplicas)
-    return 1
+            parts = record.blockreplicas
+        case _:
+            return 1
+    return 1 + len(parts) + sum([len(part.files) for part in parts if part.files is not UNSET])

@@ -7,7 +7,7 @@ is not plain goes the long way, which decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,40 +19,42 @@ from inventory.ingest.batch import DATASET_COLUMNS, askable
 from inventory.ingest.datasets import release_of
 from inventory.ingest.places import Places
 from inventory.ingest.reading import rows_of
-from inventory.ingest.records import BlockRecord, DatasetRecord, DatasetReplicaRecord, moment
+from inventory.ingest.records import BlockRecord, DatasetRecord, DatasetReplicaRecord, FileRecord, moment
 from inventory.ingest.rows import Counts, DatasetRow
 from inventory.models import Dataset
 
 _MICROSECONDS = 10**6
-#: Larger blocks go the long way: their listings would be held in memory by the hundred.
-_FILES_COMPARED = 1_000
-_ROWS_AT_ONCE = 100
-_DATASETS_AT_ONCE = 2_000
+_ROWS_AT_ONCE = 500
 
+# Only what the records name is read, and the listing only of a block that has as many files as its record: what is held in memory
+# is bounded by the records, however large their datasets are.
 _BLOCKS = """
     SELECT block.dataset_id, block.id, block.name, block.size_bytes, block.num_files, block.is_open, block.last_update,
            file.listing
-    FROM inventory_block AS block
+    FROM unnest(string_to_array(%s, ',')::bigint[], string_to_array(%s, E'\\n'), string_to_array(%s, ',')::int[])
+        AS named (dataset_id, name, num_files)
+    JOIN inventory_block AS block ON block.dataset_id = named.dataset_id AND block.name = named.name
     LEFT JOIN LATERAL (
         SELECT string_agg(lfn || E'\\t' || size_bytes || E'\\t' || checksum, E'\\n' ORDER BY lfn COLLATE "C") AS listing
         FROM inventory_file WHERE block_id = block.id
-    ) AS file ON block.num_files <= %s
-    WHERE block.dataset_id = ANY(%s)
+    ) AS file ON block.num_files = named.num_files
 """
 _REPLICAS = """
     SELECT replica.dataset_id, replica.site_id, replica.group_id, replica.is_growing, part.*
-    FROM inventory_datasetreplica AS replica
+    FROM unnest(string_to_array(%s, ',')::bigint[], string_to_array(%s, ',')::bigint[]) AS named (dataset_id, site_id)
+    JOIN inventory_datasetreplica AS replica ON replica.dataset_id = named.dataset_id AND replica.site_id = named.site_id
     LEFT JOIN LATERAL (
         SELECT array_agg(block_id), array_agg(group_id), array_agg(size_bytes), array_agg(num_files), array_agg(is_custodial),
                array_agg((extract(epoch FROM last_update) * 1000000)::bigint)
         FROM inventory_blockreplica WHERE dataset_replica_id = replica.id
     ) AS part ON true
-    WHERE replica.dataset_id = ANY(%s)
 """
+#: In place of a number of files that no block has: its listing is not asked for.
+_NO_FILES = -1
 
 
 @dataclass(slots=True)
-class _Known:
+class Known:
     """A dataset as it is: ``blocks`` by name are (key, bytes, files, open, last update, listing of the files)."""
 
     row: DatasetRow
@@ -60,14 +62,37 @@ class _Known:
     replicas: dict[int, tuple[Any, ...]] = field(default_factory=dict)
 
 
-def sieve(records: Sequence[Any], *, places: Places, counts: Counts) -> list[bool]:
+def look(records: Sequence[Any], places: Places) -> dict[str, Known]:
+    """Return the datasets that *records* name, as far as they exist, with those of their blocks and replicas that are named.
+
+    Asks the database; `sieve` does the rest.
+    """
+    names = {record.name if isinstance(record, DatasetRecord) else record.dataset for record in records}
+    known = {row[1]: Known(DatasetRow(*row)) for row in rows_of(Dataset, DATASET_COLUMNS, key="name", values=askable(names))}
+    if not known:
+        return known
+    blocks: dict[tuple[int, str], int] = {}
+    replicas: set[tuple[int, int]] = set()
+    for record in records:
+        dataset = known.get(record.name if isinstance(record, DatasetRecord) else record.dataset)
+        if dataset is None or dataset.row.pk is None:
+            continue
+        if isinstance(record, DatasetRecord):
+            for block in record.blocks:
+                blocks[dataset.row.pk, block.name] = _NO_FILES if block.files is UNSET else len(block.files)
+        elif isinstance(record, DatasetReplicaRecord):
+            replicas.add((dataset.row.pk, places.site_id(record.site, "", [])))
+            for part in record.blockreplicas:
+                blocks.setdefault((dataset.row.pk, part.block), _NO_FILES)
+    _read(known.values(), {key: count for key, count in blocks.items() if key[1].isprintable()}, replicas)
+    return known
+
+
+def sieve(records: Sequence[Any], known: Mapping[str, Known], *, places: Places, counts: Counts) -> list[bool]:
     """Tell of each record whether it is in the inventory as it stands; those that are, are counted.
 
-    A replica passes only if the batch changes nothing of its dataset.
+    *known* is what `look` has found. A replica passes only if the batch changes nothing of its dataset.
     """
-    wanted = {r.name if isinstance(r, DatasetRecord) else r.dataset for r in records if _is_compared(r)}
-    known = {row[1]: _Known(DatasetRow(*row)) for row in _datasets(wanted)}
-    _read(known.values())
     passed = [False] * len(records)
     changing: set[str] = set()
     for place, record in enumerate(records):
@@ -88,33 +113,27 @@ def sieve(records: Sequence[Any], *, places: Places, counts: Counts) -> list[boo
     return passed
 
 
-def _is_compared(record: Any) -> bool:
-    return isinstance(record, DatasetRecord | DatasetReplicaRecord)
-
-
-def _datasets(names: set[str]) -> Iterator[tuple[Any, ...]]:
-    return rows_of(Dataset, DATASET_COLUMNS, key="name", values=askable(names))
-
-
-def _read(datasets: Iterable[_Known]) -> None:
+def _read(datasets: Iterable[Known], blocks: Mapping[tuple[int, str], int], replicas: Collection[tuple[int, int]]) -> None:
     by_pk = {known.row.pk: known for known in datasets}
-    pks = sorted(pk for pk in by_pk if pk is not None)
-    for start in range(0, len(pks), _DATASETS_AT_ONCE):
-        some = pks[start : start + _DATASETS_AT_ONCE]
-        for dataset_pk, pk, name, *rest in _rows(_BLOCKS, [_FILES_COMPARED, some]):
-            by_pk[dataset_pk].blocks[name] = (pk, *rest)
-        for dataset_pk, site_pk, *rest in _rows(_REPLICAS, [some]):
-            by_pk[dataset_pk].replicas[site_pk] = tuple(rest)
+    # Lists go as one text each: that of ten thousand names takes psycopg longer than all else together.
+    pks = ",".join([str(pk) for pk, _ in blocks])
+    counts = ",".join(map(str, blocks.values()))
+    for row in _rows(_BLOCKS, [pks, "\n".join([name for _, name in blocks]), counts]):
+        by_pk[row[0]].blocks[row[2]] = (row[1], *row[3:])
+    for row in _rows(_REPLICAS, [",".join([str(pk) for pk, _ in replicas]), ",".join([str(site) for _, site in replicas])]):
+        by_pk[row[0]].replicas[row[1]] = row[2:]
 
 
-def _rows(statement: str, values: list[Any]) -> Iterator[tuple[Any, ...]]:
+def _rows(statement: str, values: list[str]) -> Iterator[tuple[Any, ...]]:
+    if not values[0]:
+        return
     with connection.wrap_database_errors, psycopg.ServerCursor(connection.connection, "dynamo_sieve") as cursor:
         cursor.execute(statement, values, binary=True)
         while rows := cursor.fetchmany(_ROWS_AT_ONCE):
             yield from rows
 
 
-def _is_same_dataset(known: _Known, record: DatasetRecord) -> bool:
+def _is_same_dataset(known: Known, record: DatasetRecord) -> bool:
     row = known.row
     if (
         (record.status is not UNSET and record.status.upper() != row.status)
@@ -138,9 +157,9 @@ def _is_same_block(known: tuple[Any, ...] | None, given: BlockRecord) -> bool:
         return False
     _, size_bytes, num_files, is_open, last_update, listing = known
     if (
-        given.size not in {UNSET, size_bytes}
-        or given.num_files not in {UNSET, num_files}
-        or given.is_open not in {UNSET, is_open}
+        (given.size is not UNSET and given.size != size_bytes)
+        or (given.num_files is not UNSET and given.num_files != num_files)
+        or (given.is_open is not UNSET and given.is_open != is_open)
         or (given.last_update is not UNSET and moment(given.last_update) != last_update)
     ):
         return False
@@ -148,19 +167,26 @@ def _is_same_block(known: tuple[Any, ...] | None, given: BlockRecord) -> bool:
         return True
     if len(given.files) != num_files or not num_files:
         return False
+    # As it stands in nearly all documents; only what differs so is looked at more closely.
+    lines = [f"{file.name}\t{file.size}\tadler32:{file.adler32}" for file in given.files if file.checksum is UNSET]
+    lines.sort()
+    return "\n".join(lines) == listing or _listing(given.files) == listing
+
+
+def _listing(files: Sequence[FileRecord]) -> str:
+    """Return the files as the database would list them; nothing for what is not plain."""
     lines = []
-    for file in given.files:
+    for file in files:
         if file.adler32 is UNSET:
             lines.append(f"{file.name}\t{file.size}\t{'' if file.checksum is UNSET else file.checksum}")
         elif file.checksum is UNSET:
             lines.append(f"{file.name}\t{file.size}\tadler32:{file.adler32.lower().zfill(8)}")
         else:
-            return False
-    lines.sort()
-    return bool("\n".join(lines) == listing)
+            return ""
+    return "\n".join(sorted(lines))
 
 
-def _is_same_replica(known: _Known, record: DatasetReplicaRecord, places: Places) -> bool:
+def _is_same_replica(known: Known, record: DatasetReplicaRecord, places: Places) -> bool:
     problems: list[Any] = []
     found = known.replicas.get(places.site_id(record.site, "", problems))
     if found is None or problems:

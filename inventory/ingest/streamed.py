@@ -26,6 +26,7 @@ class Spool:
 
     def __init__(self) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        self.num_bytes = 0
 
     def __enter__(self) -> Spool:
         return self
@@ -46,6 +47,7 @@ class Spool:
             for line in self._rewound():
                 rank, number, section, path, body = decoder.decode(line)
                 if rank == wanted:
+                    self.num_bytes += len(line)
                     yield number, section, path, body.copy(), None
         self._file.seek(0)
         self._file.truncate()
@@ -62,6 +64,7 @@ class _Metered:
         self._stream = stream
         self._limit = limit
         self._since = 0
+        self.num_bytes = 0
 
     def record_ended(self) -> None:
         self._since = 0
@@ -69,6 +72,7 @@ class _Metered:
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
         self._since += len(data)
+        self.num_bytes += len(data)
         if self._since > self._limit + _READ_BYTES:
             raise IngestError(
                 f"a single record is larger than {self._limit:,} bytes: write the dataset in several records, "
@@ -90,6 +94,11 @@ class ObjectStream:
         self._spool = spool
         self._order = order
         self._last = last
+
+    @property
+    def num_bytes(self) -> int:
+        """Return how many bytes of text were given out: those of the stream, and those that had waited."""
+        return self._metered.num_bytes + self._spool.num_bytes
 
     def __iter__(self) -> Iterator[Found]:
         # The iterator is shared: what _object reads on is not seen here, so that each turn is a new top-level value.

@@ -15,6 +15,8 @@ from typing import Any
 
 from django.db import connection, models
 
+from inventory.ingest.copying import copy_text
+
 #: Parameters per statement, below SQLite's limit of 32,766.
 PARAMETERS_PER_STATEMENT = 30_000
 
@@ -56,18 +58,12 @@ class Upsert:
             positions = [self.columns.index(name) for name in self.key]
             return [keys[tuple(row[position] for position in positions)] for row in rows]
         table = self.model._meta.db_table
+        columns = (str(self.model._meta.pk.column), *self.columns)
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
-                [table, self.model._meta.pk.column, len(rows)],
-            )
-            pks = [pk for (pk,) in cursor.fetchall()]
-            _copy(
-                cursor,
-                f"{connection.ops.quote_name(table)} ({_names((str(self.model._meta.pk.column), *self.columns))})",
-                ((pk, *row) for pk, row in zip(pks, self._adapted(rows), strict=True)),
-            )
-        return pks
+            pks = _drawn_keys(cursor, table, columns[0], len(rows))
+            target = f"{connection.ops.quote_name(table)} ({_names(columns)})"
+            _copy(cursor, target, self._fields(columns), _with_keys(pks, self._adapted(rows)))
+        return list(pks)
 
     def change(self, pks: Sequence[int], rows: Sequence[tuple[Any, ...]]) -> None:
         """Give the rows of these keys the values of ``update`` in *rows*; a row that was removed meanwhile stays gone."""
@@ -81,8 +77,10 @@ class Upsert:
         if self.columns[first:] != self.update:
             raise ValueError(f"{self.columns} do not end in {self.update}")
         with connection.cursor() as cursor:
-            staging = self._staging(cursor, (str(self.model._meta.pk.column), *self.update), "changed")
-            _copy(cursor, staging, ((pk, *row[first:]) for pk, row in zip(pks, self._adapted(rows), strict=True)))
+            columns = (str(self.model._meta.pk.column), *self.update)
+            staging = self._staging(cursor, columns, "changed")
+            changed = [row[first:] for row in self._adapted(rows)]
+            _copy(cursor, staging, self._fields(columns), _with_keys(pks, changed))
             # Locked in the order of their keys, as by those who remove rows.
             cursor.execute(
                 f"SELECT 1 FROM {table} WHERE id IN (SELECT id FROM {staging}) ORDER BY id FOR NO KEY UPDATE"  # noqa: S608 - as above
@@ -92,6 +90,9 @@ class Upsert:
                 f"UPDATE {table} AS old SET {', '.join(f'{name} = new.{name}' for name in names)} "  # noqa: S608 - as above
                 f"FROM {staging} AS new WHERE old.id = new.id"
             )
+
+    def _fields(self, columns: Iterable[str]) -> list[models.Field[Any, Any]]:
+        return [self.model._meta.get_field(column.removesuffix("_id")) for column in columns]
 
     def _adapted(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
         adapters = [_adapter(self.model._meta.get_field(column.removesuffix("_id"))) for column in self.columns]
@@ -117,7 +118,7 @@ class Upsert:
         columns = _names(self.columns)
         with connection.cursor() as cursor:
             staging = self._staging(cursor, self.columns, "staging")
-            _copy(cursor, f"{staging} ({columns})", rows)
+            _copy(cursor, f"{staging} ({columns})", self._fields(self.columns), rows)
             # Ordered by the natural key, so that two writers that meet take their row locks in the same order.
             cursor.execute(
                 f"INSERT INTO {table} AS old ({columns}) SELECT {columns} FROM {staging} ORDER BY {_names(self.key)} "  # noqa: S608 - as above
@@ -167,11 +168,33 @@ class Upsert:
         return found
 
 
-def _copy(cursor: Any, target: str, rows: Iterable[tuple[Any, ...]]) -> None:
+def _drawn_keys(cursor: Any, table: str, column: str, number: int) -> Sequence[int]:
+    """Return *number* new keys of the table: as a range, unless somebody else has drawn some in between."""
+    cursor.execute(
+        "WITH drawn AS MATERIALIZED (SELECT nextval(%s::regclass) AS key FROM generate_series(1, %s)) "
+        "SELECT min(key), max(key), CASE WHEN max(key) - min(key) >= %s THEN array_agg(key) END FROM drawn",
+        [_sequence(cursor, table, column), number, number],
+    )
+    first, last, keys = cursor.fetchone()
+    return range(first, last + 1) if keys is None else keys
+
+
+def _sequence(cursor: Any, table: str, column: str) -> str:
+    # Asked for once: asked for each key, its name costs ten times what the key does.
+    cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [table, column])
+    (name,) = cursor.fetchone()
+    return str(name)
+
+
+def _with_keys(pks: Sequence[int], rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    return ((pk, *row) for pk, row in zip(pks, rows, strict=True))
+
+
+def _copy(cursor: Any, target: str, fields: Sequence[models.Field[Any, Any]], rows: Iterable[tuple[Any, ...]]) -> None:
     """Send *rows* by COPY; what PostgreSQL refuses is raised as Django's errors, as from any other statement."""
     with connection.wrap_database_errors, cursor.cursor.copy(f"COPY {target} FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
+        for text in copy_text(fields, rows):
+            copy.write(text)
 
 
 def _names(columns: Iterable[str]) -> str:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 
 from inventory.choices import InjectionState
+
+#: States of a document that is kept part by part in which not all of it is there.
+HALF_LOADED = (InjectionState.RUNNING.value, InjectionState.FAILED.value)
 
 
 class Injection(models.Model):
@@ -25,10 +29,20 @@ class Injection(models.Model):
     bad_records = models.CharField(max_length=255, blank=True, help_text="Where the bad records are kept.")
     position_bytes = models.PositiveBigIntegerField(default=0, help_text="How much of the document was read.")
     length_bytes = models.PositiveBigIntegerField(null=True, blank=True, help_text="Size of the document as it is stored.")
+    fingerprint = models.CharField(max_length=64, blank=True, help_text="SHA-256 of a document that is kept part by part.")
+    records_kept = models.PositiveBigIntegerField(default=0, help_text="Records read for what is kept of it.")
+    kept_at = models.DateTimeField(null=True, blank=True, help_text="When the last part was kept.")
+    resume_with = models.JSONField(default=dict, blank=True, help_text="What goes on must be told as what began.")
     cancelled_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         ordering = ["-pk"]
+        indexes = [
+            # Few rows at any time, and asked for by whoever is about to delete.
+            models.Index(
+                fields=["fingerprint"], name="injection_half_loaded", condition=~Q(fingerprint="") & Q(state__in=HALF_LOADED)
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.source} ({self.get_state_display()})"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from inventory.choices import FactFeedName, InjectionState
@@ -22,6 +22,7 @@ from inventory.ingest.sections import Change, SectionHandler, register_section
 from inventory.models import Injection
 from inventory.selectors.locks import locks_in_force
 from inventory.services.audit import Actor, audit_record
+from inventory.services.injection_rows import also_recorded, cause, fail, finish, is_dead, show_life, tail, take_turn
 from inventory.services.under_way import too_late_for
 from inventory.signals import injection_queued
 
@@ -42,22 +43,11 @@ __all__ = [
 #: Rows per batch: what is held in memory at once, some hundred bytes each.
 BATCH_SIZE = 20_000
 
-#: Rejects that are kept with the injection.
-_REJECTS_KEPT = 100
-
 #: Source of locks that documents bring.
 INJECTED_LOCKS = "inject"
 
 #: Block replicas named in the audit event of an injection whose locks come too late for them.
 _LATE_SHOWN = 100
-
-#: How often progress is written where somebody else can see it (s).
-_PROGRESS_EVERY = 2.0
-
-# Injections take turns on PostgreSQL: of two at once the later one compares with what the earlier one left.
-_TURN = 0x64796E616D6F  # "dynamo"
-# First of two keys, the second is the injection's.
-_LIFE = 0x64796E61  # "dyna"
 
 #: From its row to its transaction an injection takes moments; a row that is older and holds no transaction is of a dead one.
 _TIME_TO_BEGIN = timedelta(minutes=1)
@@ -116,7 +106,7 @@ def inject(
     """
     started = time.monotonic()
     if injection is None and not dry_run:
-        injection = Injection.objects.create(source=_tail(source), started_by=actor.name)
+        injection = Injection.objects.create(source=tail(source), started_by=actor.name)
     wanted = _Wanted(
         source=source,
         stream=stream,
@@ -129,27 +119,27 @@ def inject(
         feed_source=feed_source,
         batch_size=batch_size,
         max_record_bytes=max_record_bytes,
-        on_progress=_also_recorded(injection, on_progress),
+        on_progress=also_recorded(injection, on_progress),
     )
     try:
         result, is_kept = _load(injection, actor=actor, wanted=wanted)
     except InjectionCancelledError as error:
-        _fail(injection, str(error), InjectionState.CANCELLED)
+        fail(injection, str(error), InjectionState.CANCELLED)
         raise
     except IngestError as error:
-        _fail(injection, str(error))
+        fail(injection, str(error))
         raise
     except (DatabaseError, OSError) as error:
-        message = f"{source}: {_cause(error)}; nothing of the document was kept: mend the cause, then inject it again"
-        _fail(injection, message)
+        message = f"{source}: {cause(error)}; nothing of the document was kept: mend the cause, then inject it again"
+        fail(injection, message)
         raise IngestError(message) from error
     except KeyboardInterrupt:
-        _fail(injection, "interrupted; nothing was kept")
+        fail(injection, "interrupted; nothing was kept")
         raise
     if injection is not None and not is_kept:
         is_fine = dry_run and not result.num_rejects
         message = "" if is_fine else f"{result.num_rejects} records were rejected; nothing was kept"
-        _finish(injection, result, InjectionState.COMPLETED if is_fine else InjectionState.FAILED, message)
+        finish(injection, result, InjectionState.COMPLETED if is_fine else InjectionState.FAILED, message)
     return InjectionReport(
         source=source,
         injection_id=None if injection is None else injection.pk,
@@ -199,8 +189,8 @@ def _load(injection: Injection | None, *, actor: Actor, wanted: _Wanted) -> tupl
     )
     with opened as reader, transaction.atomic():
         if injection is not None:
-            _show_life(injection.pk)
-        _take_turn()
+            show_life(injection.pk)
+        take_turn()
         loader = Loader(
             source=wanted.source,
             now=wanted.now,
@@ -218,13 +208,13 @@ def _load(injection: Injection | None, *, actor: Actor, wanted: _Wanted) -> tupl
             return result, False
         if wanted.bad_records is not None:
             wanted.bad_records.flush()
-        _finish(injection, result, InjectionState.COMPLETED, "")
+        finish(injection, result, InjectionState.COMPLETED, "")
         details = {"injection": injection.pk, "counts": result.counts.as_json(), "rejects": result.num_rejects}
         details |= {"brings_back": True} if wanted.brings_back else {}
         audit_record(
             actor=actor,
             action="inventory.inject",
-            subject=_tail(wanted.source),
+            subject=tail(wanted.source),
             details=details | _late_details(result, wanted.now),
         )
     return result, True
@@ -241,7 +231,7 @@ def injections_sweep(*, now: datetime) -> list[int]:
     silent = Injection.objects.filter(state=InjectionState.RUNNING, started_at__lt=now - _TIME_TO_BEGIN).order_by("pk")
     for pk in list(silent.values_list("pk", flat=True)):
         with transaction.atomic():
-            if not _is_dead(pk):
+            if not is_dead(pk):
                 continue
             changed = Injection.objects.filter(pk=pk, state=InjectionState.RUNNING).update(
                 state=InjectionState.FAILED, finished_at=now, error=_DIED
@@ -257,27 +247,6 @@ def injections_sweep(*, now: datetime) -> list[int]:
     return died
 
 
-def _is_dead(injection_id: int) -> bool:
-    if connection.vendor != "postgresql":
-        return True
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [_LIFE, _life_key(injection_id)])
-        (is_free,) = cursor.fetchone()
-    return bool(is_free)
-
-
-def _show_life(injection_id: int) -> None:
-    """Hold the injection's own lock until its transaction ends, however it ends."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LIFE, _life_key(injection_id)])
-
-
-def _life_key(injection_id: int) -> int:
-    """Return the key within PostgreSQL's 32 bits; two running injections never lie so far apart that they share one."""
-    return injection_id & 0x7FFFFFFF
-
-
 def _late_details(result: LoadResult, now: datetime) -> dict[str, object]:
     """Return what injected locks come too late for: it is being deleted, and nobody sits at a screen to be told."""
     if not result.counts.as_json().get("locks", {}).get("created"):
@@ -287,79 +256,3 @@ def _late_details(result: LoadResult, now: datetime) -> dict[str, object]:
     if late:
         logger.warning("injected locks come too late for %s block replicas that are being deleted", len(late))
     return {"too_late": len(late), "too_late_for": [str(one) for one in late[:_LATE_SHOWN]]} if late else {}
-
-
-def _take_turn() -> None:
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_TURN])
-
-
-def _finish(injection: Injection, result: LoadResult, state: InjectionState, error: str) -> None:
-    injection.state = state
-    injection.finished_at = timezone.now()
-    injection.num_records = result.num_records
-    injection.counts = result.counts.as_json() if state is InjectionState.COMPLETED or injection.is_dry_run else {}
-    injection.rejects = [reject.as_json() for reject in result.rejects[:_REJECTS_KEPT]]
-    injection.num_rejects = result.num_rejects
-    injection.error = error
-    injection.save(update_fields=["state", "finished_at", "num_records", "counts", "rejects", "num_rejects", "error"])
-
-
-def _fail(injection: Injection | None, message: str, state: InjectionState = InjectionState.FAILED) -> None:
-    """Note the failure, if the database still answers; what is being raised matters more than this row."""
-    if injection is None:
-        return
-    if not connection.in_atomic_block:
-        connection.close_if_unusable_or_obsolete()
-    fields = {"state": state, "finished_at": timezone.now(), "error": message}
-    try:
-        Injection.objects.filter(pk=injection.pk).update(**fields)
-    except DatabaseError:
-        connection.close()
-
-
-def _also_recorded(
-    injection: Injection | None, on_progress: Callable[[Progress], None] | None
-) -> Callable[[Progress], None] | None:
-    """Return what passes progress on and, on PostgreSQL, also writes it to the injection's row for others to see.
-
-    The load's own transaction shows nothing until its end, so this takes a connection of its own. SQLite has one writer:
-    there the row says only that the injection runs.
-    """
-    if injection is None or connection.vendor != "postgresql":
-        return on_progress
-    last = time.monotonic()
-
-    def note(progress: Progress) -> None:
-        nonlocal last
-        if on_progress is not None:
-            on_progress(progress)
-        if time.monotonic() - last < _PROGRESS_EVERY:
-            return
-        last = time.monotonic()
-        aside = connection.copy()
-        try:
-            with aside.cursor() as cursor:
-                cursor.execute(
-                    "UPDATE inventory_injection SET num_records = %s, position_bytes = %s, length_bytes = %s "
-                    "WHERE id = %s RETURNING cancelled_by",
-                    [progress.num_records, progress.position, progress.length, injection.pk],
-                )
-                (cancelled_by,) = cursor.fetchone() or ("",)
-        finally:
-            aside.close()
-        if cancelled_by:
-            raise InjectionCancelledError(f"cancelled by {cancelled_by}; nothing was kept")
-
-    return note
-
-
-def _cause(error: DatabaseError | OSError) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0] if text else 'no details'}"
-
-
-def _tail(source: str) -> str:
-    """Return the end of a long source name, which tells more than its start."""
-    return source[-(Injection._meta.get_field("source").max_length or len(source)) :]

@@ -45,9 +45,9 @@ def test_a_repeated_document_is_passed_by_without_building_its_rows(put: Any, mo
     before = rows()
     loaded: list[int] = []
     load = Batch.load
-    monkeypatch.setattr(Batch, "load", lambda self, records: (loaded.append(len(records)), load(self, records)))
+    monkeypatch.setattr(Batch, "load", lambda self, records, known=None: (loaded.append(len(records)), load(self, records, known)))
     report = put(small_document())
-    assert loaded == [0]
+    assert loaded == []
     assert (report.num_changes, rows()) == (0, before)
     unchanged = {name: counts["unchanged"] for name, counts in report.counts.items()}
     assert unchanged == {"datasets": 1, "blocks": 1, "files": 2, "dataset replicas": 1, "block replicas": 1}
