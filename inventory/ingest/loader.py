@@ -32,8 +32,6 @@ from inventory.ingest.rejects import BadRecord, Problem
 from inventory.ingest.results import LoadResult, Progress, keep_bad, keep_meta
 from inventory.ingest.sections import Change, registered_sections, section_handler
 
-__all__ = ["LoadResult", "Loader", "Progress", "known_sections"]
-
 #: Rows after which the planner's statistics are refreshed for the first time.
 _ANALYSE_FROM = 20_000
 
@@ -54,7 +52,8 @@ class Loader:
     ``now`` is the time of what the document gives no time for, and of the facts if it has no ``meta``; *clock* is the real
     time, after which nothing can have been measured. *feeds* and *feed_source* are what the document may also say in its
     ``meta``. Unless it *brings_back*, block replicas that were deleted after ``meta.now`` are refused. Rejected records
-    are written to *bad_records*, one JSON line each, in a form that can be mended and injected again.
+    are written to *bad_records*, one JSON line each, in a form that can be mended and injected again. *result* is what was done
+    before, to be added to.
     """
 
     def __init__(
@@ -69,8 +68,9 @@ class Loader:
         feeds: Collection[str] | None = None,
         feed_source: str | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        result: LoadResult | None = None,
     ) -> None:
-        self.result = LoadResult()
+        self.result = LoadResult() if result is None else result
         self._now = now
         self._batch_size = batch_size
         self._bad_records = bad_records

@@ -170,7 +170,7 @@ def _is_same_block(known: tuple[Any, ...] | None, given: BlockRecord) -> bool:
     # As it stands in nearly all documents; only what differs so is looked at more closely.
     lines = [f"{file.name}\t{file.size}\tadler32:{file.adler32}" for file in given.files if file.checksum is UNSET]
     lines.sort()
-    return "\n".join(lines) == listing or _listing(given.files) == listing
+    return bool("\n".join(lines) == listing or _listing(given.files) == listing)
 
 
 def _listing(files: Sequence[FileRecord]) -> str:

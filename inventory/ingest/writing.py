@@ -91,7 +91,7 @@ class Upsert:
                 f"FROM {staging} AS new WHERE old.id = new.id"
             )
 
-    def _fields(self, columns: Iterable[str]) -> list[models.Field[Any, Any]]:
+    def _fields(self, columns: Iterable[str]) -> list[Any]:
         return [self.model._meta.get_field(column.removesuffix("_id")) for column in columns]
 
     def _adapted(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:

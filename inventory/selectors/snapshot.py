@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from inventory.choices import InjectionState, OwnershipLevel
 from inventory.models import Dataset, DatasetFacts, Injection
+from inventory.models.injections import HALF_LOADED
 from inventory.selectors.reading import Reader, seconds_sql
 
 #: Row of ``groups`` for a block replica that nobody owns.
@@ -162,6 +163,26 @@ def inventory_updated_at() -> datetime | None:
     """Return when a document was last brought in completely; None if that never happened."""
     last = Injection.objects.filter(state=InjectionState.COMPLETED, is_dry_run=False).order_by("-finished_at").first()
     return None if last is None else last.finished_at
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryStanding:
+    """When a document was last brought in completely (None: never), and what says that one is there by half (empty: none is)."""
+
+    updated_at: datetime | None
+    half_loaded: str = ""
+
+
+def inventory_standing() -> InventoryStanding:
+    """Return whether the inventory may be believed, as far as its documents tell."""
+    half = Injection.objects.exclude(fingerprint="").filter(state__in=HALF_LOADED, records_kept__gt=0).order_by("pk").first()
+    if half is None:
+        return InventoryStanding(inventory_updated_at())
+    return InventoryStanding(
+        inventory_updated_at(),
+        f"injection {half.pk} of {half.source} has brought in {half.records_kept:,} records and is not over: wait for its end, "
+        f"go on by the same command, or let it be by inject --give-up {half.pk}",
+    )
 
 
 def existing_dataset_names(names: Collection[str]) -> set[str]:

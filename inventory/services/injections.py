@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from inventory.choices import FactFeedName, InjectionState
 from inventory.exceptions import IngestError, InjectionCancelledError
 from inventory.ingest.documents import MAX_RECORD_BYTES, open_document
 from inventory.ingest.gone import register_record
-from inventory.ingest.loader import Loader, LoadResult, Progress, known_sections
+from inventory.ingest.loader import Loader, known_sections
 from inventory.ingest.rejects import Problem, Reject
+from inventory.ingest.results import LoadResult, Progress
 from inventory.ingest.sections import Change, SectionHandler, register_section
 from inventory.models import Injection
 from inventory.selectors.locks import locks_in_force
@@ -54,12 +55,18 @@ _TIME_TO_BEGIN = timedelta(minutes=1)
 #: After this time in the queue a worker is told again.
 _PATIENCE = timedelta(minutes=2)
 _DIED = "its process has died; nothing of the document was kept: inject it again"
+_DIED_HALF_WAY = "its process has died; the parts before stay: go on by the same command"
+#: A part takes minutes at most.
+_TIME_FOR_A_PART = timedelta(hours=1)
 _SWEEPER = Actor(name="sweeper")
 
 
 @dataclass(frozen=True, slots=True)
 class InjectionReport:
-    """What an injection did; ``is_kept`` is False if nothing was: a dry run, or rejects that were not to be skipped."""
+    """What an injection did; ``is_kept`` is False if nothing was: a dry run, or rejects that were not to be skipped.
+
+    Of one that keeps its parts: ``records_before`` had been kept when it went on, and now ``records_kept``, even if not all are.
+    """
 
     source: str
     injection_id: int | None
@@ -74,6 +81,8 @@ class InjectionReport:
     feeds: tuple[str, ...]
     older_feeds: tuple[str, ...]
     seconds: float
+    records_before: int = 0
+    records_kept: int = 0
 
 
 def inject(
@@ -215,7 +224,7 @@ def _load(injection: Injection | None, *, actor: Actor, wanted: _Wanted) -> tupl
             actor=actor,
             action="inventory.inject",
             subject=tail(wanted.source),
-            details=details | _late_details(result, wanted.now),
+            details=details | late_details(result, wanted.now),
         )
     return result, True
 
@@ -229,12 +238,15 @@ def injections_sweep(*, now: datetime) -> list[int]:
     """
     died: list[int] = []
     silent = Injection.objects.filter(state=InjectionState.RUNNING, started_at__lt=now - _TIME_TO_BEGIN).order_by("pk")
-    for pk in list(silent.values_list("pk", flat=True)):
+    # One that keeps its parts is between two transactions now and then, where on SQLite nothing shows that it lives.
+    patience = _TIME_TO_BEGIN if connection.vendor == "postgresql" else _TIME_FOR_A_PART
+    silent = silent.exclude(kept_at__gte=now - patience)
+    for pk, kept in list(silent.values_list("pk", "records_kept")):
         with transaction.atomic():
             if not is_dead(pk):
                 continue
             changed = Injection.objects.filter(pk=pk, state=InjectionState.RUNNING).update(
-                state=InjectionState.FAILED, finished_at=now, error=_DIED
+                state=InjectionState.FAILED, finished_at=now, error=_DIED if not kept else _DIED_HALF_WAY
             )
             if changed:
                 audit_record(actor=_SWEEPER, action="inventory.injection_died", subject=f"injection {pk}", reason=_DIED)
@@ -247,8 +259,8 @@ def injections_sweep(*, now: datetime) -> list[int]:
     return died
 
 
-def _late_details(result: LoadResult, now: datetime) -> dict[str, object]:
-    """Return what injected locks come too late for: it is being deleted, and nobody sits at a screen to be told."""
+def late_details(result: LoadResult, now: datetime) -> dict[str, object]:
+    """Return, for the audit trail, what injected locks come too late for: it is being deleted, and nobody sees a screen."""
     if not result.counts.as_json().get("locks", {}).get("created"):
         return {}
     injected = locks_in_force(now).filter(source=INJECTED_LOCKS).order_by("pk").values_list("pk", flat=True)

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from inventory.selectors.replicas import block_replicas_matching
 from inventory.selectors.sites import sites_without_right
-from inventory.selectors.snapshot import inventory_updated_at
+from inventory.selectors.snapshot import inventory_standing
 from inventory.services.audit import Actor, audit_record
 from operations.choices import DeletionRequestState, DeletionState
 from operations.constants import MAX_REQUESTED_REPLICAS
@@ -113,7 +113,7 @@ def deletion_request_approve(
             )
             raise InvalidTransitionError(f"{request} {asked}")
         _decide(request, DeletionRequestState.APPROVED, actor, reason, at)
-        readings = [judge_inventory_age(inventory_updated_at(), at)]
+        readings = [judge_inventory_age(inventory_standing(), at)]
         plan = plan_release_listed(plan_id=request.plan_id, actor=actor, reason=reason[:512], readings=readings)
         details = {"plan": plan.pk, "digest": plan.digest, "plan_state": plan.state, "allow_last_copy": allow_last_copy}
         _audit("operations.request_approve", request, actor, reason, details)

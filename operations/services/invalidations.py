@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from inventory.selectors.lock_owners import HoldingLock
 from inventory.selectors.named import Target, named_look_up
-from inventory.selectors.snapshot import inventory_updated_at
+from inventory.selectors.snapshot import inventory_standing
 from inventory.services.audit import Actor, audit_record
 from inventory.services.metadata import ForgottenBlock, block_replica_files_remove, metadata_forget, metadata_lock
 from inventory.services.replicas import block_replicas_remove
@@ -209,7 +209,7 @@ def _plan(invalidation: Invalidation, preview: InvalidationPreview, actor: Actor
     plan = plan_freeze_listed(kind=PlanKind.INVALIDATION, title=title, items=items, actor=actor)
     invalidation.plan_id = plan.pk
     invalidation.save(update_fields=["plan"])
-    readings = [judge_inventory_age(inventory_updated_at(), at)]
+    readings = [judge_inventory_age(inventory_standing(), at)]
     plan_release_listed(plan_id=plan.pk, actor=actor, reason=reason[:512], readings=readings)
 
 

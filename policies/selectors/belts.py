@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Max
 
-from inventory.selectors.snapshot import inventory_updated_at
+from inventory.selectors.snapshot import inventory_standing
 from policies.choices import PlanKind
 from policies.models import Guardrail, Partition, Plan
 
@@ -99,7 +99,10 @@ def guardrail_belts() -> list[GuardrailBelt]:
 def inventory_age(now: datetime) -> InventoryAge:
     """Return how old the inventory is. Source: ``policies.services.limits.judge_inventory_age``, which judges plans by it."""
     bound = float(settings.DYNAMO_MAX_INVENTORY_AGE_HOURS)
-    updated_at = inventory_updated_at()
+    standing = inventory_standing()
+    updated_at = standing.updated_at
+    if standing.half_loaded:
+        return InventoryAge(None, bound or None, is_tripped=True, text=standing.half_loaded)
     if updated_at is None:
         return InventoryAge(None, bound or None, bool(bound), "no document was ever injected")
     hours = (now - updated_at).total_seconds() / 3600

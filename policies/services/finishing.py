@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from inventory.selectors.reading import consistent_reader
-from inventory.selectors.snapshot import inventory_updated_at, read_feeds
+from inventory.selectors.snapshot import inventory_standing, read_feeds
 from inventory.services.audit import Actor, audit_record
 from policies.choices import CycleKind, CycleState
 from policies.evaluation.columns import Snapshot
@@ -85,7 +85,7 @@ def _freeze(result: CycleResult, actor: Actor) -> Plan:
         snapshot=result.snapshot,
         scope=result.read.scope,
         guardrails=result.read.guardrails,
-        updated_at=inventory_updated_at(),
+        standing=inventory_standing(),
         now=timezone.now(),
         feeds=_judged_feeds(result),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from django.db import connection
 
 from inventory.selectors.reading import consistent_reader
-from inventory.selectors.snapshot import inventory_updated_at, read_feeds
+from inventory.selectors.snapshot import InventoryStanding, inventory_standing, read_feeds
 from policies.choices import CycleKind
 from policies.evaluation.columns import Snapshot
 from policies.evaluation.inventory_arrays import InventoryArrays
@@ -38,7 +38,7 @@ def judge_plan(
     snapshot: Snapshot,
     scope: PartitionScope,
     guardrails: Sequence[GuardrailScope],
-    updated_at: datetime | None,
+    standing: InventoryStanding,
     now: datetime,
     feeds: Sequence[Reading] = (),
 ) -> list[Reading]:
@@ -58,7 +58,7 @@ def judge_plan(
             deleted_bytes=sum(deleted.values()),
             partition_bytes=int(arrays.row_size[members].sum(dtype=np.int64)),
         ),
-        judge_inventory_age(updated_at, now),
+        judge_inventory_age(standing, now),
         *feeds,
         *judge_guardrails(outcome, snapshot, [rail.rule for rail in guardrails], now=clock),
         judge_origin(cycle),
@@ -89,7 +89,7 @@ def judge_list(
     fresh = [replace(load, quota_bytes=quotas.get(load.site_name, 0)) for load in loads]
     ages = judge_feeds(measured | set(feeds), states, now)
     return [
-        judge_inventory_age(inventory_updated_at(), now),
+        judge_inventory_age(inventory_standing(), now),
         *(replace(age, is_tripped=not states[age.subject].is_fresh(now, read_at=now)) for age in ages),
         *judge_sites(partition, fresh),
         judge_partition(partition, deleted_bytes=sum(load.deleted_bytes for load in loads), partition_bytes=partition_bytes),

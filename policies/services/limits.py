@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from inventory.selectors.snapshot import FeedState
+from inventory.selectors.snapshot import FeedState, InventoryStanding
 from policies.models import Partition
 from policies.planning.outcome import SiteOutcome
 
@@ -76,9 +76,15 @@ def judge_partition(partition: Partition, *, deleted_bytes: int, partition_bytes
     )
 
 
-def judge_inventory_age(updated_at: datetime | None, now: datetime) -> Reading:
-    """Judge how long ago the inventory was last brought up to date; never is too long. A limit of 0 hours is none."""
+def judge_inventory_age(standing: InventoryStanding, now: datetime) -> Reading:
+    """Judge how long ago the inventory was last brought up to date; never is too long. A limit of 0 hours is none.
+
+    While a document is there by half, that is not to be relied on, whatever the limit: its facts and locks come last.
+    """
     bound = float(settings.DYNAMO_MAX_INVENTORY_AGE_HOURS)
+    updated_at = standing.updated_at
+    if standing.half_loaded:
+        return Reading("inventory_age", "inventory", None, bound, is_tripped=True, text=standing.half_loaded)
     if bound == 0:
         return Reading("inventory_age", "inventory", None, None, is_tripped=False, text="the age of the inventory is not limited")
     if updated_at is None:

@@ -13,7 +13,7 @@ from datetime import datetime
 import polars as pl
 from django.utils import timezone
 
-from inventory.selectors.snapshot import inventory_updated_at
+from inventory.selectors.snapshot import inventory_standing
 from policies.choices import CycleKind
 from policies.evaluation.columns import Snapshot
 from policies.language.ast import Policy as PolicyText
@@ -227,7 +227,7 @@ def _tripped(case: _Case, outcome: Outcome, snapshot: Snapshot) -> list[str]:
         snapshot=snapshot,
         scope=case.scope,
         guardrails=case.rails,
-        updated_at=inventory_updated_at(),
+        standing=inventory_standing(),
         now=timezone.now(),
     )
     return [reading.text for reading in readings if reading.is_tripped] if outcome.deletions else []

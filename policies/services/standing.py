@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from inventory.selectors.reading import consistent_reader
-from inventory.selectors.snapshot import datasets_accessed_since, inventory_updated_at, read_feeds
+from inventory.selectors.snapshot import datasets_accessed_since, inventory_standing, read_feeds
 from policies.choices import PlanKind
 from policies.language.ast import predicates
 from policies.language.variables import POPULARITY
@@ -64,7 +64,7 @@ def plans_that_wait(plan_ids: Collection[int], *, now: datetime) -> dict[int, st
     """Return the plans that rest on an inventory or a feed of facts that has become too old since, and why; their items wait."""
     grounds = plan_grounds(plan_ids)
     found: dict[int, str] = {}
-    age = judge_inventory_age(inventory_updated_at(), now)
+    age = judge_inventory_age(inventory_standing(), now)
     if age.is_tripped:
         found = {one.plan_id: age.text for one in grounds.values() if one.names(INVENTORY_AGE, one.within)}
     relying = [one for one in grounds.values() if one.feeds and one.plan_id not in found]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -128,3 +129,106 @@ def test_an_injection_killed_in_the_middle_leaves_nothing_and_is_given_up(enviro
     swept = look(environment, "sweep")
     assert (swept["after"], swept["swept"], swept["audited"], swept["updated"]) == (["FAILED"], 1, 1, False)
     assert look(environment, "sweep")["swept"] == 0
+
+
+#: Prints all that the tables of the inventory hold, without keys, and the states of the injections.
+CONTENT = """
+import json
+import django
+django.setup()
+from inventory.models import Block, BlockReplica, Dataset, DatasetReplica, File, Injection
+print(json.dumps([
+    sorted(map(list, Dataset.objects.values_list("name", "size_bytes", "num_files", "num_blocks"))),
+    sorted(map(list, Block.objects.values_list("dataset__name", "name", "size_bytes", "num_files"))),
+    sorted(map(list, File.objects.values_list("block__dataset__name", "lfn", "size_bytes"))),
+    sorted(map(list, DatasetReplica.objects.values_list("dataset__name", "site__name"))),
+    sorted(map(list, BlockReplica.objects.values_list("block__dataset__name", "block__name", "site__name", "size_bytes"))),
+    list(Injection.objects.order_by("pk").values_list("state", "records_kept")),
+]))
+"""
+
+
+def document(path: Path, first: int, last: int) -> str:
+    """Write datasets of two blocks at two sites, a line each, and return the path."""
+    with path.open("w") as lines:
+        for number in range(first, last):
+            name = f"/A/{number:04}/RAW"
+            blocks = [{"name": f"b{n}", "files": [{"name": f"/store/{number}/{n}", "size": number + 1}]} for n in range(2)]
+            parts = [{"block": block["name"]} for block in blocks]
+            replicas = [{"dataset": name, "site": site, "blockreplicas": parts} for site in ("S1", "S2")]
+            lines.write(json.dumps({"dataset": [{"name": name, "blocks": blocks}], "datasetreplica": replicas}) + "\n")
+    return str(path)
+
+
+def content(environment: dict[str, str]) -> list[Any]:
+    return json.loads(run(environment, "-c", CONTENT).splitlines()[-1])
+
+
+def records_kept(environment: dict[str, str]) -> int:
+    """Return how far a load by parts is; asked without Django, which would start more slowly than the load ends."""
+    statement = "SELECT coalesce(max(records_kept), 0) FROM inventory_injection"
+    url = environment["TEST_DATABASE_URL"]
+    if url.startswith("postgres"):
+        with psycopg.connect(url) as connection:
+            return int(connection.execute(statement).fetchall()[0][0])
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=30)) as database:
+        return int(database.execute(statement).fetchone()[0])
+
+
+SITES = ("inject", "--site", "S1", "storage_type=disk", "--site", "S2", "storage_type=disk")
+
+
+def test_a_load_by_parts_that_is_killed_is_gone_on_with_and_comes_to_the_same(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    run(environment, "manage.py", "migrate", "--verbosity=0")
+    run(environment, "manage.py", *SITES)
+    source = document(tmp_path / "document.jsonl", 0, 1500)
+    command = ("manage.py", "inject", "--batch", "--batch-size", "40", source)
+    child = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 60
+        while not records_kept(environment):
+            assert child.poll() is None
+            assert time.monotonic() < until
+    finally:
+        child.kill()
+        child.wait()
+    *_, (_, (state, kept)) = content(environment)
+    assert state == "RUNNING"
+    assert 0 < kept < 4500
+    told = run(environment, *command)
+    assert f"gone on with after {kept:,} records" in told.replace("\n", " ")
+    *tables, injections = content(environment)
+    assert injections[1:] == [["COMPLETED", 4500]]
+    assert [len(rows) for rows in tables] == [1500, 3000, 3000, 3000, 6000]
+    assert tables[0][7] == ["/A/0007/RAW", 16, 2, 2]
+    assert "0 changes" in run(environment, "manage.py", "inject", source)
+
+
+@pytest.mark.parametrize("environment", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+def test_two_processes_that_inject_overlapping_documents_do_not_disturb_each_other(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    run(environment, "manage.py", "migrate", "--verbosity=0")
+    run(environment, "manage.py", *SITES)
+    first, second = document(tmp_path / "first.jsonl", 0, 600), document(tmp_path / "second.jsonl", 300, 900)
+    Path(second).write_text("".join(reversed(Path(second).read_text().splitlines(keepends=True))))
+    children = [
+        subprocess.Popen(
+            [sys.executable, "manage.py", "inject", *options, "--batch-size", "100", source],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for options, source in (([], first), (["--batch"], second), (["--batch"], first))
+    ]
+    for child in children:
+        said, _ = child.communicate(timeout=120)
+        assert child.returncode == 0, said
+    *tables, injections = content(environment)
+    assert [len(rows) for rows in tables] == [900, 1800, 1800, 1800, 3600]
+    assert all(rows == [name, 2 * (int(name[3:7]) + 1), 2, 2] for rows in tables[0] for name in rows[:1])
+    assert {state for state, _ in injections} == {"COMPLETED"}

@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from inventory.exceptions import IngestError
+from inventory.exceptions import IngestError, InventoryError
 from inventory.ingest.small import SmallDocumentError, small_document
 from inventory.services.audit import Actor
 from inventory.services.injections import BATCH_SIZE, InjectionReport, inject
 from inventory.services.injections import Progress as LoadProgress
+from inventory.services.resumable import inject_by_parts, injection_give_up
 
 _EPILOG = """\
 A document is one JSON object with the sections meta, site, group, dataset, datasetreplica, attrs and sitepartition,
@@ -32,6 +33,7 @@ examples:
   zcat part*.json.gz | inject -                   standard input
   inject --dry-run inventory.json                 what would change
   inject --skip-bad bad.jsonl inventory.jsonl     all but bad records, which go to bad.jsonl; mend it, then: inject bad.jsonl
+  inject --batch inventory.jsonl.xz               part by part; stopped anywhere, the same command goes on
   inject sites.csv quotas.csv                     tables; the header says which
   inject --feeds popularity --feed-source access-counts --now 2026-01-01T00:00:00Z popularity.csv
   inject --site T2_US_MIT storage_type=disk status=ready --site T3_US_MIT storage_type=disk
@@ -79,9 +81,19 @@ class Command(BaseCommand):
         )
         parser.add_argument("--feeds", type=_words, metavar="A,B", help="feeds that the files carry, like meta.feeds")
         parser.add_argument("--feed-source", metavar="NAME", help="who measured the facts, like meta.source")
+        parser.add_argument(
+            "--batch", action="store_true", help="keep each part of a large file at once; stopped, go on by the same command"
+        )
+        parser.add_argument(
+            "--give-up", type=_positive, metavar="ID", help="let an injection be that was left half-way, so that deleting goes on"
+        )
+        parser.add_argument("--reason", default="", help="why it is given up, for the audit trail")
         parser.add_argument("--batch-size", type=_positive, default=BATCH_SIZE, metavar="ROWS", help="rows in memory at once")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["give_up"] is not None:
+            self._give_up(options["give_up"], options["reason"])
+            return
         files: list[str] = options["files"]
         small = _small_document(options)
         if not files and small is None:
@@ -91,10 +103,14 @@ class Command(BaseCommand):
         missing = [name for name in files if name != "-" and not Path(name).is_file()]
         if missing:
             raise CommandError(f"no such file: {', '.join(missing)}", returncode=2)
+        if options["batch"] and (options["dry_run"] or "-" in files):
+            raise CommandError("--batch goes with files, not with --dry-run or standard input (-)", returncode=2)
+        if options["batch"] and options["skip_bad"] is not None and len(files) > 1:
+            raise CommandError("--batch --skip-bad FILE goes with one document at a time", returncode=2)
         failed = False
         with ExitStack() as stack:
             bad_records = None
-            if options["skip_bad"] is not None:
+            if options["skip_bad"] is not None and not options["batch"]:
                 try:
                     bad_records = stack.enter_context(options["skip_bad"].open("xb"))
                 except OSError as error:
@@ -126,24 +142,33 @@ class Command(BaseCommand):
                 rate = progress.num_records / elapsed if elapsed else 0.0
                 bar.update(task, total=progress.length, completed=progress.position, records=progress.num_records, rate=rate)
 
+            alike = {name: options[name] for name in ("now", "feeds", "feed_source", "batch_size")}
+            alike |= {
+                "source": name,
+                "actor": Actor(getpass.getuser()),
+                "brings_back": options["bring_back"],
+                "on_progress": show,
+            }
             try:
+                if options["batch"] and content is None:
+                    return inject_by_parts(bad_records=options["skip_bad"], **alike)
                 return inject(
-                    source=name,
-                    actor=Actor(getpass.getuser()),
                     stream=None if content is None else BytesIO(content),
                     length=None if content is None else len(content),
-                    now=options["now"],
-                    brings_back=options["bring_back"],
-                    feeds=options["feeds"],
-                    feed_source=options["feed_source"],
                     bad_records=bad_records,
                     dry_run=options["dry_run"],
-                    batch_size=options["batch_size"],
-                    on_progress=show,
+                    **alike,
                 )
             except IngestError as error:
                 self.stderr.write(f"{name}: not taken: {error}")
                 return None
+
+    def _give_up(self, injection_id: int, reason: str) -> None:
+        try:
+            injection = injection_give_up(injection_id=injection_id, actor=Actor(getpass.getuser()), reason=reason)
+        except InventoryError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"injection {injection.pk} of {injection.source}: {injection.error}")
 
     def _show(self, report: InjectionReport, skip_bad: Path | None) -> None:
         for reject in report.rejects:
@@ -170,8 +195,15 @@ class Command(BaseCommand):
 
 def _verdict(report: InjectionReport, skip_bad: Path | None) -> str:
     changes = f"{report.num_changes:,} changes"
+    if report.records_before:
+        changes += f" (gone on with after {report.records_before:,} records)"
     if report.is_dry_run:
         return f"dry run, {changes} would be made, {report.num_rejects:,} records rejected"
+    if not report.is_kept and report.records_kept:
+        return (
+            f"stopped, because {report.num_rejects:,} records were rejected; what {report.records_kept:,} records before them "
+            "say was kept: mend the document and inject it again (--skip-bad FILE goes on without them)"
+        )
     if not report.is_kept:
         return f"nothing was taken, because {report.num_rejects:,} records were rejected (--skip-bad FILE goes on without them)"
     if report.num_rejects:

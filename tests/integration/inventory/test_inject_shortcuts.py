@@ -45,7 +45,9 @@ def test_a_repeated_document_is_passed_by_without_building_its_rows(put: Any, mo
     before = rows()
     loaded: list[int] = []
     load = Batch.load
-    monkeypatch.setattr(Batch, "load", lambda self, records, known=None: (loaded.append(len(records)), load(self, records, known)))
+    monkeypatch.setattr(
+        Batch, "load", lambda self, records, known=None: (loaded.append(len(records)), load(self, records, known))
+    )
     report = put(small_document())
     assert loaded == []
     assert (report.num_changes, rows()) == (0, before)

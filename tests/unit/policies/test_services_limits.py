@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from inventory.selectors.snapshot import InventoryStanding
 from policies.models import Partition
 from policies.services.limits import SiteLoad, judge_inventory_age, judge_partition, judge_sites
 from tests.factories.policies import CLOCK
@@ -57,14 +58,14 @@ def test_partition_limit_is_ten_per_cent_of_its_bytes(deleted: int, is_tripped: 
 
 @pytest.mark.parametrize(("hours", "is_tripped"), [(168, False), (168.01, True)])
 def test_an_inventory_older_than_its_limit_trips(hours: float, is_tripped: bool) -> None:
-    reading = judge_inventory_age(CLOCK - timedelta(hours=hours), CLOCK)
+    reading = judge_inventory_age(InventoryStanding(CLOCK - timedelta(hours=hours)), CLOCK)
     assert reading.is_tripped is is_tripped
 
 
 def test_an_inventory_that_nobody_ever_brought_in_trips() -> None:
-    assert judge_inventory_age(None, CLOCK).is_tripped
+    assert judge_inventory_age(InventoryStanding(None), CLOCK).is_tripped
 
 
 def test_a_limit_of_zero_hours_is_none(settings: Any) -> None:
     settings.DYNAMO_MAX_INVENTORY_AGE_HOURS = 0.0
-    assert not judge_inventory_age(None, CLOCK).is_tripped
+    assert not judge_inventory_age(InventoryStanding(None), CLOCK).is_tripped
