@@ -17,6 +17,7 @@ from dynamo_site.views.storage import storage_warnings
 from inventory.selectors.feeds import stale_feeds
 from inventory.selectors.locks import locks_to_renew
 from inventory.selectors.sites import site_storage
+from inventory.selectors.snapshot import inventory_standing
 from inventory.selectors.wording import duration_text, plural, size_text, when_text
 from operations.selectors.activity import ActivitySpan
 from operations.selectors.belts import AGE_OF_INVENTORY, GROUNDS_OF_A_PLAN
@@ -98,6 +99,8 @@ def _notices(request: HttpRequest, panels: list[PartitionPanel], brief: BeltsBri
         notices += _storage_notices()
     if user.has_perm("inventory.view_site"):
         notices += _site_notices()
+    if user.has_perm("inventory.view_injection"):
+        notices += _inventory_notices()
     if user.has_perm("inventory.view_factfeed"):
         notices += _feed_notices()
     if user.has_perm("inventory.view_lock"):
@@ -223,6 +226,14 @@ def _lock_notices(user: Any) -> list[Notice]:
         link = f"{reverse('admin:inventory_lock_changelist')}?whose=soon"
         notices.append(Notice("warning", "More of your locks end within 14 days", link, "All of them"))
     return notices
+
+
+def _inventory_notices() -> list[Notice]:
+    half_loaded = inventory_standing().half_loaded
+    if not half_loaded:
+        return []
+    link = reverse("admin:inventory_injection_changelist")
+    return [Notice("warning", f"Nothing is deleted, because the inventory is half loaded: {half_loaded}", link, "Injections")]
 
 
 def _feed_notices() -> list[Notice]:
