@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,8 +10,8 @@ from datetime import datetime
 _WIDTH, _HEIGHT = 1000.0, 160.0
 #: Part of a column's place that it fills.
 _FILLED = 0.86
-#: Room above the highest column.
-_HEADROOM = 1.08
+#: Where an axis ends: at one of these times a power of ten.
+_ROUND = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,14 @@ def columns_of(
     *,
     summary: str,
     number_text: Callable[[int], str],
+    unit: str = "",
     date_format: str,
 ) -> Columns | None:
     """Return the picture of *columns*: (beginning, parts as (kind, label, number)); None where all are empty."""
-    highest = max((sum(number for _, _, number in parts) for _, parts in columns), default=0) * _HEADROOM
-    if not highest:
+    largest = max((sum(number for _, _, number in parts) for _, parts in columns), default=0)
+    if not largest:
         return None
+    highest = _axis_end(largest)
     step = _WIDTH / len(columns)
     drawn = []
     for place, (at, parts) in enumerate(columns):
@@ -53,7 +56,7 @@ def columns_of(
         for kind, label, number in parts:
             if number > 0:
                 height = _HEIGHT * number / highest
-                title = f"{at.strftime(date_format)}: {number_text(number)} {label}"
+                title = f"{at.strftime(date_format)}: {number_text(number)}{unit} {label}"
                 x, y = step * (place + (1 - _FILLED) / 2), _HEIGHT - below - height
                 drawn.append(Part(kind, round(x, 1), round(y, 2), round(step * _FILLED, 1), round(height, 2), title))
                 below += height
@@ -65,3 +68,9 @@ def columns_of(
         grid=tuple((round(_HEIGHT * (1 - f), 1), round(100 * (1 - f), 1), number_text(int(highest * f))) for f in fractions),
         dates=tuple(at.strftime(date_format) for at in shown),
     )
+
+
+def _axis_end(largest: int) -> float:
+    """Return the round number at which the axis ends, so that half of it is a number to read, too."""
+    power = 10.0 ** math.floor(math.log10(largest))
+    return next(power * factor for factor in _ROUND if power * factor >= largest)

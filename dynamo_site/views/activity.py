@@ -75,7 +75,7 @@ def activity_picture(span: ActivitySpan, *, site_name: str = "") -> ActivityPict
     return ActivityPicture(
         activity=found,
         bytes_columns=columns_of(by_bytes, summary=f"Bytes, {said}", number_text=size_text, date_format=form),
-        files_columns=columns_of(by_files, summary=f"Files, {said}", number_text=_files_text, date_format=form),
+        files_columns=columns_of(by_files, summary=f"Files, {said}", number_text=count_text, unit=" files", date_format=form),
         legend=tuple((KINDS[outcome], outcome.label, text) for outcome, text in zip(KINDS, texts, strict=True)),
         rows=tuple(
             (

@@ -13,15 +13,17 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from operations.selectors.belts import BELT_RIGHTS, Belt, belts, belts_in_brief
+from operations.selectors.belts import AGE_OF_A_FEED, BELT_RIGHTS, ERROR_BRAKE, PAUSE, Belt, belts, belts_in_brief
 
-#: Belts of the front page, beside those that are tripped, which all are there.
-NEAREST_SHOWN = 4
+#: Belts of the front page that are near to what they allow, beside those that are tripped.
+NEAREST_SHOWN = 3
+#: Those have a notice of their own at the top of the page when they are tripped, which is enough.
+_NOTICED = (AGE_OF_A_FEED, ERROR_BRAKE, PAUSE)
 
 
 @dataclass(frozen=True, slots=True)
 class BeltsBrief:
-    """The tripped belts, then those that are nearest to what they allow."""
+    """The tripped belts that nothing else on the front page tells of, then those that are nearest to what they allow."""
 
     shown: tuple[Belt, ...]
     num_tripped: int
@@ -56,4 +58,4 @@ def _brief(rows: Sequence[Belt]) -> BeltsBrief:
     tripped = [row for row in rows if row.is_tripped]
     near = [row for row in rows if not row.is_tripped and row.part is not None]
     nearest = sorted(near, key=lambda row: -(row.part or 0.0))[:NEAREST_SHOWN]
-    return BeltsBrief((*tripped, *nearest), len(tripped), len(rows))
+    return BeltsBrief((*(row for row in tripped if row.name not in _NOTICED), *nearest), len(tripped), len(rows))

@@ -33,6 +33,7 @@ BELT_RIGHTS = ("operations.view_deletion", "policies.view_plan")
 
 #: Names of belts that other pages tell of.
 AGE_OF_INVENTORY, GROUNDS_OF_A_PLAN = "age of the inventory", "grounds of a plan"
+AGE_OF_A_FEED, ERROR_BRAKE, PAUSE = "age of a feed", "error brake", "pause"
 
 _DAY = timedelta(hours=24)
 
@@ -85,7 +86,7 @@ def _pause() -> Belt:
     reading = f"paused by {state.changed_by}: {state.reason or 'no reason given'}" if state.is_switched else "may run"
     if state.is_file_present:
         reading = "stopped on this host by the pause file"
-    return Belt("pause", "everything", "the switch, or a file on a host", reading, "pause_all", state.is_paused)
+    return Belt(PAUSE, "everything", "the switch, or a file on a host", reading, "pause_all", state.is_paused)
 
 
 def _last_copies(now: datetime) -> Belt:
@@ -136,7 +137,7 @@ def _sources(now: datetime) -> Iterable[Belt]:
         reading = "never measured" if feed.measured_at is None else f"measured {when_text(feed.measured_at)}"
         limit = f"at most {duration_text(feed.max_age)} old"
         part = None if feed.measured_at is None else abs(now - feed.measured_at) / feed.max_age
-        yield Belt("age of a feed", feed.name, limit, reading, "fact feeds", feed.is_stale(now), part)
+        yield Belt(AGE_OF_A_FEED, feed.name, limit, reading, "fact feeds", feed.is_stale(now), part)
 
 
 def _sites(now: datetime, wanted: list[str] | None = None) -> Iterable[Belt]:
@@ -197,7 +198,7 @@ def _brake(site: SiteStorage, health: SiteHealth | None) -> Belt:
     if site.is_paused:
         reading += f"; paused: {site.paused_reason}"
     return Belt(
-        "error brake",
+        ERROR_BRAKE,
         site.name,
         f"{BRAKE_FAILURES_IN_ROW} failures in a row, or {share_text(BRAKE_FRACTION)} of {BRAKE_MIN_OUTCOMES} and more",
         reading,
