@@ -255,6 +255,12 @@ DYNAMO_CYCLE_MAX_SILENCE_MINUTES = env.float("DYNAMO_CYCLE_MAX_SILENCE_MINUTES",
 DYNAMO_EVIDENCE_DAYS = env.float("DYNAMO_EVIDENCE_DAYS", default=90.0)
 DYNAMO_COMPARISON_DAYS = env.float("DYNAMO_COMPARISON_DAYS", default=30.0)
 
+# What is removed when it is old (docs/retention.md); 0: never.
+DYNAMO_DECISIONS_DAYS = env.float("DYNAMO_DECISIONS_DAYS", default=0.0)
+DYNAMO_DELETION_DETAIL_DAYS = env.float("DYNAMO_DELETION_DETAIL_DAYS", default=365.0)
+DYNAMO_DOCUMENT_DAYS = env.float("DYNAMO_DOCUMENT_DAYS", default=30.0)
+DYNAMO_JOB_DAYS = env.float("DYNAMO_JOB_DAYS", default=365.0)
+
 # Campaigns (docs/campaigns.md).
 DYNAMO_CAMPAIGN_NOTICE_DAYS = env.float("DYNAMO_CAMPAIGN_NOTICE_DAYS", default=14.0)
 DYNAMO_BASE_URL = env.str("DYNAMO_BASE_URL", default="http://localhost:8000")

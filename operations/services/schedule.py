@@ -22,6 +22,7 @@ PERIODIC_WORK = (
     PeriodicWork("evaluate due policies", "policies.tasks.evaluate_due_policies", 60, "Starts cycles of policies that are due."),
     PeriodicWork("sweep", "operations.tasks.sweep", 30, "Takes back leases of dead workers, queues plans, closes plans."),
     PeriodicWork("purge answers", "dynamo_site.tasks.purge_answers", 3600, "Forgets answers kept for repeated API requests."),
+    PeriodicWork("forget what is old", "dynamo_site.tasks.forget_old", 86400, "Removes what the retention settings say."),
     PeriodicWork("campaigns", "campaigns.tasks.tick", 60, "Reminds, starts, expires and ends campaigns; sends their mails."),
     PeriodicWork("count statistics", "dynamo_site.tasks.count_statistics", 900, "Sums up the inventory for statistics."),
     PeriodicWork("storage readings", "policies.tasks.record_readings", 21600, "How full partitions are; one a day is kept."),

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 
 from policies.choices import CycleState
-from policies.models import Comparison, Cycle
+from policies.models import Comparison, Cycle, QuotaPreview
 
 logger = logging.getLogger(__name__)
 
@@ -35,3 +35,20 @@ def files_forget(*, now: datetime) -> int:
     if names:
         logger.info("%s old files of cycles and comparisons are removed", len(names), extra={"num_files": len(names)})
     return len(names)
+
+
+def decisions_forget(*, before: datetime) -> int:
+    """Remove the decisions of cycles that were over before that moment; return how many files. Sums, plans and texts stay."""
+    old = Cycle.objects.exclude(state=CycleState.RUNNING).exclude(decisions_file="").filter(finished_at__lt=before)
+    names = []
+    for pk, name in old.order_by("pk").values_list("pk", "decisions_file"):
+        Cycle.objects.filter(pk=pk).update(decisions_file="")
+        names.append(name)
+    for name in names:
+        default_storage.delete(name)
+    return len(names)
+
+
+def quota_previews_forget(*, before: datetime) -> int:
+    """Remove the previews of quotas that were over before that moment; return how many."""
+    return QuotaPreview.objects.exclude(state=CycleState.RUNNING).filter(finished_at__lt=before).delete()[0]
