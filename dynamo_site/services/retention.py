@@ -1,4 +1,4 @@
-"""What is removed when it is old, by the settings ``DYNAMO_..._DAYS``; what is permanent is in docs/retention.md and never here."""
+"""What is removed when it is old, by the settings ``DYNAMO_..._DAYS``; docs/retention.md says what never is."""
 
 from __future__ import annotations
 

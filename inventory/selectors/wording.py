@@ -15,7 +15,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
-_SIZE = re.compile(r"(?P<number>[0-9]{1,19}(?:\.[0-9]{1,19})?) *(?P<unit>[kmgtpe]?b)?", re.IGNORECASE | re.ASCII)
+#: Bytes of each unit that people may write: decimal ones, and binary ones by their own names.
+BYTES_OF_UNIT: dict[str, int] = {unit: 1000**power for power, unit in enumerate(_UNITS)}
+BYTES_OF_UNIT |= {f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGTPE", start=1)}
+_SIZE = re.compile(r"(?P<number>[0-9]{1,19}(?:\.[0-9]{1,19})?)[ \u00a0]*(?P<unit>[kmgtpe]?i?b)?", re.IGNORECASE | re.ASCII)
 #: The largest number of bytes that the database holds.
 _LARGEST_SIZE = 2**63 - 1
 
@@ -40,19 +43,22 @@ def size_text(size_bytes: int | None) -> str:
 
 
 def size_from_text(text: str) -> int:
-    """Return the bytes that *text* names: a number, or a number and a decimal unit, as ``1.5 TB``; case does not matter.
+    """Return the bytes that *text* names: a number, or a number and a unit, as ``1.5 TB`` or ``12 TiB``; case does not matter.
 
+    The one reader of sizes that people type, exact to the byte; policies have literals of their own, with the same units.
     Raises ``ValueError`` with what was expected.
     """
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
+    found = _SIZE.fullmatch(text.strip().replace(",", "")) if len(text) <= 80 else None
+    known = {name.lower(): factor for name, factor in BYTES_OF_UNIT.items()}
+    factor = None if found is None else known.get((found["unit"] or "B").lower())
+    if found is None or factor is None:
         raise ValueError(f"found {text[:40]!r}, expected bytes or a number with one of the units {', '.join(_UNITS)}, as 1.5 TB")
-    unit = (found["unit"] or "B").lower()
-    power = [known.lower() for known in _UNITS].index(unit)
-    size = round(Decimal(found["number"]) * Decimal(1000) ** power)
+    size = Decimal(found["number"]) * factor
     if size > _LARGEST_SIZE:
         raise ValueError(f"found {text[:40]!r}, which is more than anything stored can have: at most {size_text(_LARGEST_SIZE)}")
-    return size
+    if size != int(size):
+        raise ValueError(f"found {text[:40]!r}, which is no whole number of bytes")
+    return int(size)
 
 
 def size_html(size_bytes: int | None) -> SafeString:

@@ -34,10 +34,7 @@ def injections_forget(*, before: datetime) -> int:
 
     The newest completed one stays, however old: it says how old the inventory is.
     """
-    newest = (
-        Injection.objects.filter(state=InjectionState.COMPLETED, is_dry_run=False)
-        .order_by()
-        .aggregate(newest=Max("pk"))["newest"]
-    )
+    completed = Injection.objects.filter(state=InjectionState.COMPLETED, is_dry_run=False).order_by()
+    newest = completed.aggregate(newest=Max("pk"))["newest"]
     over = Injection.objects.exclude(state__in=_UNDER_WAY).exclude(pk=newest).filter(finished_at__lt=before)
     return over.filter(document="", bad_records="").delete()[0]

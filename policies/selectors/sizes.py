@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
-
+from inventory.selectors.wording import size_from_text
 from policies.exceptions import QuotaInvalidError
-from policies.language.literals import BYTE_UNITS
 
 #: Largest size that the database holds.
 MAX_BYTES = 2**63 - 1
 UNLIMITED = -1
 
-_SIZE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?:[ \u00a0]?(?P<unit>[A-Za-z]+))?")
 _DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -27,19 +23,10 @@ def size_parse(text: str) -> int:
     said = text.strip()
     if said.lower() == "unlimited" or said == "-1":
         return UNLIMITED
-    found = _SIZE.fullmatch(said.replace(",", "")) if len(said) <= 64 else None
-    if found is None:
-        raise QuotaInvalidError(f"{text[:40]!r} is no size: expected a number with a unit, as 100 TB or 1.5 PB, or unlimited")
-    unit = found["unit"] or "B"
-    known = {name.lower(): factor for name, factor in BYTE_UNITS.items()}
-    if unit.lower() not in known:
-        raise QuotaInvalidError(f"{text[:40]!r} has no unit of bytes: expected one of {', '.join(BYTE_UNITS)}")
-    size = Decimal(found["number"]) * int(known[unit.lower()])
-    if size != int(size):
-        raise QuotaInvalidError(f"{text[:40]!r} is no whole number of bytes")
-    if size > MAX_BYTES:
-        raise QuotaInvalidError(f"{text[:40]!r} is more than the largest size, {MAX_BYTES} bytes (about 9.2 EB)")
-    return int(size)
+    try:
+        return size_from_text(said)
+    except ValueError as error:
+        raise QuotaInvalidError(f"{text[:40]!r} is no size of a quota: {error}, or unlimited") from error
 
 
 def exact_size_text(size_bytes: int) -> str:

@@ -7,11 +7,9 @@ decided is compared out of their records, block by block.
 from __future__ import annotations
 
 import io
-import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import transaction
@@ -28,10 +26,8 @@ from policies.selectors.partitions import partition_by_name
 from policies.services.cycles import parsed_policy
 from policies.services.expectations import expectations_parse, policy_test, result_row
 from policies.services.studies import comparable_cycles, cycles_compare, policies_compare
+from policies.services.watched import Notes, watched_fail, watched_sweep
 from policies.signals import comparison_started
-
-#: Seconds between two signs of life in the database.
-_NOTE_EVERY = 1.0
 
 
 def comparison_request(
@@ -144,40 +140,16 @@ def comparison_carry_out(*, comparison_id: int) -> Comparison:
 
 def comparison_fail(*, comparison_id: int, message: str) -> bool:
     """Note why a running comparison ended without a result; return False where it was over already."""
-    changed = Comparison.objects.filter(pk=comparison_id, state=CycleState.RUNNING).update(
-        state=CycleState.FAILED, finished_at=timezone.now(), error=message
-    )
-    return bool(changed)
+    return watched_fail(Comparison, comparison_id, message)
 
 
 def comparisons_sweep(*, now: datetime) -> list[int]:
     """Fail the running comparisons that gave no sign of life for longer than the limit of cycles, and return them."""
-    limit = timedelta(minutes=settings.DYNAMO_CYCLE_MAX_SILENCE_MINUTES)
-    silent = Comparison.objects.filter(state=CycleState.RUNNING, heartbeat_at__lt=now - limit).order_by("pk")
-    message = f"gave no sign of life for {limit}: its process has died; compare again"
-    return [pk for pk in silent.values_list("pk", flat=True) if comparison_fail(comparison_id=pk, message=message)]
-
-
-class _Notes:
-    """Tells the database what is being done, at most once a second, and that it is alive."""
-
-    def __init__(self, comparison_id: int) -> None:
-        self._comparison_id = comparison_id
-        self._noted = -_NOTE_EVERY
-        self._stage = ""
-
-    def __call__(self, stage: str, share: float) -> None:
-        moment = time.monotonic()
-        if stage == self._stage and moment - self._noted < _NOTE_EVERY:
-            return
-        self._stage, self._noted = stage, moment
-        Comparison.objects.filter(pk=self._comparison_id, state=CycleState.RUNNING).update(
-            stage=stage, heartbeat_at=timezone.now()
-        )
+    return watched_sweep(Comparison, now=now, again="compare again")
 
 
 def _carry_out(comparison: Comparison) -> Comparison:
-    notes = _Notes(comparison.pk)
+    notes = Notes(Comparison, comparison.pk)
     if comparison.old_cycle_id is not None and comparison.new_cycle_id is not None:
         notes("reading the decisions", 0.0)
         found = cycles_compare(old_cycle_id=comparison.old_cycle_id, new_cycle_id=comparison.new_cycle_id)
@@ -201,7 +173,7 @@ def _carry_out(comparison: Comparison) -> Comparison:
     return _keep(comparison, found, results, notes)
 
 
-def _keep(comparison: Comparison, found: Changes, results: list[dict[str, Any]], notes: _Notes) -> Comparison:
+def _keep(comparison: Comparison, found: Changes, results: list[dict[str, Any]], notes: Notes) -> Comparison:
     """Write the changed replicas to a file and the sums to the row; without the row the file goes again."""
     notes("recording", 0.0)
     buffer = io.BytesIO()

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from inventory.services.audit import Actor
 from policies.choices import CycleKind, CycleState
@@ -26,11 +23,10 @@ from policies.selectors.partitions import partition_by_name
 from policies.services.expectations import expectations_hold, expectations_parse, result_row
 from policies.services.finishing import CycleResult, cycle_finish
 from policies.services.scoped import common_partition, scope_read
+from policies.services.watched import Notes, watched_fail, watched_sweep
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two notes of progress in the database.
-_NOTE_EVERY = 1.0
 #: Where each stage of the work begins and ends, as parts of the whole.
 _STAGES = {"reading the inventory": (0.0, 0.35), "reading": (0.35, 0.4), "evaluating": (0.4, 0.5), "planning": (0.5, 0.9)}
 _RECORDING = ("recording", 0.9)
@@ -134,20 +130,19 @@ def cycle_carry_out(
 
 def cycle_fail(*, cycle_id: int, message: str) -> bool:
     """Note why a running cycle ended without a result; return False where it was over already."""
-    changed = Cycle.objects.filter(pk=cycle_id, state=CycleState.RUNNING).update(
-        state=CycleState.FAILED, finished_at=timezone.now(), error=message
-    )
+    changed = watched_fail(Cycle, cycle_id, message)
     if changed:
         logger.error("cycle %s failed: %s", cycle_id, message, extra={"cycle_id": cycle_id})
-    return bool(changed)
+    return changed
 
 
 def cycles_sweep(*, now: datetime) -> list[int]:
     """Fail the running cycles that gave no sign of life for longer than the limit, and return them: their process has died."""
-    limit = timedelta(minutes=settings.DYNAMO_CYCLE_MAX_SILENCE_MINUTES)
-    silent = Cycle.objects.filter(state=CycleState.RUNNING, heartbeat_at__lt=now - limit).order_by("pk")
-    message = f"gave no sign of life for {limit}: its process has died; the next cycle starts afresh"
-    return [pk for pk in silent.values_list("pk", flat=True) if cycle_fail(cycle_id=pk, message=message)]
+
+    def fail(pk: int, message: str) -> bool:
+        return cycle_fail(cycle_id=pk, message=message)
+
+    return watched_sweep(Cycle, now=now, again="the next cycle starts afresh", fail=fail)
 
 
 def parsed_policy(text: str, source: str, *, partition_name: str | None = None) -> PolicyText:
@@ -168,27 +163,13 @@ def applies_guardrails(cycle: Cycle) -> bool:
     return cycle.kind != CycleKind.TEST_RUN or cycle.with_guardrails
 
 
-class _Notes:
-    """Tells the database how far a cycle is, at most once a second, and that it is alive."""
-
-    def __init__(self, cycle_id: int) -> None:
-        self._cycle_id = cycle_id
-        self._noted = -_NOTE_EVERY
-        self._stage = ""
-
-    def __call__(self, stage: str, share: float) -> None:
-        moment = time.monotonic()
-        if stage == self._stage and moment - self._noted < _NOTE_EVERY:
-            return
-        self._stage, self._noted = stage, moment
-        begin, end = _STAGES.get(stage, (_RECORDING[1], 1.0))
-        Cycle.objects.filter(pk=self._cycle_id, state=CycleState.RUNNING).update(
-            stage=stage, progress=begin + (end - begin) * share, heartbeat_at=timezone.now()
-        )
+def _part_done(stage: str, share: float) -> float:
+    begin, end = _STAGES.get(stage, (_RECORDING[1], 1.0))
+    return begin + (end - begin) * share
 
 
 def _carry_out(cycle: Cycle, actor: Actor, providers: Mapping[str, Provider], also_read: Collection[str]) -> CycleResult:
-    notes = _Notes(cycle.pk)
+    notes = Notes(Cycle, cycle.pk, _part_done)
     policy = parsed_policy(cycle.text, cycle.source, partition_name=cycle.partition.name)
     notes("reading the inventory", 0.0)
     expectations = _expectations(cycle)

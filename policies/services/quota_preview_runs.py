@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -18,12 +16,8 @@ from policies.exceptions import CycleLostError, QuotaInvalidError
 from policies.models import Quota, QuotaPreview
 from policies.services.quota_preview import QuotasPreview, quotas_preview
 from policies.services.quotas import QuotaChange, quotas_check
+from policies.services.watched import Notes, watched_fail, watched_sweep
 from policies.signals import quota_preview_started
-
-#: Seconds between two signs of life in the database.
-_NOTE_EVERY = 1.0
-#: Previews are kept so long.
-_KEPT_FOR = timedelta(days=30)
 
 
 def quota_preview_request(*, changes: Sequence[QuotaChange], actor: Actor, now: datetime) -> QuotaPreview:
@@ -71,7 +65,9 @@ def quota_preview_carry_out(*, preview_id: int) -> QuotaPreview:
     if preview.state != CycleState.RUNNING:
         raise CycleLostError(f"{preview} is {CycleState(preview.state).label}: it cannot be carried out")
     try:
-        found = quotas_preview(changes=changes_of(preview), now=preview.clock, progress=_Notes(preview.pk))
+        found = quotas_preview(
+            changes=changes_of(preview), now=preview.clock, progress=Notes(QuotaPreview, preview.pk, _part_done)
+        )
         return _record(preview_id, found)
     except BaseException as error:
         quota_preview_fail(preview_id=preview_id, message=str(error) or type(error).__name__)
@@ -80,19 +76,17 @@ def quota_preview_carry_out(*, preview_id: int) -> QuotaPreview:
 
 def quota_preview_fail(*, preview_id: int, message: str) -> bool:
     """Note why a running preview ended without a result; return False where it was over already."""
-    changed = QuotaPreview.objects.filter(pk=preview_id, state=CycleState.RUNNING).update(
-        state=CycleState.FAILED, finished_at=timezone.now(), error=message
-    )
-    return bool(changed)
+    return watched_fail(QuotaPreview, preview_id, message)
 
 
 def quota_previews_sweep(*, now: datetime) -> list[int]:
-    """Fail the running previews that gave no sign of life for longer than the limit of cycles, and return them; drop old ones."""
-    QuotaPreview.objects.filter(started_at__lt=now - _KEPT_FOR).exclude(state=CycleState.RUNNING).delete()
-    limit = timedelta(minutes=settings.DYNAMO_CYCLE_MAX_SILENCE_MINUTES)
-    silent = QuotaPreview.objects.filter(state=CycleState.RUNNING, heartbeat_at__lt=now - limit).order_by("pk")
-    message = f"gave no sign of life for {limit}: its process has died; preview again"
-    return [pk for pk in silent.values_list("pk", flat=True) if quota_preview_fail(preview_id=pk, message=message)]
+    """Fail the running previews that gave no sign of life for longer than the limit of cycles, and return them."""
+    return watched_sweep(QuotaPreview, now=now, again="preview again")
+
+
+def _part_done(_: str, share: float) -> float:
+    """Return how far it is: before the first stage the inventory was read."""
+    return 0.3 + 0.7 * share
 
 
 def preview_body(found: QuotasPreview) -> dict[str, Any]:
@@ -103,22 +97,6 @@ def preview_body(found: QuotasPreview) -> dict[str, Any]:
         for site_row, site in zip(row["sites"], policy.sites, strict=True):
             site_row["protected_fraction"] = site.protected_fraction
     return body
-
-
-class _Notes:
-    """Tells the database how far a preview is, at most once a second, and that it is alive."""
-
-    def __init__(self, preview_id: int) -> None:
-        self._preview_id = preview_id
-        self._noted = -_NOTE_EVERY
-        self._stage = ""
-
-    def __call__(self, stage: str, share: float) -> None:
-        moment = time.monotonic()
-        if stage != self._stage or moment - self._noted >= _NOTE_EVERY:
-            self._stage, self._noted = stage, moment
-            running = QuotaPreview.objects.filter(pk=self._preview_id, state=CycleState.RUNNING)
-            running.update(stage=stage[:128], progress=0.3 + 0.7 * share, heartbeat_at=timezone.now())
 
 
 @transaction.atomic

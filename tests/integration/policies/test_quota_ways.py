@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 from guardian.shortcuts import assign_perm
 from kombu.exceptions import OperationalError
 
@@ -262,3 +263,15 @@ def test_the_form_of_one_quota_takes_units_and_previews_a_decrease(client: Clien
     assert "/preview/" in client.post(address, {"size": "20 TB"})["Location"]
     assert sizes()["T2_A", "A"] == 120
     assert "is no size" in client.post(address, {"size": "much"}).content.decode()
+
+
+def test_previews_have_a_list_from_which_each_opens(client: Client) -> None:
+    changes = [{"partition": "A", "site": f"T2_{name}", "size_bytes": 10**12, "expected_bytes": None} for name in "ABC"]
+    preview = QuotaPreview.objects.create(changes=changes, clock=timezone.now(), started_by="olga")
+    client.force_login(account("Auditors"))
+    page = client.get("/admin/policies/quotapreview/", {"q": "olga"}).content.decode()
+    assert "A at T2_A: 1.00 TB and 2 more" in page
+    opened = client.get(f"/admin/policies/quotapreview/{preview.pk}/change/")
+    assert opened["Location"] == f"/admin/policies/quota/preview/{preview.pk}/"
+    client.force_login(account(None))
+    assert client.get("/admin/policies/quotapreview/").status_code == 403

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.models import AuditEvent
+from inventory.selectors.wording import BYTES_OF_UNIT
 from inventory.services.audit import Actor
 from policies.choices import CycleKind
 from policies.exceptions import (
@@ -25,6 +26,7 @@ from policies.exceptions import (
     PolicyError,
     QuotaInvalidError,
 )
+from policies.language.literals import BYTE_UNITS
 from policies.models import Cycle, CycleSite, Partition, Policy, PolicyVersion, Quota
 from policies.selectors.quotas import quota_grid, quota_moments
 from policies.selectors.sizes import MAX_BYTES, exact_size_text, size_parse
@@ -113,6 +115,10 @@ def test_what_is_no_size_is_refused_with_what_was_expected(text: str) -> None:
 @given(st.integers(-1, MAX_BYTES))
 def test_a_size_reads_back_exactly(size_bytes: int) -> None:
     assert size_parse(exact_size_text(size_bytes)) == size_bytes
+
+
+def test_people_and_policies_write_sizes_in_the_same_units() -> None:
+    assert {name: float(factor) for name, factor in BYTES_OF_UNIT.items()} == BYTE_UNITS
 
 
 def test_sizes_are_read_as_people_write_them() -> None:
