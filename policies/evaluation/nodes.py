@@ -47,45 +47,48 @@ class ConstantNode:
 
 
 @dataclass(frozen=True, slots=True)
-class SiteNode:
+class TableNode:
+    """Known before the cycle starts and the same all through it: a table of truths, looked up by replica."""
+
+    truths: Truths
+    cost: int = 1
+
+    def place(self, view: View, index: Ints) -> Ints:
+        """Return the rows of the table that answer for the replicas at positions *index* of *view*."""
+        raise NotImplementedError
+
+    def on_replicas(self, view: View, index: Ints) -> Truths:
+        return self.truths[self.place(view, index)]
+
+    def on_rows(self, view: View, index: Ints, rows: Ints, owner: Ints) -> Truths:
+        return self.on_replicas(view, index)[owner]
+
+
+class SiteNode(TableNode):
     """Known once per site; ``truths`` is (n_sites,)."""
 
-    truths: Truths
-    cost: int = 1
+    __slots__ = ()
 
-    def on_replicas(self, view: View, index: Ints) -> Truths:
-        return self.truths[view.site[index]]
-
-    def on_rows(self, view: View, index: Ints, rows: Ints, owner: Ints) -> Truths:
-        return self.on_replicas(view, index)[owner]
+    def place(self, view: View, index: Ints) -> Ints:
+        return view.site[index]
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetNode:
-    """Known once per dataset and the same all through the cycle; ``truths`` is (n_datasets,)."""
+class DatasetNode(TableNode):
+    """Known once per dataset; ``truths`` is (n_datasets,)."""
 
-    truths: Truths
-    cost: int = 1
+    __slots__ = ()
 
-    def on_replicas(self, view: View, index: Ints) -> Truths:
-        return self.truths[view.dataset[index]]
-
-    def on_rows(self, view: View, index: Ints, rows: Ints, owner: Ints) -> Truths:
-        return self.on_replicas(view, index)[owner]
+    def place(self, view: View, index: Ints) -> Ints:
+        return view.dataset[index]
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaNode:
-    """Known once per replica and the same all through the cycle; ``truths`` is (n_replicas,)."""
+class ReplicaNode(TableNode):
+    """Known once per replica; ``truths`` is (n_replicas,)."""
 
-    truths: Truths
-    cost: int = 1
+    __slots__ = ()
 
-    def on_replicas(self, view: View, index: Ints) -> Truths:
-        return self.truths[view.replicas[index]]
-
-    def on_rows(self, view: View, index: Ints, rows: Ints, owner: Ints) -> Truths:
-        return self.on_replicas(view, index)[owner]
+    def place(self, view: View, index: Ints) -> Ints:
+        return view.replicas[index]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,20 +212,16 @@ def not_node(operand: Node) -> Node:
     match operand:
         case ConstantNode(truth=truth):
             return ConstantNode(np.int8(TRUE - truth))
-        case SiteNode(truths=values):
-            return SiteNode(negated(values))
-        case DatasetNode(truths=values):
-            return DatasetNode(negated(values))
-        case ReplicaNode(truths=values):
-            return ReplicaNode(negated(values))
+        case TableNode(truths=values):
+            return type(operand)(negated(values))
     return NotNode(operand)
 
 
 def _fold(operands: list[Node], combine: np.ufunc, joined: type[AndNode] | type[OrNode]) -> Node:
-    tables: dict[type[SiteNode | DatasetNode | ReplicaNode], Truths] = {}
+    tables: dict[type[TableNode], Truths] = {}
     rest: list[Node] = []
     for operand in operands:
-        if isinstance(operand, SiteNode | DatasetNode | ReplicaNode):
+        if isinstance(operand, TableNode):
             kind = type(operand)
             tables[kind] = combine(tables[kind], operand.truths) if kind in tables else operand.truths
         else:
