@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
@@ -21,7 +21,7 @@ from campaigns.admin.excepting import effect_view, exception_view
 from campaigns.admin.forms import CampaignForm
 from campaigns.admin.inbox import inbox_view
 from campaigns.admin.object_rights import CampaignRightsMixin
-from campaigns.admin.page import campaign_context
+from campaigns.admin.page import campaign_context, steps
 from campaigns.admin.reporting import report_view, reports_view
 from campaigns.admin.studying import explore_view, study_view
 from campaigns.choices import CampaignState
@@ -157,7 +157,12 @@ class CampaignAdmin(CampaignRightsMixin, ReadOnlyAdminMixin, ModelAdmin):
 
     @display(description="state", ordering="state")
     def state_shown(self, campaign: Campaign) -> str:
-        return badge_html(STATE_KINDS[CampaignState(campaign.state)], campaign.get_state_display())
+        current = next((revision for revision in campaign.revisions.all() if revision.is_current), None)
+        way = format_html_join(
+            "", '<i class="dy-step-{}"></i>', ((step.state,) for step in steps(campaign, current, timezone.now()))
+        )
+        badge = badge_html(STATE_KINDS[CampaignState(campaign.state)], campaign.get_state_display())
+        return format_html('<span class="dy-small-steps" aria-hidden="true">{}</span>{}', way, badge)
 
     @display(description="would go, or went")
     def size(self, campaign: Campaign) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.contrib import admin
@@ -131,11 +133,11 @@ def _explored(campaign: Campaign, found: Exploration, now: datetime) -> dict[str
     peak = max((quarter.size_bytes for quarter in found.quarters), default=0)
     return {
         "campaign": campaign,
-        "sums": campaign_sums(campaign, studied, transfers=transfers_under_way(), now=now),
+        "sums": campaign_sums(campaign, studied, transfers=_transfers_at(studied.snapshot_at), now=now),
         "size_bytes": int(items["size"].sum()),
         "num_items": items.height,
-        "num_replicas": items.select("site", "dataset").n_unique() if items.height else 0,
-        "num_datasets": items["dataset"].n_unique() if items.height else 0,
+        "num_replicas": items["replica_row"].n_unique() if items.height else 0,
+        "num_datasets": items["dataset_row"].n_unique() if items.height else 0,
         "looked_at": found.size_bytes,
         "last_copy_items": items.filter("is_last_copy").height,
         "last_copy_bytes": int(items.filter("is_last_copy")["size"].sum()),
@@ -150,6 +152,12 @@ def _explored(campaign: Campaign, found: Exploration, now: datetime) -> dict[str
         "revision": revision,
         "difference": list_difference(items, revision) if revision else None,
     }
+
+
+@lru_cache(maxsize=4)
+def _transfers_at(snapshot_at: datetime) -> Mapping[str, Collection[str]]:
+    """Return the copies on their way as of the first look at a snapshot: one looks at one for minutes, click by click."""
+    return transfers_under_way()
 
 
 def _save(request: HttpRequest, campaign: Campaign, text: str, now: datetime) -> None:

@@ -224,7 +224,7 @@ def campaign_text(study: Study) -> str:
 
 def _file_save(study: Study, items: pl.DataFrame) -> str:
     buffer = io.BytesIO()
-    items.write_parquet(buffer, compression="zstd", row_group_size=50_000)
+    items.drop("dataset_row", "replica_row").write_parquet(buffer, compression="zstd", row_group_size=50_000)
     return default_storage.save(f"campaigns/study-{study.pk:08d}.parquet", ContentFile(buffer.getvalue()))
 
 
@@ -241,8 +241,8 @@ def _revision(campaign: Campaign, study: Study, studied: StudiedList, actor: Act
         created_at=now,
         created_by=actor.name,
         num_items=items.height,
-        num_replicas=items.select("site", "dataset").n_unique(),
-        num_datasets=items.get_column("dataset").n_unique(),
+        num_replicas=items.get_column("replica_row").n_unique(),
+        num_datasets=items.get_column("dataset_row").n_unique(),
         num_files=int(items.get_column("num_files").sum()),
         size_bytes=int(items.get_column("size").sum()),
         partition_bytes=studied.partition_bytes,

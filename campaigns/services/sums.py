@@ -22,8 +22,10 @@ NEVER, UNKNOWN = "never", "unknown"
 RECENT = 90 * 86400.0
 
 _BYTES = pl.col("size").sum().alias("size_bytes")
-_ITEMS = pl.len().alias("items")
-_DATASETS = pl.col("dataset").n_unique().alias("datasets")
+_ITEMS = pl.col("num").sum().alias("items")
+_DATASETS = pl.col("dataset_row").n_unique().alias("datasets")
+#: What is the same for all block replicas of a dataset at a site.
+_OF_REPLICAS = ("site", "dataset", "dataset_row", "tier", "era", "status", "last_access", "is_tape")
 
 
 def list_sums(
@@ -34,24 +36,26 @@ def list_sums(
     *in_other_campaigns*: keys of block replicas; *in_transfer*: datasets of which a copy is on its way; *readings*: of the safety
     limits, for the list as it is.
     """
-    items = studied.items
+    items = studied.items.with_columns(num=pl.lit(1, dtype=pl.Int64))
+    # Most of what is asked is the same for all blocks of a replica: a tenth of the rows, added up once.
+    replicas = items.group_by("replica_row").agg(pl.col("size", "num").sum(), pl.col(*_OF_REPLICAS).first())
     elsewhere = pl.Series("key", sorted(in_other_campaigns), dtype=pl.Int64)
     moving = pl.Series("dataset", sorted(in_transfer), dtype=pl.String)
     return {
-        "sites": _by(items, "site"),
-        "tiers": _by(items, "tier"),
-        "eras": _by(items, "era"),
+        "sites": _by(replicas, "site"),
+        "tiers": _by(replicas, "tier"),
+        "eras": _by(replicas, "era"),
         "groups": _by(items, "owner"),
-        "statuses": _by(items, "status"),
+        "statuses": _by(replicas, "status"),
         "rules": _by(items, "rule")[:200],
-        "last_access": last_access_bins(items, studied.clock),
-        "largest": _largest(items),
+        "last_access": last_access_bins(replicas, studied.clock),
+        "largest": _largest(replicas),
         "last_copies": _largest(items.filter("is_last_copy"), shown=200),
-        "tape": _by(items.filter("is_tape"), "site"),
+        "tape": _by(replicas.filter("is_tape"), "site"),
         "locked": total(items.filter("is_locked")),
-        "recently_accessed": total(items.filter(pl.col("last_access") > studied.clock.timestamp() - RECENT)),
+        "recently_accessed": total(replicas.filter(pl.col("last_access") > studied.clock.timestamp() - RECENT)),
         "in_other_campaigns": total(items.filter(pl.col("key").is_in(elsewhere.implode()))),
-        "in_transfer": total(items.filter(pl.col("dataset").is_in(moving.implode()))),
+        "in_transfer": total(replicas.filter(pl.col("dataset").is_in(moving.implode()))),
         "against_guardrails": studied.against_guardrails,
         "num_handed_over": studied.num_handed_over,
         "unknown_feeds": list(studied.unknown_feeds),
@@ -65,8 +69,8 @@ def total(items: pl.DataFrame) -> dict[str, int]:
     """Return bytes, block replicas and datasets of a part of a list."""
     return {
         "size_bytes": int(items.get_column("size").sum()),
-        "items": items.height,
-        "datasets": items.get_column("dataset").n_unique() if items.height else 0,
+        "items": int(items.get_column("num").sum()),
+        "datasets": items.get_column("dataset_row").n_unique() if items.height else 0,
     }
 
 
@@ -87,8 +91,10 @@ def _by(items: pl.DataFrame, column: str) -> list[dict[str, Any]]:
 
 
 def _largest(items: pl.DataFrame, shown: int = LARGEST_SHOWN) -> list[dict[str, Any]]:
-    frame = items.group_by("dataset").agg(_BYTES, _ITEMS, pl.col("last_access").first(), pl.col("site").n_unique().alias("sites"))
-    return list(frame.sort(["size_bytes", "dataset"], descending=[True, False]).head(shown).iter_rows(named=True))
+    of_dataset = (pl.col("dataset", "last_access").first(), pl.col("site").n_unique().alias("sites"))
+    frame = items.group_by("dataset_row").agg(_BYTES, _ITEMS, *of_dataset)
+    ordered = frame.drop("dataset_row").sort(["size_bytes", "dataset"], descending=[True, False])
+    return list(ordered.head(shown).iter_rows(named=True))
 
 
 def _named(row: dict[str, Any], column: str) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
 
 from policies.evaluation.columns import NOBODY_NAME, Snapshot
+from policies.language.ast import Policy
 from policies.planning.outcome import Outcome
 from policies.selectors.comparisons import ERA, TIER
 from policies.selectors.partitions import guardrails_of, partition_scope
@@ -57,7 +59,7 @@ def list_explore(*, text: str, partition_name: str, now: datetime, max_age: time
     Raises `PolicyInvalidError` with all findings, ``PartitionUnknownError``, ``ProviderFailedError``.
     """
     scope = partition_scope(partition_name)
-    policy = parsed_policy(text, "the text", partition_name=partition_name)
+    policy = _parsed(text, partition_name)
     guardrails = guardrails_of(scope.id)
     taken = snapshot_kept(quotas=scope.quotas, now=now, max_age=max_age)
     outcome = ReadScope(scope, tuple(guardrails), taken, now).plan(policy, deletion_per_iteration=WHOLE_QUOTA)
@@ -69,6 +71,12 @@ def list_explore(*, text: str, partition_name: str, now: datetime, max_age: time
         quarters=_quarters(looked_at, taken.snapshot, now.timestamp()),
         size_bytes=int(looked_at.get_column("size").sum()),
     )
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str, partition_name: str) -> Policy:
+    """Return the checked policy; a campaign's text may have thousands of rules, and most clicks change none of them."""
+    return parsed_policy(text, "the text", partition_name=partition_name)
 
 
 def _looked_at(snapshot: Snapshot, outcome: Outcome, going: pl.Series) -> pl.DataFrame:

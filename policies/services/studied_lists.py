@@ -38,7 +38,8 @@ class StudiedList:
 
     ``items``: key, site, storage_type, dataset, status, last_access (s since 1970, null = unknown, 0 = never), block, owner,
     size, num_files, line, rule, may_be_last_copy, tier, era, copies_left (complete copies at living sites that the list
-    leaves), is_last_copy (complete here, and none left), is_tape, is_locked. ``against_guardrails``: bytes and block replicas
+    leaves), is_last_copy (complete here, and none left), is_tape, is_locked; dataset_row and replica_row, rows of the snapshot:
+    numbers are counted many times faster than names. ``against_guardrails``: bytes and block replicas
     that the text would delete but a guardrail forbids, by guardrail; they are not among the items. ``partition_bytes``: of the
     whole partition. ``loads``: what goes at each site beside its quota. ``feeds``: of measured facts, those that decided.
     """
@@ -137,7 +138,8 @@ def _items(snapshot: Snapshot, outcome: Outcome, rows: _Rows, rules: _Rows, *, c
         raise ValueError("the snapshot has no keys of block replicas: only what was read from the database can be planned")
     chosen = snapshot.block_replicas.select("replica", "block", "group", "size", "num_files")[rows]
     replicas = snapshot.replicas[chosen.get_column("replica")]
-    datasets = snapshot.datasets[replicas.get_column("dataset")]
+    # What is of a dataset is worked out once for each, then gathered.
+    datasets = snapshot.datasets.with_columns(dataset=pl.col("name")).with_columns(TIER, ERA)[replicas.get_column("dataset")]
     owners = pl.concat([pl.Series([NOBODY_NAME], dtype=pl.String), snapshot.groups.get_column("name")])
     blocks = snapshot.blocks[chosen.get_column("block")]
     is_complete = (chosen.get_column("size") == blocks.get_column("size")) & (
@@ -157,6 +159,10 @@ def _items(snapshot: Snapshot, outcome: Outcome, rows: _Rows, rules: _Rows, *, c
             "site": snapshot.sites.get_column("name").gather(replicas.get_column("site")),
             "storage_type": snapshot.sites.get_column("storage_type").gather(replicas.get_column("site")),
             "dataset": datasets.get_column("name"),
+            "dataset_row": replicas.get_column("dataset"),
+            "replica_row": chosen.get_column("replica"),
+            "tier": datasets.get_column("tier"),
+            "era": datasets.get_column("era"),
             "status": datasets.get_column("status"),
             "last_access": last_access.cast(pl.Float64),
             "block": blocks.get_column("name"),
@@ -170,7 +176,7 @@ def _items(snapshot: Snapshot, outcome: Outcome, rows: _Rows, rules: _Rows, *, c
             "is_last_copy": is_complete & pl.Series(left == 0, dtype=pl.Boolean),
         }
     )
-    frame = frame.with_columns(TIER, ERA, is_tape=pl.col("storage_type") == "MSS", group=pl.col("owner"))
+    frame = frame.with_columns(is_tape=pl.col("storage_type") == "MSS", group=pl.col("owner"))
     return frame.with_columns(is_locked=locked_rows(frame, now=clock)).drop("group")
 
 
