@@ -94,7 +94,7 @@ class DeletionRequestViewSet(ReadOnlyModelViewSet[models.DeletionRequest]):
     @extend_schema(request=ApproveSerializer, responses=DeletionRequestSerializer)
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, pk: str) -> Response:
-        """Let it be deleted, as it was frozen; it takes ``inventory.approve_deletion`` at all its sites, and never one's own."""
+        """Let it be deleted, as it was frozen; it takes the right at its sites or in its partitions, and never one's own."""
         return self._decide(request, ApproveSerializer, deletion_request_approve)
 
     @extend_schema(request=RequestReasonSerializer, responses=DeletionRequestSerializer)

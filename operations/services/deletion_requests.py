@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Count, Sum
 from django.utils import timezone
 
-from inventory.selectors.replicas import block_replicas_matching
+from inventory.selectors.replicas import block_replicas_by_key, block_replicas_matching
 from inventory.selectors.sites import sites_without_right
 from inventory.selectors.snapshot import inventory_standing
 from inventory.services.audit import Actor, audit_record
@@ -27,7 +27,9 @@ from operations.services.audit_details import reason_counts
 from operations.services.listing import listed_whole
 from operations.services.rights import demand_right
 from policies.choices import PlanKind
-from policies.selectors.plans import discarded_plans
+from policies.selectors.plans import discarded_plans, plan_replicas_at
+from policies.services.belonging import APPROVE_DELETION as APPROVE_IN_PARTITION
+from policies.services.belonging import replicas_outside
 from policies.services.limits import judge_inventory_age
 from policies.services.plans import plan_discard, plan_freeze_listed, plan_release_listed
 
@@ -92,16 +94,18 @@ def deletion_request_approve(
 ) -> DeletionRequest:
     """Let what was asked for be deleted, as it was frozen. *allow_last_copy* must say by name what the request asked by name.
 
-    Where the inventory is too old the plan is held, as that of a cycle would be.
+    Where the inventory is too old the plan is held, as that of a cycle would be. The fractions that bound automatic cycles do not
+    judge it: two people stand for it.
 
-    Raises ``PermissionDenied`` without ``inventory.approve_deletion``, in general or on every site of it, ``OwnRequestError`` for
+    Raises ``PermissionDenied`` without ``inventory.approve_deletion``, in general or on every site of it, or else
+    ``policies.approve_deletion`` on partitions that hold what is listed at the other sites, ``OwnRequestError`` for
     one's own request, ``InvalidTransitionError`` unless it waits, without a reason, or where last copies are not allowed by name.
     """
     _demand_reason(reason)
     at = now or timezone.now()
     with transaction.atomic():
         request = _locked(request_id)
-        _demand_right_at_sites(request, actor)
+        _demand_right(request, actor, at)
         if request.requested_by_name == actor.name[:150] or (actor.user is not None and request.requested_by_id == actor.user.pk):
             raise OwnRequestError(f"{request} was asked for by {actor.name}: somebody else must approve it")
         _demand_state(request, DeletionRequestState.WAITING)
@@ -128,7 +132,7 @@ def deletion_request_reject(*, request_id: int, actor: Actor, reason: str, now: 
     _demand_reason(reason)
     with transaction.atomic():
         request = _locked(request_id)
-        _demand_right_at_sites(request, actor)
+        _demand_right(request, actor, now or timezone.now())
         _demand_state(request, DeletionRequestState.WAITING)
         _discard(request, DeletionRequestState.REJECTED, actor, reason, now or timezone.now())
         _audit("operations.request_reject", request, actor, reason, {"plan": request.plan_id})
@@ -146,7 +150,7 @@ def deletion_request_cancel(*, request_id: int, actor: Actor, reason: str, now: 
         request = _locked(request_id)
         is_own = actor.user is not None and request.requested_by_id == actor.user.pk
         if not is_own:
-            _demand_right_at_sites(request, actor)
+            _demand_right(request, actor, now or timezone.now())
         _demand_state(request, *_OPEN)
         _discard(request, DeletionRequestState.CANCELLED, actor, reason, now or timezone.now())
         _audit("operations.request_cancel", request, actor, reason, {"plan": request.plan_id})
@@ -194,12 +198,23 @@ def _locked(request_id: int) -> DeletionRequest:
     return request
 
 
-def _demand_right_at_sites(request: DeletionRequest, actor: Actor) -> None:
+def _demand_right(request: DeletionRequest, actor: Actor, at: datetime) -> None:
+    """Refuse whoever may approve deletions neither at a site of the list nor in a partition that holds what is listed there."""
     if actor.user is None:
         return
     without = sites_without_right(actor.user, APPROVE, request.sites)
-    if without:
-        raise PermissionDenied(f"{actor.name} lacks the right {APPROVE} at {', '.join(without[:5])}")
+    if not without:
+        return
+    listed = plan_replicas_at(request.plan_id, without)
+    outside = replicas_outside(actor.user, listed, now=at)
+    # What has gone meanwhile is nobody's any more; but who answers for nothing of the list decides nothing.
+    if not outside or (len(outside) < len(listed) and not block_replicas_by_key(sorted(outside))):
+        return
+    where = ", ".join(without[:5])
+    raise PermissionDenied(
+        f"{actor.name} lacks the right {APPROVE} at {where}, and {APPROVE_IN_PARTITION} on partitions that hold all that is "
+        f"listed there: {len(outside):,} of {len(listed):,} block replicas are in none"
+    )
 
 
 def _demand_state(request: DeletionRequest, *allowed: DeletionRequestState) -> None:

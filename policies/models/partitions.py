@@ -37,6 +37,7 @@ class Partition(models.Model):
         permissions = [
             ("set_quota", "Can set quotas of the partition"),
             ("release_plan", "Can release or discard plans that a safety limit holds"),
+            ("approve_deletion", "Can approve deletion requests for what is in the partition"),
         ]
         constraints = [
             models.CheckConstraint(condition=~Q(name=""), name="partition_has_name"),

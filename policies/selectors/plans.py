@@ -82,6 +82,12 @@ def plan_items(plan_id: int, *, after_sequence: int = -1, limit: int = 10_000) -
     return [PlannedItem(*row) for row in rows.values_list(*_ITEM_FIELDS)[:limit]]
 
 
+def plan_replicas_at(plan_id: int, site_names: Collection[str]) -> dict[int, str]:
+    """Return the block replicas that a plan lists at those sites: key -> dataset."""
+    items = PlanItem.objects.filter(plan_id=plan_id, site_name__in=list(site_names)).order_by("sequence")
+    return dict(items.values_list("block_replica_key", "dataset_name"))
+
+
 def items_allowed_as_last_copies(item_ids: Collection[int]) -> set[int]:
     """Return those items of which it was said by name that they go even as the last copy anywhere."""
     allowed = PlanItem.objects.filter(pk__in=list(item_ids), may_be_last_copy=True)

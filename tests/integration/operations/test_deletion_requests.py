@@ -16,7 +16,7 @@ from django.utils import timezone
 from guardian.shortcuts import assign_perm
 
 from inventory.choices import InjectionState
-from inventory.models import AuditEvent, Injection, Site
+from inventory.models import AuditEvent, BlockReplica, Injection, Site
 from inventory.services.audit import Actor
 from inventory.services.locks import lock_create
 from operations.choices import DeletionRequestState
@@ -33,7 +33,7 @@ from operations.services.sweep import sweep
 from operations.services.worker import work
 from policies.choices import PlanState
 from policies.exceptions import PlanAlteredError
-from policies.models import Plan, PlanItem
+from policies.models import Partition, Plan, PlanItem
 from tests.factories.operations import EAGER, Clock, World, seeded
 
 pytestmark = pytest.mark.django_db
@@ -157,6 +157,40 @@ def test_the_right_may_be_that_of_the_sites_concerned_and_is_needed_at_each(data
     with pytest.raises(PermissionDenied, match="at T2_A"):
         approve(ask(site_pattern="*"), local)
     assert approve(ask(), local).state == DeletionRequestState.APPROVED
+
+
+def test_the_right_may_be_that_of_the_partitions_that_hold_what_is_listed(data: World) -> None:
+    raw = Partition.objects.create(name="Raw", condition="dataset.name == *RAW")
+    other = Partition.objects.create(name="Other", condition="dataset.name == *AOD")
+    data.two_copies(1, dataset="/A/B-1/USER")
+    responsible = user("responsible").user
+    assign_perm("policies.approve_deletion", responsible, other)
+    for partition, fits in ((other, False), (raw, True)):
+        assign_perm("policies.approve_deletion", responsible, partition)
+        actor = Actor.of(User.objects.get(username="responsible"))
+        if not fits:
+            with pytest.raises(PermissionDenied, match=r"2 of 2 block replicas are in none"):
+                approve(ask(), actor)
+    with pytest.raises(PermissionDenied, match=r"at T2_A, T3_B.*2 of 6 block replicas are in none"):
+        approve(ask(dataset_pattern="/A/B-1/*", site_pattern="*"), actor)
+    # Of a site that one answers for, the partition does not matter.
+    assign_perm("inventory.approve_deletion", responsible, Site.objects.get(name="T2_A"))
+    actor = Actor.of(User.objects.get(username="responsible"))
+    assert approve(ask(site_pattern="*"), actor).state == DeletionRequestState.APPROVED
+
+
+def test_what_has_gone_meanwhile_needs_no_right_but_nothing_left_gives_none(data: World) -> None:
+    raw = Partition.objects.create(name="Raw", condition="dataset.name == *RAW")
+    responsible = user("responsible").user
+    assign_perm("policies.approve_deletion", responsible, raw)
+    actor = Actor.of(User.objects.get(username="responsible"))
+    request = ask()
+    BlockReplica.objects.filter(site__name="T3_B").order_by("pk")[:1].get().delete()
+    assert approve(request, actor).state == DeletionRequestState.APPROVED
+    second = ask(site_pattern="T2_A")
+    BlockReplica.objects.filter(site__name="T2_A").delete()
+    with pytest.raises(PermissionDenied, match="2 of 2"):
+        approve(second, actor)
 
 
 def test_asking_takes_a_right_a_reason_and_something_that_is_there(data: World) -> None:
