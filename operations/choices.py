@@ -98,3 +98,68 @@ class DeletionRequestState(models.TextChoices):
 
 #: States in which a worker may hold a lease.
 TRASH_STATES_UNDER_LEASE = frozenset({TrashState.RESTORING, TrashState.PURGING})
+
+
+class ScanState(models.TextChoices):
+    """listing -> comparing -> done | held; held -> done | discarded, by a person; done -> applying -> done.
+
+    listing, comparing -> failed where the storage did not show itself whole, or cancelled by a person. Only what a scan that is
+    done found counts for anything.
+    """
+
+    LISTING = "LISTING", "listing"
+    COMPARING = "COMPARE", "comparing"
+    HELD = "HELD", "held, a person must decide"
+    DONE = "DONE", "done"
+    APPLYING = "APPLY", "taking missing files out of the inventory"
+    FAILED = "FAILED", "failed"
+    CANCELLED = "CANCEL", "cancelled"
+    DISCARDED = "DISCARD", "discarded"
+
+
+#: States in which a worker has something to do.
+SCAN_STATES_AT_WORK = frozenset({ScanState.LISTING, ScanState.COMPARING, ScanState.APPLYING})
+
+#: States in which no other scan of the site may begin.
+OPEN_SCAN_STATES = frozenset({*SCAN_STATES_AT_WORK, ScanState.HELD})
+
+SCAN_TRANSITIONS: dict[str, frozenset[str]] = {
+    ScanState.LISTING: frozenset({ScanState.COMPARING, ScanState.FAILED, ScanState.CANCELLED}),
+    ScanState.COMPARING: frozenset({ScanState.DONE, ScanState.HELD, ScanState.FAILED, ScanState.CANCELLED}),
+    ScanState.HELD: frozenset({ScanState.DONE, ScanState.DISCARDED}),
+    ScanState.DONE: frozenset({ScanState.APPLYING}),
+    ScanState.APPLYING: frozenset({ScanState.DONE}),
+    ScanState.FAILED: frozenset(),
+    ScanState.CANCELLED: frozenset(),
+    ScanState.DISCARDED: frozenset(),
+}
+
+
+class FindingKind(models.TextChoices):
+    """What is wrong with a file: the inventory says it is there, nobody knows it, or it is known but not as being there."""
+
+    MISSING = "MISSING", "missing"
+    DARK = "DARK", "dark"
+    STRAY = "STRAY", "known, but not at this site"
+
+
+class FindingState(models.TextChoices):
+    """open -> applied (missing: taken out of the inventory) -> returned (there again, and taken up again); open -> cleared."""
+
+    OPEN = "OPEN", "open"
+    APPLIED = "APPLIED", "taken out of the inventory"
+    RETURNED = "RETURNED", "there again, taken up again"
+    CLEARED = "CLEARED", "was there when looked at again"
+
+
+class CleanUpState(models.TextChoices):
+    """waiting -> released | discarded; released -> done | discarded."""
+
+    WAITING = "WAITING", "waits for a decision"
+    RELEASED = "RELEASED", "released"
+    DISCARDED = "DISCARDED", "discarded"
+    DONE = "DONE", "done"
+
+
+#: States in which no other clean-up of the site may begin.
+OPEN_CLEAN_UP_STATES = frozenset({CleanUpState.WAITING, CleanUpState.RELEASED})

@@ -9,6 +9,7 @@
     +-- LockedDataError          a lock holds what is to be invalidated, and nobody who may has overridden it
     +-- OwnRequestError          somebody would approve what they asked for themselves
     +-- PlanAlteredError         the items of a plan are not those that its digest was taken of
+    +-- ScanStoppedError         a scan does not go on here: a pause, or another worker has it
 """
 
 from __future__ import annotations
@@ -73,3 +74,9 @@ class OwnRequestError(OperationsError):
     """Nobody approves what they asked for themselves."""
 
     code = "own_request"
+
+
+class ScanStoppedError(OperationsError):
+    """A scan does not go on here and now; what it has written stays, and it goes on from there."""
+
+    code = "scan_stopped"

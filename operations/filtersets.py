@@ -5,7 +5,18 @@ from __future__ import annotations
 import django_filters as filters
 
 from inventory.selectors.moments import MomentFilter
-from operations.models import Attempt, Deletion, DeletionFile, DeletionRequest, Invalidation, Trash, TrashFile
+from operations.models import (
+    Attempt,
+    CleanUp,
+    Deletion,
+    DeletionFile,
+    DeletionRequest,
+    Invalidation,
+    ScanFinding,
+    StorageScan,
+    Trash,
+    TrashFile,
+)
 
 #: No row has a larger primary key.
 LARGEST_KEY = 2**63 - 1
@@ -65,3 +76,28 @@ class TrashFileFilterSet(filters.FilterSet):
     class Meta:
         model = TrashFile
         fields = ["trash", "outcome", "lfn"]
+
+
+class StorageScanFilterSet(filters.FilterSet):
+    site = filters.CharFilter("site_name", lookup_expr="wildcard")
+
+    class Meta:
+        model = StorageScan
+        fields = ["site", "state"]
+
+
+class ScanFindingFilterSet(filters.FilterSet):
+    path = filters.CharFilter(lookup_expr="wildcard")
+    dataset = filters.CharFilter("dataset_name", lookup_expr="wildcard")
+    modified_before = MomentFilter("modified_at", "lt")
+    first_seen_before = MomentFilter("first_seen_at", "lt")
+
+    class Meta:
+        model = ScanFinding
+        fields = ["scan", "kind", "state", "path", "dataset"]
+
+
+class CleanUpFilterSet(filters.FilterSet):
+    class Meta:
+        model = CleanUp
+        fields = ["scan", "site_name", "state", "plan"]

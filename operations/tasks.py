@@ -11,6 +11,8 @@ from django.utils import timezone
 from operations.services.activity import activity_sum_up
 from operations.services.limits import limits_from_settings
 from operations.services.queue import plan_enqueue
+from operations.services.scan_worker import scan_work
+from operations.services.scans import scans_due_start
 from operations.services.sweep import sweep as sweep_all
 from operations.services.trash_worker import purge_work, restore_work
 from operations.services.worker import work as work_on
@@ -46,6 +48,14 @@ def purge() -> None:
     """Purge what has been kept long enough, for a while; if the time was too short, ask for another turn."""
     if purge_work(worker=worker_name(), budget=WORK_BUDGET).is_time_over:
         purge.delay()
+
+
+@shared_task(name="operations.tasks.scan")
+def scan() -> None:
+    """Begin the scans that are due, go on with those under way for a while, and if that was too short, ask for another turn."""
+    scans_due_start(now=timezone.now())
+    if scan_work(worker=worker_name(), budget=WORK_BUDGET).is_time_over:
+        scan.delay()
 
 
 @shared_task(name="operations.tasks.sweep")

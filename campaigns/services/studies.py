@@ -134,7 +134,7 @@ def studies_sweep(*, now: datetime) -> list[int]:
 def keys_of_others(campaign: Campaign) -> set[int]:
     """Return the block replicas that open campaigns other than this one would delete."""
     own = Revision.objects.filter(campaign=campaign).order_by("pk").values_list("plan_id", flat=True)
-    return set(keys_in_other_campaigns(except_plans=list(own)))
+    return {key for key in keys_in_other_campaigns(except_plans=list(own)) if key is not None}
 
 
 def campaign_sums(campaign: Campaign, studied: StudiedList, *, transfers: Collection[str], now: datetime) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from inventory.selectors.feeds import feed_ages
 from inventory.selectors.snapshot import inventory_updated_at
 from operations.selectors.pausing import pause_state
 from operations.selectors.progress import SiteProgress, deletions_under_way
+from operations.selectors.scans import SiteScanned, sites_scanned
 from policies.selectors.cycles_overview import CycleRow, latest_cycles, open_plan_counts
 
 #: The right that a person needs who looks at the page in a browser.
@@ -70,6 +71,31 @@ _CYCLE_GAUGES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _ScanGauge:
+    name: str
+    help: str
+    value: Callable[[SiteScanned, datetime], float]
+
+
+_SCAN_GAUGES = (
+    _ScanGauge(
+        "scan_age_seconds",
+        "Since the last scan that counts ended; -1: never.",
+        lambda s, now: _age(s.last and s.last.finished_at, now),
+    ),
+    _ScanGauge(
+        "scan_missing_files", "Files that the last scan found missing.", lambda s, now: s.last.files_missing if s.last else 0
+    ),
+    _ScanGauge("scan_dark_bytes", "Bytes that the last scan found dark.", lambda s, now: s.last.bytes_dark if s.last else 0),
+    _ScanGauge(
+        "scan_needs_person",
+        "1 if a scan is held by a limit, or failed after the last that counts.",
+        lambda s, now: s.current is not None and s.current.state in {"HELD", "FAILED"},
+    ),
+)
+
+
 class DynamoCollector(Collector):
     """Gauges of queue, sites, cycles, plans and feeds, read when they are asked for; a handful of queries, whatever the size."""
 
@@ -83,6 +109,7 @@ class DynamoCollector(Collector):
             "inventory_age_seconds", "Since the last completed injection; -1: never.", _age(inventory_updated_at(), now)
         )
         yield from _labelled("site", _SITE_GAUGES, [(site.site_name, site) for site in deletions_under_way(now=now)], now)
+        yield from _labelled("site", _SCAN_GAUGES, [(row.site_name, row) for row in sites_scanned()], now)
         yield from _labelled("partition", _CYCLE_GAUGES, [(cycle.partition_name, cycle) for cycle in latest_cycles()], now)
         plans = GaugeMetricFamily("dynamo_plans", "Plans that may still delete something.", labels=["state"])
         for state, count in open_plan_counts().items():

@@ -26,6 +26,7 @@ from operations.selectors.belts import BELT_RIGHTS, Belt, belts_of_partition, be
 from operations.selectors.overview import deleted_bytes_of_plans, plan_progress
 from operations.selectors.pausing import pause_state
 from operations.selectors.trash import trash_of_deletion
+from operations.services.scan_overview import scan_overview
 from policies.selectors.occupancy import partition_occupancies, site_in_partitions
 from policies.selectors.quotas import quota_moments
 from policies.selectors.wording import rule_text
@@ -190,6 +191,12 @@ def decision_word(decision: str) -> str:
 def deletion_trash(deletion_id: int) -> Any:
     """What a deletion put aside, None where it put nothing."""
     return trash_of_deletion(deletion_id)
+
+
+@register.simple_tag
+def scan_page(scan: Any) -> Any:
+    """What a scan found, summed up, and what its decisions would do."""
+    return scan_overview(scan, now=timezone.now())
 
 
 @register.simple_tag

@@ -23,6 +23,7 @@ from operations.selectors.activity import ActivitySpan
 from operations.selectors.belts import AGE_OF_INVENTORY, GROUNDS_OF_A_PLAN
 from operations.selectors.pausing import pause_file, pause_state
 from operations.selectors.progress import deletions_under_way
+from operations.selectors.scans import sites_scanned
 from operations.selectors.trash import SiteTrash, trash_by_site
 from policies.selectors.cycles_overview import failed_cycles, held_plans, recent_cycles
 from policies.selectors.occupancy import partition_occupancies
@@ -64,6 +65,7 @@ def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "brief": brief,
         "trash": trash_bars() if user.has_perm("operations.view_trash") else [],
         "activity": activity_picture(ActivitySpan.DAY) if sees_deletions else None,
+        "scans": sites_scanned() if user.has_perm("operations.view_storagescan") else [],
         "under_way": deletions_under_way(now=timezone.now()) if sees_deletions else [],
         "campaigns": campaigns_under_way(user, now=timezone.now()),
         "sees_cycles": sees_cycles,

@@ -45,6 +45,8 @@ class Site(models.Model):
             ("pause_site", "Can pause deletions at a site"),
             ("resume_site", "Can resume deletions at a site"),
             ("approve_deletion", "Can approve deletion requests at a site"),
+            ("scan_site", "Can scan the storage of a site"),
+            ("decide_scan", "Can decide on what scans of a site found"),
         ]
         constraints = [
             models.CheckConstraint(condition=~Q(name=""), name="site_has_name"),

@@ -1,5 +1,5 @@
 """Admin of the deletions: what is queued, under way and done, and why."""
 
-from operations.admin import deletions, invalidations, limits, requests, switches, trash
+from operations.admin import deletions, invalidations, limits, requests, scans, switches, trash
 
-__all__ = ["deletions", "invalidations", "limits", "requests", "switches", "trash"]
+__all__ = ["deletions", "invalidations", "limits", "requests", "scans", "switches", "trash"]

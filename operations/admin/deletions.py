@@ -98,7 +98,7 @@ class DeletionAdmin(ReadOnlyAdminMixin, ModelAdmin):
 
     @display(description="what")
     def what(self, deletion: Deletion) -> str:
-        return f"{deletion.dataset_name}#{deletion.block_name}"
+        return deletion.what
 
     @display(description="state", ordering="state")
     def state_badge(self, deletion: Deletion) -> SafeString:

@@ -78,7 +78,7 @@ class TrashAdmin(ReadOnlyAdminMixin, ModelAdmin):
 
     @display(description="what")
     def what(self, trash: Trash) -> str:
-        return f"{trash.dataset_name}#{trash.block_name}"
+        return trash.what
 
     @display(description="state", ordering="state")
     def state_badge(self, trash: Trash) -> SafeString:

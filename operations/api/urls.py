@@ -8,6 +8,7 @@ from operations.api.limits import SiteLimitsListView, SiteLimitsView
 from operations.api.pause import PauseView
 from operations.api.requests import DeletionRequestViewSet
 from operations.api.restore import RestoreView
+from operations.api.scans import CleanUpViewSet, ScanFindingViewSet, StorageScanViewSet
 
 app_name = "operations-api"
 router = DefaultRouter()
@@ -16,6 +17,9 @@ router.register("attempts", views.AttemptViewSet)
 router.register("deletion-files", views.DeletionFileViewSet)
 router.register("invalidations", InvalidationViewSet)
 router.register("deletion-requests", DeletionRequestViewSet)
+router.register("scans", StorageScanViewSet)
+router.register("scan-findings", ScanFindingViewSet)
+router.register("clean-ups", CleanUpViewSet)
 router.register("trash", views.TrashViewSet)
 router.register("trash-files", views.TrashFileViewSet)
 urlpatterns = [

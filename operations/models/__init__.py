@@ -6,6 +6,7 @@ from operations.models.invalidations import InvalidatedBlock, Invalidation
 from operations.models.limits import SiteLimits, SitePace
 from operations.models.queued_plans import QueuedPlan
 from operations.models.requests import DeletionRequest
+from operations.models.scans import CleanUp, ScanFinding, ScanFolder, ScanSeen, SiteScans, StorageScan
 from operations.models.switches import PauseSwitch, SiteHealth
 from operations.models.trash import Trash, TrashFile
 
@@ -13,6 +14,7 @@ __all__ = [
     "ActivityClock",
     "ActivityHour",
     "Attempt",
+    "CleanUp",
     "Deletion",
     "DeletionFile",
     "DeletionRequest",
@@ -20,9 +22,14 @@ __all__ = [
     "Invalidation",
     "PauseSwitch",
     "QueuedPlan",
+    "ScanFinding",
+    "ScanFolder",
+    "ScanSeen",
     "SiteHealth",
     "SiteLimits",
     "SitePace",
+    "SiteScans",
+    "StorageScan",
     "Trash",
     "TrashFile",
 ]

@@ -7,16 +7,22 @@ from operations.choices import DeletionState, FileOutcome
 
 
 class Deletion(models.Model):
-    """One block replica to be deleted from storage and inventory: a row of the queue, then the record of what became of it."""
+    """One block replica to be deleted from storage and inventory: a row of the queue, then the record of what became of it.
+
+    Or one file that nobody knows, of a clean-up, to be deleted from storage: it has a path in place of names.
+    """
 
     plan_item = models.OneToOneField("policies.PlanItem", on_delete=models.PROTECT, related_name="deletion")
     plan = models.ForeignKey("policies.Plan", on_delete=models.PROTECT, related_name="deletions")
     block_replica_key = models.BigIntegerField(
-        help_text="Primary key of the block replica; it is gone when the deletion is done."
+        null=True, blank=True, help_text="Primary key of the block replica; it is gone when the deletion is done."
     )
     site_name = models.CharField(max_length=64)
-    dataset_name = models.CharField(max_length=512)
-    block_name = models.CharField(max_length=128)
+    dataset_name = models.CharField(max_length=512, blank=True)
+    block_name = models.CharField(max_length=128, blank=True)
+    path = models.CharField(
+        max_length=1024, blank=True, help_text="Below the root of the site, of a file that nobody knows; else empty."
+    )
     group_name = models.CharField(
         max_length=64, help_text='Owner when it was queued, "None" for nobody; another owner makes it drop out.'
     )
@@ -65,10 +71,33 @@ class Deletion(models.Model):
                 condition=Q(state__in=[DeletionState.QUEUED, DeletionState.ACTING, DeletionState.FAILED]),
                 name="deletion_one_open_per_block_replica",
             ),
+            models.UniqueConstraint(
+                fields=["site_name", "path"],
+                condition=~Q(path="") & Q(state__in=[DeletionState.QUEUED, DeletionState.ACTING, DeletionState.FAILED]),
+                name="deletion_one_open_per_path",
+            ),
+            # A block replica has names and a key; a file that nobody knows has a path alone.
+            models.CheckConstraint(
+                condition=Q(path="", block_replica_key__isnull=False) & ~Q(dataset_name="") & ~Q(block_name="")
+                | ~Q(path="") & Q(block_replica_key__isnull=True, dataset_name="", block_name="", num_files=1),
+                name="deletion_of_block_replica_or_path",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.dataset_name}#{self.block_name} at {self.site_name}"
+        return f"{self.what} at {self.site_name}"
+
+    @property
+    def replica_key(self) -> int:
+        """Return the key of the block replica. Raises ``AssertionError`` for a file that nobody knows, which has none."""
+        if self.block_replica_key is None:
+            raise AssertionError(f"{self} is of no block replica")
+        return self.block_replica_key
+
+    @property
+    def what(self) -> str:
+        """Return what goes, without its site."""
+        return f"/{self.path}" if self.path else f"{self.dataset_name}#{self.block_name}"
 
 
 class Attempt(models.Model):

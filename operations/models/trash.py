@@ -15,8 +15,11 @@ class Trash(models.Model):
 
     deletion = models.OneToOneField(Deletion, on_delete=models.PROTECT, related_name="trash")
     site_name = models.CharField(max_length=64)
-    dataset_name = models.CharField(max_length=512)
-    block_name = models.CharField(max_length=128)
+    dataset_name = models.CharField(max_length=512, blank=True, help_text="Empty for a file that nobody knows.")
+    block_name = models.CharField(max_length=128, blank=True)
+    path = models.CharField(
+        max_length=1024, blank=True, help_text="Below the root of the site, of a file that nobody knows; else empty."
+    )
     group_name = models.CharField(max_length=64, help_text='Owner of the block replica, "None" for nobody.')
     is_custodial = models.BooleanField(default=False)
     is_tape = models.BooleanField(default=False, help_text="Put aside at a tape site: kept longer.")
@@ -61,10 +64,20 @@ class Trash(models.Model):
                 | Q(kept_since__isnull=False, purge_after__isnull=False),
                 name="trash_kept_until",
             ),
+            models.CheckConstraint(
+                condition=Q(path="") & ~Q(dataset_name="") & ~Q(block_name="")
+                | ~Q(path="") & Q(dataset_name="", block_name="", num_files=1),
+                name="trash_of_block_replica_or_path",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.dataset_name}#{self.block_name} of {self.site_name}"
+        return f"{self.what} of {self.site_name}"
+
+    @property
+    def what(self) -> str:
+        """Return what lies there, without its site."""
+        return f"/{self.path}" if self.path else f"{self.dataset_name}#{self.block_name}"
 
 
 class TrashFile(models.Model):

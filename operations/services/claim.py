@@ -25,9 +25,11 @@ from operations.selectors.pace import Pace, pace_of
 from operations.selectors.pausing import pause_state
 from operations.services.audit_details import reason_counts
 from operations.services.campaign_portions import portions_left
+from operations.services.dark_recheck import recheck_paths
 from operations.services.limits import QueueLimits
 from operations.services.pace import pace_note, within_pace
 from operations.services.recheck import Rechecked, recheck
+from policies.selectors.plans import times_of_paths
 from policies.services.standing import plans_that_wait
 
 logger = logging.getLogger(__name__)
@@ -37,17 +39,24 @@ logger = logging.getLogger(__name__)
 class ClaimedDeletion:
     """One block replica that the holder of the lease may delete, with the files to delete at the site.
 
-    ``is_partial``: these are not all that it has there, and the rest stays.
+    ``is_partial``: these are not all that it has there, and the rest stays. ``modified_at``: of a file that nobody
+    knows, which has no key, and whose name is its path.
     """
 
     deletion_id: int
     plan_id: int
     attempt_number: int
-    block_replica_key: int
+    block_replica_key: int | None
     dataset_name: str
     block_name: str
     files: tuple[FileRow, ...]
     is_partial: bool = False
+    modified_at: datetime | None = None
+
+    @property
+    def path(self) -> str:
+        """Return the path of a file that nobody knows, empty for a block replica."""
+        return self.files[0].lfn.removeprefix("/") if self.modified_at is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,11 @@ class Claim:
     items: tuple[ClaimedDeletion, ...]
     lease_until: datetime
     locks_mark: LocksMark = (0, 0, 0)
+
+    @property
+    def is_of_paths(self) -> bool:
+        """Tell whether it is of files that nobody knows: a batch is of these, or of none of them."""
+        return any(item.modified_at is not None for item in self.items)
 
 
 def claim(*, worker: str, now: datetime, limits: QueueLimits, after_site: str = "") -> Claim | None:
@@ -116,10 +130,11 @@ def _claim_at(site: SiteStorage, *, worker: str, now: datetime, limits: QueueLim
             waits = {plan for plan, one in standing.items() if one.hold} | {plan for plan, left in portions.items() if left <= 0}
             not_of = waits | set(plans_that_wait(under_way, now=now))
             waiting = _waiting(site.name, now=now, limits=limits, not_of=not_of, portions=portions)
-            rows = within_pace(site.name, waiting, pace, now=now)
+            alike = [row for row in waiting if bool(row.path) == bool(waiting[0].path)]
+            rows = within_pace(site.name, alike, pace, now=now)
             if not rows:
                 return None
-            checked = recheck(rows, now=now, plans_of_campaigns=standing)
+            checked = recheck_paths(rows, site) if rows[0].path else recheck(rows, now=now, plans_of_campaigns=standing)
             taken = None
             if checked.files:
                 going = [row for row in rows if row.pk in checked.files]
@@ -202,6 +217,7 @@ def _lease(
     Attempt.objects.bulk_create(
         [Attempt(deletion_id=row.pk, number=row.num_attempts, worker=worker[:128], started_at=now) for row in rows]
     )
+    seen_at = times_of_paths([row.plan_item_id for row in rows if row.path])
     items = tuple(
         ClaimedDeletion(
             deletion_id=row.pk,
@@ -212,6 +228,7 @@ def _lease(
             block_name=row.block_name,
             files=checked.files[row.pk],
             is_partial=row.pk in checked.partial,
+            modified_at=seen_at.get(row.plan_item_id),
         )
         for row in rows
     )

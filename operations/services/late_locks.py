@@ -26,7 +26,7 @@ class LateLocks:
         mark = locks_mark(now)
         if mark == self._mark:
             return ""
-        rows = Deletion.objects.filter(lease_token=self._token, state=DeletionState.ACTING).order_by("pk")
+        rows = Deletion.objects.filter(lease_token=self._token, state=DeletionState.ACTING, path="").order_by("pk")
         held = locked_deletions(list(rows), now=now)
         self._mark = mark
         return f"a lock came that holds {len(held)} of the block replicas of the batch" if held else ""

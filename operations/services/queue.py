@@ -145,7 +145,7 @@ def _has_begun() -> Exists:
 
 def _take_up(queued: QueuedPlan, at: datetime) -> None:
     items = plan_items(queued.plan_id, after_sequence=queued.last_sequence, limit=BATCH_SIZE)
-    known = block_replicas_by_key([item.block_replica_key for item in items])
+    known = block_replicas_by_key([item.block_replica_key for item in items if item.block_replica_key is not None])
     to_delete = [item for item in items if item.action == PlanAction.DELETE]
     problems = _problems(items, known, _newer_plan(queued.plan_id))
     rows = [_row(item, known, problems.get(item.id, ""), at) for item in to_delete]
@@ -182,9 +182,12 @@ def _problems(items: Sequence[PlannedItem], known: dict[int, BlockReplicaRow], o
     """Return, by item, why it is not taken up."""
     if overtaken_by:
         return {item.id: f"superseded by plan {overtaken_by}" for item in items}
-    held = _held_keys(item.block_replica_key for item in items if item.action == PlanAction.DELETE)
-    problems: dict[int, str] = {}
+    keys = [item.block_replica_key for item in items if item.block_replica_key is not None]
+    held = _held_keys(keys)
+    problems = _held_paths([item for item in items if item.path])
     for item in items:
+        if item.block_replica_key is None:
+            continue  # known to nobody: whether that is still so is asked in the claim
         row = known.get(item.block_replica_key)
         if row is None or (row.site, row.dataset, row.block) != (item.site_name, item.dataset_name, item.block_name):
             problems[item.id] = "not in the inventory any more"
@@ -201,11 +204,22 @@ def _held_keys(keys: Iterable[int]) -> dict[int, str]:
     return {
         key: f"deletion {pk} of plan {plan_id} holds it already ({DeletionState(state).label})"
         for pk, plan_id, key, state in rows.values_list("pk", "plan_id", "block_replica_key", "state")
+        if key is not None
     }
 
 
+def _held_paths(items: Sequence[PlannedItem]) -> dict[int, str]:
+    """Return, by item, the files that nobody knows and that another deletion holds, and how."""
+    rows = Deletion.objects.filter(path__in=[item.path for item in items], state__in=_HOLDING_STATES).order_by("pk")
+    held = {
+        (site, path): f"deletion {pk} of plan {plan_id} holds it already ({DeletionState(state).label})"
+        for pk, plan_id, site, path, state in rows.values_list("pk", "plan_id", "site_name", "path", "state")
+    }
+    return {item.id: held[item.site_name, item.path] for item in items if (item.site_name, item.path) in held}
+
+
 def _row(item: PlannedItem, known: dict[int, BlockReplicaRow], problem: str, at: datetime) -> Deletion:
-    found = known.get(item.block_replica_key)
+    found = known.get(item.block_replica_key) if item.block_replica_key is not None else None
     return Deletion(
         plan_item_id=item.id,
         plan_id=item.plan_id,
@@ -213,6 +227,7 @@ def _row(item: PlannedItem, known: dict[int, BlockReplicaRow], problem: str, at:
         site_name=item.site_name,
         dataset_name=item.dataset_name,
         block_name=item.block_name,
+        path=item.path,
         group_name=item.owner or (found.group if found is not None else None) or NOBODY,
         size_bytes=item.size_bytes,
         num_files=item.num_files,
@@ -232,7 +247,9 @@ def _hand_over(items: Sequence[PlannedItem]) -> tuple[int, dict[int, str]]:
     for group, some in sorted(by_group.items()):
         try:
             with transaction.atomic():
-                done[group] = block_replicas_hand_over(keys=[item.block_replica_key for item in some], group_name=group)
+                done[group] = block_replicas_hand_over(
+                    keys=[item.block_replica_key for item in some if item.block_replica_key is not None], group_name=group
+                )
         except NotFound as error:
             missing |= {item.id: f"not handed over: {error}" for item in some}
     return done.total(), missing

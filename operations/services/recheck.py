@@ -57,7 +57,7 @@ def recheck(rows: Sequence[Deletion], *, now: datetime, plans_of_campaigns: Coll
     must know. *plans_of_campaigns*: those whose items their campaigns are asked about. Takes row locks on the plans until the
     caller's transaction ends.
     """
-    known = block_replicas_by_key([row.block_replica_key for row in rows])
+    known = block_replicas_by_key([row.replica_key for row in rows])
     executable = executable_plans({row.plan_id for row in rows})
     named = files_of_items([row.plan_item_id for row in rows])
     partial = frozenset(row.pk for row in rows if row.plan_item_id in named)
@@ -65,7 +65,7 @@ def recheck(rows: Sequence[Deletion], *, now: datetime, plans_of_campaigns: Coll
     against = {
         row.pk: reason
         for row in rows
-        if (reason := _changed(row, known.get(row.block_replica_key), executable, is_partial=row.pk in partial))
+        if (reason := _changed(row, known.get(row.replica_key), executable, is_partial=row.pk in partial))
     }
     against |= {row.pk: _ALTERED for row in rows if row.plan_item_id in altered}
     remaining = [row for row in rows if row.pk not in against]
@@ -78,12 +78,10 @@ def recheck(rows: Sequence[Deletion], *, now: datetime, plans_of_campaigns: Coll
     against |= _without_grounds(remaining, now)
     remaining = [row for row in remaining if row.pk not in against]
 
-    present = files_of_block_replicas([row.block_replica_key for row in remaining])
-    nameless = {
-        row.pk: reason for row in remaining if (reason := _nameless(known[row.block_replica_key], present[row.block_replica_key]))
-    }
+    present = files_of_block_replicas([row.replica_key for row in remaining])
+    nameless = {row.pk: reason for row in remaining if (reason := _nameless(known[row.replica_key], present[row.replica_key]))}
     nameless |= {row.pk: _OF_UNKNOWN_FILES for row in remaining if row.pk in partial and _is_unsure(row, known, present)}
-    files = {row.pk: _files_that_go(present[row.block_replica_key], named.get(row.plan_item_id)) for row in remaining}
+    files = {row.pk: _files_that_go(present[row.replica_key], named.get(row.plan_item_id)) for row in remaining}
     against |= {pk: "its files are not there any more" for pk, some in files.items() if pk in partial and not some}
     begun = begun_among([row for row in rows if row.pk in against])
     return Rechecked(
@@ -105,7 +103,7 @@ def begun_among(rows: Sequence[Deletion]) -> set[int]:
 
 def _is_unsure(row: Deletion, known: Mapping[int, BlockReplicaRow], present: Mapping[int, Sequence[FileRow]]) -> bool:
     """Tell whether nobody knows which of its block's files an incomplete replica has."""
-    key = row.block_replica_key
+    key = row.replica_key
     return not known[key].is_complete and len(present[key]) != known[key].num_files
 
 
@@ -172,11 +170,11 @@ def _last_copies(rows: Sequence[Deletion]) -> dict[int, str]:
     rows = [row for row in rows if row.plan_item_id not in allowed]
     if not rows:
         return {}
-    copies = other_complete_copies([row.block_replica_key for row in rows])
+    copies = other_complete_copies([row.replica_key for row in rows])
     doomed = _doomed_copies(rows)
     last: dict[int, str] = {}
     for row in rows:
-        others = copies.get(row.block_replica_key, 0)
+        others = copies.get(row.replica_key, 0)
         if others == 0:
             last[row.pk] = "last copy anywhere"
         elif others <= doomed[row.pk]:
@@ -188,9 +186,9 @@ def _without_grounds(rows: Sequence[Deletion], now: datetime) -> dict[int, str]:
     """Return the deletions whose plan no longer stands on what it was decided on, or that a guardrail forbids by now."""
     if not rows:
         return {}
-    items = [StandingItem(row.plan_id, row.block_replica_key, row.site_name, row.dataset_name) for row in rows]
+    items = [StandingItem(row.plan_id, row.replica_key, row.site_name, row.dataset_name) for row in rows]
     reasons = items_without_grounds(items, lambda: _surroundings(rows), now=now)
-    return {row.pk: reasons[row.block_replica_key] for row in rows if row.block_replica_key in reasons}
+    return {row.pk: reasons[row.replica_key] for row in rows if row.replica_key in reasons}
 
 
 def _surroundings(rows: Sequence[Deletion]) -> Surroundings:
@@ -198,7 +196,7 @@ def _surroundings(rows: Sequence[Deletion]) -> Surroundings:
     datasets = {row.dataset_name for row in rows}
     site_name = rows[0].site_name
     own = Q(plan_id__in={row.plan_id for row in rows}, site_name=site_name)
-    going = _going(datasets).exclude(own).order_by("pk").values_list("block_replica_key", flat=True)
+    going = {row.replica_key for row in _going(datasets).exclude(own).order_by("pk")}
     done = Deletion.objects.filter(own, dataset_name__in=datasets, state=DeletionState.DONE).order_by("pk")
     gone: dict[int, list[GoneBlockReplica]] = defaultdict(list)
     for plan_id, dataset, block, group in done.values_list("plan_id", "dataset_name", "block_name", "group_name"):
@@ -219,7 +217,7 @@ def _doomed_copies(rows: Sequence[Deletion]) -> Counter[int]:
     for row in rows:
         wanted[row.dataset_name, row.block_name].append(row)
     going = _going({row.dataset_name for row in rows}).filter(block_name__in={row.block_name for row in rows})
-    candidates = going.order_by("pk").values_list("block_replica_key", flat=True)
+    candidates = [row.replica_key for row in going.order_by("pk")]
     counts: Counter[int] = Counter()
     replicas = block_replicas_by_key(list(dict.fromkeys(candidates))).values()
     sites = site_storage({replica.site for replica in replicas})
@@ -227,7 +225,7 @@ def _doomed_copies(rows: Sequence[Deletion]) -> Counter[int]:
         if sites[replica.site].status not in LIVING_STATUSES:
             continue  # was not counted as a copy either
         for row in wanted.get((replica.dataset, replica.block), ()):
-            if replica.is_complete and replica.key != row.block_replica_key:
+            if replica.is_complete and replica.key != row.replica_key:
                 counts[row.pk] += 1
     return counts
 

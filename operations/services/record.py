@@ -20,6 +20,7 @@ from operations.models import Attempt, Deletion, DeletionFile
 from operations.services.act import Acted
 from operations.services.brake import health_note
 from operations.services.claim import ClaimedDeletion
+from operations.services.dark_recheck import late_news
 from operations.services.limits import QueueLimits
 from operations.services.trash_keeping import trash_keep
 from operations.services.verdict import Verdict, judge
@@ -51,17 +52,20 @@ def record(acted: Acted, *, now: datetime, limits: QueueLimits, rng: Random) -> 
             .order_by("pk")
         )
         # Locked before they are compared: what grows in between must not be removed as it was planned.
-        block_replicas_lock(keys=[row.block_replica_key for row in rows])
-        known = block_replicas_by_key([row.block_replica_key for row in rows])
-        verdicts = {row.pk: _verdict(row, items[row.pk], acted, known.get(row.block_replica_key), limits=limits) for row in rows}
-        done = [row for row in rows if verdicts[row.pk].state == DeletionState.DONE]
-        whole = [row.block_replica_key for row in done if not items[row.pk].is_partial]
-        parts = {row.block_replica_key: [file.lfn for file in items[row.pk].files] for row in done if items[row.pk].is_partial}
+        keys = [row.block_replica_key for row in rows if row.block_replica_key is not None]
+        block_replicas_lock(keys=keys)
+        found = block_replicas_by_key(keys)
+        known = {row.pk: found[row.block_replica_key] for row in rows if row.block_replica_key in found}
+        verdicts = {row.pk: _verdict(row, items[row.pk], acted, known.get(row.pk), limits=limits) for row in rows}
+        verdicts |= late_news([row for row in rows if row.path], verdicts, acted.results, claim.site)
+        done = [row for row in rows if verdicts[row.pk].state == DeletionState.DONE and row.block_replica_key is not None]
+        whole = [row.replica_key for row in done if not items[row.pk].is_partial]
+        parts = {row.replica_key: [file.lfn for file in items[row.pk].files] for row in done if items[row.pk].is_partial}
         if whole:
             block_replicas_remove(keys=whole)
         if parts:
             block_replica_files_remove(files=parts)
-        trash_keep([row.pk for row in done], now=now, limits=limits)
+        trash_keep([row.pk for row in rows if verdicts[row.pk].state == DeletionState.DONE], now=now, limits=limits)
         for row in rows:
             _apply(row, verdicts[row.pk], is_busy=row.pk in acted.busy, now=now, limits=limits, rng=rng)
         Deletion.objects.bulk_update(rows, _ROW_FIELDS)
@@ -111,7 +115,7 @@ def _apply(row: Deletion, verdict: Verdict, *, is_busy: bool, now: datetime, lim
     row.lease_until = None
     waits = verdict.state == DeletionState.QUEUED and (verdict.is_failure or is_busy)
     row.not_before = now + limits.back_off(row.num_attempts, rng) if waits else None
-    row.finished_at = now if verdict.state == DeletionState.DONE else None
+    row.finished_at = now if verdict.state in (DeletionState.DONE, DeletionState.DROPPED) else None
     # A file that an earlier attempt deleted is found absent by this one: it was counted then and is not counted again.
     num_gone = verdict.num_deleted + verdict.num_absent
     row.files_deleted = min(row.files_deleted + verdict.num_deleted, max(num_gone, row.files_deleted))

@@ -169,6 +169,8 @@ def restore_act(lease: TrashLease, *, gateway: Gateway, clock: Clock, limits: Qu
 
 def _still_known(item: TrashItem) -> tuple[list[TrashedFile], list[RestoreResult]]:
     """Part the files that the inventory still knows from those that it does not: these stay where they are."""
+    if item.is_of_path:
+        return list(item.files), []
     names = files_of_block(item.dataset, item.block)
     message = "its block has left the inventory" if names is None else "has left the inventory"
     results = [
@@ -217,8 +219,8 @@ def restore_record(acted: RestoreActed, *, now: datetime, limits: QueueLimits, r
 
 def _tell_inventory(row: Trash, results: Sequence[RestoreResult]) -> str:
     back = frozenset(result.lfn for result in results if result.outcome == RestoreOutcome.RESTORED)
-    if not back:
-        return ""
+    if not back or row.path:
+        return ""  # nobody knew it
     problem = block_replica_restore(
         ReplicaToRestore(
             dataset=row.dataset_name,

@@ -28,6 +28,7 @@ PERIODIC_WORK = (
     PeriodicWork("storage readings", "policies.tasks.record_readings", 21600, "How full partitions are; one a day is kept."),
     PeriodicWork("work", "operations.tasks.work", 15, "Safety net: deletions go on even if a wake-up was lost."),
     PeriodicWork("restore", "operations.tasks.restore", 30, "Brings back what was asked for, even if a wake-up was lost."),
+    PeriodicWork("scan", "operations.tasks.scan", 60, "Goes on with scans of storages, and begins those that are due."),
     PeriodicWork("purge trash", "operations.tasks.purge", 600, "Deletes for good what has been kept in the trash long enough."),
 )
 

@@ -17,6 +17,7 @@ from inventory.services.injections import injections_sweep
 from operations.choices import DeletionState
 from operations.exceptions import PlanAlteredError
 from operations.models import Attempt, Deletion, QueuedPlan
+from operations.services.clean_ups import clean_ups_sweep
 from operations.services.deletion_requests import deletion_requests_sweep
 from operations.services.invalidations import invalidations_sweep
 from operations.services.limits import QueueLimits
@@ -55,6 +56,7 @@ def sweep(*, now: datetime, limits: QueueLimits, rng: Random) -> Swept:
     over = _finish_plans(now)
     invalidations_sweep(now=now)
     deletion_requests_sweep(now=now)
+    clean_ups_sweep(now=now)
     injections_sweep(now=now)
     return Swept(num_leases, enqueued, over)
 

@@ -37,10 +37,15 @@ class TrashItem:
     block: str
     files: tuple[TrashedFile, ...]
 
+    @property
+    def is_of_path(self) -> bool:
+        """Tell whether it is of a file that nobody knows, whose name is its path."""
+        return not self.dataset
+
 
 @dataclass(frozen=True, slots=True)
 class TrashLease:
-    """Trash of one site that one worker holds."""
+    """Trash of one site that one worker holds, of block replicas alone or of files that nobody knows alone."""
 
     token: UUID
     worker: str
@@ -48,6 +53,11 @@ class TrashLease:
     state: TrashState
     items: tuple[TrashItem, ...]
     until: datetime
+
+    @property
+    def is_of_paths(self) -> bool:
+        """Tell whether it is of files that nobody knows."""
+        return any(item.is_of_path for item in self.items)
 
     def extend(self, until: datetime) -> bool:
         """Keep the lease alive; tell whether it is still held for all of it."""
@@ -105,7 +115,7 @@ def _take(
         num_files = 0
         for row in locked.order_by("purge_after", "pk")[:BATCH_ITEMS]:
             num_files += row.num_files
-            if rows and num_files > BATCH_FILES:
+            if rows and (num_files > BATCH_FILES or bool(row.path) != bool(rows[0].path)):
                 break
             rows.append(row)
         if not rows:

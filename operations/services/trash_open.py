@@ -81,8 +81,9 @@ def _coming_back(claim: Claim) -> dict[int, str]:
         dataset_name__in={item.dataset_name for item in claim.items},
         block_name__in={item.block_name for item in claim.items},
     )
-    places = {(dataset, block): pk for pk, dataset, block in rows.values_list("deletion_id", "dataset_name", "block_name")}
-    found = {item.deletion_id: places.get((item.dataset_name, item.block_name)) for item in claim.items}
+    fields = ("dataset_name", "block_name", "path")
+    places = {tuple(names): pk for pk, *names in rows.values_list("deletion_id", *fields)}
+    found = {item.deletion_id: places.get((item.dataset_name, item.block_name, item.path)) for item in claim.items}
     return {
         key: f"files of it are being restored from the trash of deletion {pk}"
         for key, pk in found.items()
@@ -100,25 +101,26 @@ def _locked(deletion_ids: list[int]) -> list[Trash]:
 
 def _rows(claim: Claim, items: list[ClaimedDeletion], now: datetime) -> list[Trash]:
     """Return a row for each deletion whose block replica is there; its folder follows from the first attempt at it."""
-    replicas = block_replicas_by_key([item.block_replica_key for item in items])
+    replicas = block_replicas_by_key([item.block_replica_key for item in items if item.block_replica_key is not None])
     first = Attempt.objects.filter(deletion_id__in=[item.deletion_id for item in items], number=1)
     begun = dict(first.values_list("deletion_id", "started_at"))
     rows = []
     for item in items:
-        replica = replicas.get(item.block_replica_key)
-        if replica is None:
+        replica = replicas.get(item.block_replica_key) if item.block_replica_key is not None else None
+        if replica is None and item.modified_at is None:
             continue
         begun_at = begun[item.deletion_id]
         rows.append(
             Trash(
                 deletion_id=item.deletion_id,
-                site_name=replica.site,
-                dataset_name=replica.dataset,
-                block_name=replica.block,
-                group_name=replica.group or NOBODY,
-                is_custodial=replica.is_custodial,
+                site_name=claim.site.name,
+                dataset_name=replica.dataset if replica is not None else "",
+                block_name=replica.block if replica is not None else "",
+                path=item.path,
+                group_name=(replica.group if replica is not None else None) or NOBODY,
+                is_custodial=replica is not None and replica.is_custodial,
                 is_tape=claim.site.storage_type == StorageType.MSS,
-                replica_last_update=replica.last_update,
+                replica_last_update=replica.last_update if replica is not None else item.modified_at or now,
                 folder=f"{begun_at:%Y-%m-%d}/{begun_at:%H%M%S}-{item.deletion_id}",
                 files=[[file.lfn, file.size_bytes, file.checksum] for file in item.files],
                 num_files=len(item.files),

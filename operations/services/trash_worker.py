@@ -14,9 +14,10 @@ from operations.choices import TrashState
 from operations.services.limits import QueueLimits, limits_from_settings
 from operations.services.purging import purge_act, purge_record
 from operations.services.restoring import restore_act, restore_record
-from operations.services.trash_lease import trash_lease
+from operations.services.trash_lease import TrashLease, trash_lease
 from operations.services.watch import Clock
 from operations.services.worker import GatewayFactory, real_gateway
+from operations.storage import Gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,12 @@ class TrashSummary:
     files: Counter[str] = field(default_factory=Counter)
     purged: Counter[str] = field(default_factory=Counter)
     is_time_over: bool = False
+
+
+def _way(gateway: GatewayFactory, lease: TrashLease) -> Gateway:
+    """Return the way to the storage of a lease; what nobody knew is named by its path."""
+    way = gateway(lease.site)
+    return way.by_path() if lease.is_of_paths else way
 
 
 def restore_work(
@@ -46,7 +53,7 @@ def restore_work(
         lease = trash_lease(TrashState.RESTORING, worker=worker, now=clock(), limits=limits, only=only)
         if lease is None:
             return TrashSummary(files=files)
-        acted = restore_act(lease, gateway=gateway(lease.site), clock=clock, limits=limits)
+        acted = restore_act(lease, gateway=_way(gateway, lease), clock=clock, limits=limits)
         files += restore_record(acted, now=clock(), limits=limits, rng=rng)
         if acted.stopped:
             return TrashSummary(files=files)
@@ -70,7 +77,7 @@ def purge_work(
         lease = trash_lease(TrashState.PURGING, worker=worker, now=clock(), limits=limits)
         if lease is None:
             return TrashSummary(purged=purged)
-        acted = purge_act(lease, gateway=gateway(lease.site), clock=clock, limits=limits)
+        acted = purge_act(lease, gateway=_way(gateway, lease), clock=clock, limits=limits)
         purged += purge_record(acted, now=clock(), limits=limits, rng=rng)
         if acted.stopped:
             return TrashSummary(purged=purged)

@@ -12,7 +12,7 @@ from operations.services.claim import take_turn
 def look_under_way() -> list[UnderWay]:
     """Return the block replicas under a lease; no further lease is taken before the caller's transaction ends."""
     take_turn()
-    acting = Deletion.objects.filter(state=DeletionState.ACTING).order_by("site_name", "dataset_name", "block_name")
+    acting = Deletion.objects.filter(state=DeletionState.ACTING, path="").order_by("site_name", "dataset_name", "block_name")
     return [
         UnderWay(dataset, block, site, None if group == NOBODY else group)
         for dataset, block, site, group in acting.values_list("dataset_name", "block_name", "site_name", "group_name")

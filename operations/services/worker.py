@@ -18,7 +18,8 @@ from django.utils import timezone
 from inventory.selectors.sites import SiteStorage, site_storage
 from operations.selectors.pausing import pause_file
 from operations.services.act import act
-from operations.services.claim import claim, sites_with_queue
+from operations.services.claim import Claim, claim, sites_with_queue
+from operations.services.dark_recheck import UnchangedGateway
 from operations.services.limits import QueueLimits, limits_from_settings
 from operations.services.record import record
 from operations.services.watch import Clock
@@ -68,6 +69,15 @@ def _own_folder_problem(root: Path) -> str:
     return root_problem(root, own=own, forbidden=[Path(settings.MEDIA_ROOT), Path(settings.DYNAMO_STORAGE_SECRETS)])
 
 
+def _way(gateway: GatewayFactory, taken: Claim) -> Gateway:
+    """Return the way to the storage of a claim; of what nobody knows only that goes which is as it was seen."""
+    way = gateway(taken.site)
+    if not taken.is_of_paths:
+        return way
+    seen = {file.lfn: (file.size_bytes, item.modified_at) for item in taken.items for file in item.files if item.modified_at}
+    return UnchangedGateway(way, seen)
+
+
 def worker_name() -> str:
     """Return a name that tells host, process and thread."""
     return f"{socket.gethostname()[:80]}:{os.getpid()}:{get_ident() & 0xFFFF}"
@@ -98,7 +108,7 @@ def work(
         if taken is None:
             return WorkSummary(num_batches, states, num_lost)
         last_site = taken.site.name
-        acted = act(taken, gateway=gateway(taken.site), clock=clock, limits=limits)
+        acted = act(taken, gateway=_way(gateway, taken), clock=clock, limits=limits)
         recorded = record(acted, now=clock(), limits=limits, rng=rng)
         num_batches += 1
         states += recorded.states

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
 from operations.choices import FileOutcome
+from operations.storage.listing import Entry
 
 #: Components of a path below the root of a site.
 Path = tuple[str, ...]
@@ -26,11 +28,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a look at a path showed; ``problem``: why it is not known; ``size_bytes`` is -1 where the storage does not tell."""
+    """What a look at a path showed; ``problem``: why it is not known; ``size_bytes`` is -1 where the storage does not tell,
+    ``modified_at`` None (whole seconds).
+    """
 
     kind: Kind
     size_bytes: int = -1
     problem: Answer | None = None
+    modified_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +60,21 @@ class Store(Protocol):
 
     - ``removes_blindly``: a removal does not tell a file from a folder, or what is missing from what was removed;
     - ``can_prune``: a folder can be removed in a way that fails when something is in it;
+    - ``shows_links``: no symbolic link can hide in a list, because the storage has none;
     - ``unnameable``: characters that a path must not have, because the back end would read another path.
     """
 
     removes_blindly: bool
     can_prune: bool
+    shows_links: bool
     unnameable: str
 
     def look(self, paths: Sequence[Path], may_go: MayGo) -> dict[Path, Seen]:
         """Return what lies at each path; what was not looked at any more is absent."""
+        ...
+
+    def entries(self, folder: Path) -> Iterator[list[Entry]]:
+        """Yield what is in a folder in pages. Raises ``StorageError``, with ABSENT when there is no such folder."""
         ...
 
     def remove(self, paths: Sequence[Path], may_go: MayGo) -> dict[Path, Answer]:

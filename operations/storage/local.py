@@ -8,7 +8,6 @@ sites share by mistake is noticed too (the deletion at one would take the other'
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -24,15 +23,13 @@ from inventory.selectors.sites import LfnRule
 from operations.choices import FileOutcome, RestoreOutcome
 from operations.constants import MAX_FILES_PER_CALL
 from operations.storage.errors import message_of, outcome_of
+from operations.storage.listing import Entry, ListingError, Sight, SightKind
+from operations.storage.local_listing import list_opened, look_opened
 from operations.storage.local_trash import TrashFolders, purge_files, restore_files
-from operations.storage.paths import Placement, place
+from operations.storage.markers import MARKER_NAME, leave_marker, marker_owner
+from operations.storage.paths import RESERVED_PREFIX, Placement, place
 from operations.storage.results import FileResult, RestoreResult, ShouldStop, TrashedFile, refused
 
-logger = logging.getLogger(__name__)
-
-#: Proof that a folder is the storage of a site; its text is the site's name.
-MARKER_NAME = ".dynamo-storage"
-_MAX_MARKER_BYTES = 256
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -96,6 +93,43 @@ class LocalFolderGateway:
         finally:
             os.close(root)
 
+    @property
+    def shows_links(self) -> bool:
+        return True
+
+    def by_path(self) -> LocalFolderGateway:
+        """Return the same folder without rules: names are paths (see ``Gateway``)."""
+        return replace(self, rules=())
+
+    def list_folder(self, folder: tuple[str, ...], *, should_stop: ShouldStop) -> Iterator[list[Entry]]:
+        """Yield the entries of a folder in pages, following no link (see ``Gateway``)."""
+        try:
+            root, is_proven = self._opened_root()
+        except _Blocked as blocked:
+            raise ListingError(blocked.outcome, blocked.message) from blocked
+        try:
+            opener = _Call(self, root, should_stop).opened
+            for page in list_opened(opener, folder, self.root, is_proven=is_proven):
+                yield [entry for entry in page if folder or not entry.name.lower().startswith(RESERVED_PREFIX)]
+        finally:
+            os.close(root)
+
+    def look(self, lfns: Sequence[str], *, should_stop: ShouldStop) -> list[Sight]:
+        """Look at files one by one (see ``Gateway``)."""
+        _check_number(lfns)
+        placements = place(lfns, self.rules)
+        sights = [Sight(p.lfn, SightKind.UNCLEAR, message=p.problem) for p in placements if p.problem]
+        good = [p for p in placements if not p.problem]
+        try:
+            root, is_proven = self._opened_root()
+        except _Blocked as blocked:
+            return sights + [Sight(p.lfn, SightKind.UNCLEAR, message=blocked.message) for p in good]
+        try:
+            call = _Call(self, root, should_stop)
+            return sights + look_opened(call.opened, good, is_proven=is_proven, should_stop=should_stop)
+        finally:
+            os.close(root)
+
     def _take(self, lfns: Sequence[str], should_stop: ShouldStop, way: Callable[[_Call], _Way]) -> list[FileResult]:
         _check_number(lfns)
         placements = place(lfns, self.rules)
@@ -129,7 +163,7 @@ class LocalFolderGateway:
             root = os.open(self.root, _FOLDER)
         except OSError as error:
             raise self._root_failed(error) from error
-        owner = _marker_owner(root)
+        owner = marker_owner(root)
         if owner not in {None, "", self.site_name}:
             os.close(root)
             raise _Blocked(FileOutcome.REFUSED, self.of_another(owner))
@@ -176,7 +210,7 @@ class _Call:
         self.root = root
         self._device = os.fstat(root).st_dev
         self._should_stop = should_stop
-        self._owner = _marker_owner(root)
+        self._owner = marker_owner(root)
         self._is_proven = self._owner == gateway.site_name
 
     def run(self, placements: Sequence[Placement], way: _Way) -> list[FileResult]:
@@ -200,7 +234,7 @@ class _Call:
 
     def _take_in_folder(self, parents: tuple[str, ...], placements: list[Placement], way: _Way) -> list[FileResult]:
         results: list[FileResult] = []
-        with self._opened(parents) as (folders, blocked):
+        with self.opened(parents) as (folders, blocked):
             for placement in placements:
                 if self._should_stop():
                     break
@@ -214,7 +248,7 @@ class _Call:
         return results
 
     @contextmanager
-    def _opened(self, parents: tuple[str, ...]) -> Iterator[tuple[list[int], _Blocked | None]]:
+    def opened(self, parents: tuple[str, ...]) -> Iterator[tuple[list[int], _Blocked | None]]:
         """Open each folder from the root down, following no link; yield those opened and what stopped the descent."""
         with ExitStack() as stack:
             folders = [self.root]
@@ -236,7 +270,7 @@ class _Call:
         """Return why a folder below the root is not the site's own: another file system, or another site's storage."""
         if os.fstat(folder).st_dev != self._device:
             return _Blocked(FileOutcome.REFUSED, f"another file system is mounted at folder {name!r}")
-        owner = _marker_owner(folder)
+        owner = marker_owner(folder)
         if owner is not None:
             return _Blocked(FileOutcome.REFUSED, f"folder {name!r} is marked as the storage of {owner or 'a site'}")
         return None
@@ -266,21 +300,10 @@ class _Call:
         return str(self._gateway.root.joinpath(*parts))
 
     def _leave_marker(self) -> None:
-        """Mark the root as the site's, now that a file of the site was seen in it; a root that takes no marker goes without."""
-        if self._is_proven:
-            return
-        self._is_proven = True
-        try:
-            marker = os.open(MARKER_NAME, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=self.root)
-        except OSError as error:
-            logger.warning("no marker left in the storage folder of %s: %s", self._gateway.site_name, message_of(error))
-            return
-        try:
-            os.write(marker, self._gateway.site_name.encode())
-        except OSError as error:
-            logger.warning("the marker in the storage folder of %s is empty: %s", self._gateway.site_name, message_of(error))
-        finally:
-            os.close(marker)
+        """Mark the root as the site's, now that a file of the site was seen in it."""
+        if not self._is_proven:
+            self._is_proven = True
+            leave_marker(self.root, self._gateway.site_name)
 
     def _remove_empty(self, folders: list[int], parents: tuple[str, ...]) -> None:
         """Remove the folders of the chain that are empty, deepest first, never the root; stop at the first that stays."""
@@ -351,24 +374,6 @@ def _why_blocked(name: str, parent: int, error: OSError) -> _Blocked:
     if not stat.S_ISDIR(kind):
         return _Blocked(FileOutcome.UNKNOWN, f"{name!r} should be a folder and is none")
     return _Blocked(outcome_of(error), f"folder {name!r}: {message_of(error)}")
-
-
-def _marker_owner(folder: int) -> str | None:
-    """Return the site that the marker in a folder names, empty for an interrupted marker, None without one."""
-    try:
-        marker = os.open(MARKER_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        logger.warning("a marker %s cannot be read: %s", MARKER_NAME, message_of(error))
-        return "an unreadable marker"
-    try:
-        return os.read(marker, _MAX_MARKER_BYTES).decode(errors="replace").strip()
-    except OSError as error:
-        logger.warning("a marker %s cannot be read: %s", MARKER_NAME, message_of(error))
-        return "an unreadable marker"
-    finally:
-        os.close(marker)
 
 
 _HAS_DESCRIPTOR_PATHS = Path("/proc/self/fd").is_dir()

@@ -72,14 +72,23 @@ def _check_step(step: LfnRule, number: int) -> None:
 
 def place(lfns: Sequence[str], rules: Sequence[LfnRule]) -> list[Placement]:
     """Return where each file lies, in the order given. Two names that lead to one path are both refused."""
-    paths = _apply(lfns, rules)
-    placements = [_placement(lfn, path) for lfn, path in zip(lfns, paths, strict=True)]
+    placements = place_each(lfns, rules)
     seen: dict[tuple[str, ...], int] = {}
     for placement in placements:
         if not placement.problem:
             seen[placement.parts] = seen.get(placement.parts, 0) + 1
     clash = "the LFN rules lead from several files to this path"
     return [Placement(p.lfn, problem=clash) if not p.problem and seen[p.parts] > 1 else p for p in placements]
+
+
+def place_each(lfns: Sequence[str], rules: Sequence[LfnRule]) -> list[Placement]:
+    """Return the same of each file by itself, whatever the others lead to: to look, not to change anything there."""
+    return [_placement(lfn, path) for lfn, path in zip(lfns, _apply(lfns, rules), strict=True)]
+
+
+def path_problem(parts: Sequence[str]) -> str:
+    """Return why a path below a root must not be used as it was found there, empty if it may."""
+    return _problem("/".join(parts), what="the path")
 
 
 def _apply(lfns: Sequence[str], rules: Sequence[LfnRule]) -> list[str | None]:

@@ -8,7 +8,7 @@ call that was there.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from inventory.selectors.sites import LfnRule
@@ -16,14 +16,15 @@ from operations.choices import FileOutcome, RestoreOutcome
 from operations.constants import MAX_FILES_PER_CALL
 from operations.storage.answers import Answer, Kind, MayGo, Path, Seen, StorageError, Store
 from operations.storage.checksums import content_problem
-from operations.storage.paths import Placement, place
+from operations.storage.listing import Entry, ListingError, Sight, SightKind
+from operations.storage.local_listing import believed
+from operations.storage.markers import MARKER_NAME
+from operations.storage.paths import RESERVED_PREFIX, Placement, place
 from operations.storage.results import FileResult, RestoreResult, ShouldStop, TrashedFile, refused
 from operations.storage.trash_names import trash_folder, trash_path
 
 logger = logging.getLogger(__name__)
 
-#: Proof that a root is the storage of a site; its text is the site's name.
-MARKER_NAME = ".dynamo-storage"
 _MARKER: Path = (MARKER_NAME,)
 
 
@@ -83,6 +84,42 @@ class RemoteGateway:
                 results |= {result.lfn: result for result in call.restore(placed, by_name)}
         return [results[lfn] for lfn in by_name if lfn in results]
 
+    @property
+    def shows_links(self) -> bool:
+        return self.store.shows_links
+
+    def by_path(self) -> RemoteGateway:
+        """Return the same storage without rules: names are paths (see ``Gateway``)."""
+        return replace(self, rules=())
+
+    def list_folder(self, folder: Path, *, should_stop: ShouldStop) -> Iterator[list[Entry]]:
+        """Yield the entries of a folder in pages (see ``Gateway``)."""
+        try:
+            call = _Call(self, should_stop)
+            for page in self.store.entries(folder):
+                if folder and any(entry.name == MARKER_NAME for entry in page):
+                    raise ListingError(FileOutcome.REFUSED, "the folder is marked as the storage of a site by itself")
+                yield [entry for entry in page if folder or not entry.name.lower().startswith(RESERVED_PREFIX)]
+        except StorageError as error:
+            outcome, message = error.answer.outcome, error.answer.message
+            if outcome != FileOutcome.ABSENT:
+                raise ListingError(outcome, message) from error
+            if not folder or not call.is_proven:
+                doubt = f"{self.root_text} has no such folder, and nothing shows that it is the storage of {self.site_name}"
+                raise ListingError(FileOutcome.RETRYABLE, f"{doubt}: {message}") from error
+
+    def look(self, lfns: Sequence[str], *, should_stop: ShouldStop) -> list[Sight]:
+        """Look at files, all in a few requests where the storage can (see ``Gateway``)."""
+        placed, problems = self._placed(lfns)
+        sights = [Sight(lfn, SightKind.UNCLEAR, message=result.message) for lfn, result in problems.items()]
+        try:
+            call = _Call(self, should_stop)
+        except StorageError as error:
+            return sights + [Sight(p.lfn, SightKind.UNCLEAR, message=error.answer.message) for p in placed]
+        seen = self.store.look([p.parts for p in placed], lambda: not should_stop())
+        looked = [_sight(p.lfn, seen[p.parts]) for p in placed if p.parts in seen]
+        return sights + believed(looked, is_proven=call.is_proven)
+
     def _placed(self, lfns: Sequence[str]) -> tuple[list[Placement], dict[str, FileResult]]:
         _check_number(lfns)
         placements = [self._nameable(p) for p in place(lfns, self.rules)]
@@ -119,7 +156,7 @@ class _Call:
         self._store = gateway.store
         self._may_go: MayGo = lambda: not should_stop()
         owner = self._marker_owner()
-        self._is_proven = owner == gateway.site_name
+        self.is_proven = owner == gateway.site_name
         if owner not in {None, "", gateway.site_name}:
             message = (
                 f"{gateway.root_text} is marked as the storage of {owner}; two sites must not share a storage (see {MARKER_NAME})"
@@ -129,13 +166,13 @@ class _Call:
     def delete(self, placed: Sequence[Placement]) -> list[FileResult]:
         paths = [p.parts for p in placed]
         seen: dict[Path, Seen] = {}
-        if self._store.removes_blindly or not self._is_proven:
+        if self._store.removes_blindly or not self.is_proven:
             seen = self._store.look(paths, self._may_go)
             self._prove(seen)
             paths = [path for path in paths if path in seen and seen[path].kind == Kind.FILE]
         answers = self._store.remove(paths, self._may_go)
         if any(answer.outcome == FileOutcome.DELETED for answer in answers.values()):
-            self._is_proven = True
+            self.is_proven = True
         self._prune({p.parts[:-1] for p in placed if p.parts in answers and answers[p.parts].outcome == FileOutcome.DELETED})
         results = (self._result(p, seen.get(p.parts), answers.get(p.parts)) for p in placed)
         return [result for result in results if result is not None]
@@ -204,7 +241,7 @@ class _Call:
                 return done
             return RestoreResult(p.lfn, RestoreOutcome.TAKEN, f"{target.kind.value} lies in its place; it stays in the trash")
         if source.kind != Kind.FILE and target.kind == Kind.MISSING:
-            if not self._is_proven:
+            if not self.is_proven:
                 return RestoreResult(p.lfn, RestoreOutcome.RETRYABLE, self._doubt())
             return RestoreResult(p.lfn, RestoreOutcome.LOST, "neither in the trash nor in its place")
         looked_at = path if source.kind == Kind.FILE else p.parts
@@ -284,7 +321,7 @@ class _Call:
         return refused(p.lfn, f"is {seen.kind.value}, only files are deleted")
 
     def _absent(self, lfn: str) -> FileResult:
-        if self._is_proven:
+        if self.is_proven:
             return FileResult(lfn, FileOutcome.ABSENT, "already absent", is_untouched=True)
         return FileResult(lfn, FileOutcome.RETRYABLE, self._doubt(), is_untouched=True)
 
@@ -296,9 +333,9 @@ class _Call:
 
     def _prove(self, seen: dict[Path, Seen]) -> None:
         """Mark the root as the site's once a file of the site was seen in it; a root that takes no marker goes without."""
-        if self._is_proven or not any(found.kind == Kind.FILE for found in seen.values()):
+        if self.is_proven or not any(found.kind == Kind.FILE for found in seen.values()):
             return
-        self._is_proven = True
+        self.is_proven = True
         try:
             self._store.write(_MARKER, self._gateway.site_name.encode())
         except StorageError as error:
@@ -320,6 +357,15 @@ class _Call:
         for folder in sorted(folders, key=len, reverse=True):
             while folder and self._may_go() and self._store.remove_folder(folder):
                 folder = folder[:-1]  # noqa: PLW2901 - upwards
+
+
+def _sight(lfn: str, seen: Seen) -> Sight:
+    if seen.kind == Kind.FILE:
+        return Sight(lfn, SightKind.THERE, seen.size_bytes, seen.modified_at)
+    if seen.kind == Kind.MISSING:
+        return Sight(lfn, SightKind.MISSING)
+    message = seen.problem.message if seen.problem is not None else f"is {seen.kind.value}"
+    return Sight(lfn, SightKind.UNCLEAR, message=message)
 
 
 def _check_number(names: Sequence[object]) -> None:

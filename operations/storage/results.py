@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from operations.choices import FileOutcome, RestoreOutcome
+from operations.storage.listing import Entry, ListingError, Sight, SightKind
 
 ShouldStop = Callable[[], bool]
 
@@ -82,6 +83,26 @@ class Gateway(Protocol):
         """Delete files in the trash for good, then their folders there."""
         ...
 
+    @property
+    def shows_links(self) -> bool:
+        """Tell whether no link can hide in a list: the storage has none, or shows which they are."""
+        ...
+
+    def list_folder(self, folder: tuple[str, ...], *, should_stop: ShouldStop) -> Iterator[list[Entry]]:
+        """Yield the entries of a folder below the root (empty: the root itself) in pages, Dynamo's own in the root left out.
+
+        Raises ``ListingError`` where it cannot be listed to its end, or is another site's. One that is gone is empty.
+        """
+        ...
+
+    def look(self, lfns: Sequence[str], *, should_stop: ShouldStop) -> list[Sight]:
+        """Look at files one by one, changing nothing; those that were not looked at any more have no sight."""
+        ...
+
+    def by_path(self) -> Gateway:
+        """Return a way to the same storage that takes paths below the root in place of logical names."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class RefusingGateway:
@@ -112,6 +133,22 @@ class RefusingGateway:
     def purge(self, files: Sequence[TrashedFile], *, should_stop: ShouldStop) -> list[FileResult]:
         """Refuse all files with the reason."""
         return self.delete([file.lfn for file in files], should_stop=should_stop)
+
+    @property
+    def shows_links(self) -> bool:
+        return False
+
+    def list_folder(self, folder: tuple[str, ...], *, should_stop: ShouldStop) -> Iterator[list[Entry]]:
+        """Refuse with the reason. Raises ``ListingError``."""
+        raise ListingError(self.outcome, self.reason)
+
+    def look(self, lfns: Sequence[str], *, should_stop: ShouldStop) -> list[Sight]:
+        """Say of no file whether it is there."""
+        return [Sight(lfn, SightKind.UNCLEAR, message=self.reason) for lfn in lfns]
+
+    def by_path(self) -> Gateway:
+        """Return itself: it refuses paths as it refuses names."""
+        return self
 
 
 def refused(lfn: str, message: str) -> FileResult:

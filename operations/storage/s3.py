@@ -19,9 +19,11 @@ from s3fs import S3FileSystem
 from inventory.endpoints import redacted
 from inventory.selectors.sites import LfnRule
 from operations.choices import FileOutcome
+from operations.storage import listing
 from operations.storage.answers import Answer, Kind, MayGo, Path, Seen, StorageError
 from operations.storage.credentials import Access, credentials_of
 from operations.storage.endpoints import s3_root
+from operations.storage.listing import Entry
 from operations.storage.overlapping import overlapping
 from operations.storage.remote import RemoteGateway
 
@@ -116,6 +118,7 @@ class S3Store:
 
     removes_blindly = True
     can_prune = False
+    shows_links = True
     #: s3fs reads a version after it.
     unnameable = "?"
 
@@ -134,6 +137,25 @@ class S3Store:
             if len(some) >= _LIST_FROM:
                 seen |= self._listed(sorted(some, key=self._key), may_go)
         return seen | overlapping([path for path in paths if path not in seen], self._look_at, may_go)
+
+    def entries(self, folder: Path) -> Iterator[list[Entry]]:
+        """Yield the keys below a prefix up to the next slash, and these prefixes as folders, page by page."""
+        prefix = f"{self._key(folder)}/" if folder else self._prefix
+        position: dict[str, str] = {}
+        while True:
+            page = self._ask(
+                "list_objects_v2", Bucket=self._bucket, Prefix=prefix, Delimiter="/", MaxKeys=listing.PAGE_SIZE, **position
+            )
+            found = [Entry(one["Prefix"][len(prefix) : -1], is_folder=True) for one in page.get("CommonPrefixes", ())]
+            for one in page.get("Contents", ()):
+                name = one["Key"][len(prefix) :]
+                # A key that is the prefix itself is what consoles make for a folder.
+                if name or one["Size"]:
+                    found.append(Entry(name, size_bytes=one["Size"], modified_at=one["LastModified"].replace(microsecond=0)))
+            yield found
+            if not page.get("IsTruncated"):
+                return
+            position = {"ContinuationToken": page["NextContinuationToken"]}
 
     def remove(self, paths: Sequence[Path], may_go: MayGo) -> dict[Path, Answer]:
         """Remove what was seen to be there; the answer names each key that was removed and each that was not."""
@@ -212,7 +234,8 @@ class S3Store:
                 break  # each is asked for by name, and says what is wrong
             for entry in page.get("Contents", ()):
                 if entry["Key"] in wanted:
-                    seen[wanted[entry["Key"]]] = Seen(Kind.FILE, entry["Size"])
+                    modified_at = entry["LastModified"].replace(microsecond=0)
+                    seen[wanted[entry["Key"]]] = Seen(Kind.FILE, entry["Size"], modified_at=modified_at)
             shown = page["Contents"][-1]["Key"] if page.get("Contents") else ""
             if not page.get("IsTruncated") or shown >= last:
                 break
@@ -221,7 +244,8 @@ class S3Store:
 
     def _look_at(self, path: Path) -> Seen:
         try:
-            return Seen(Kind.FILE, self._ask("head_object", Bucket=self._bucket, Key=self._key(path))["ContentLength"])
+            found = self._ask("head_object", Bucket=self._bucket, Key=self._key(path))
+            return Seen(Kind.FILE, found["ContentLength"], modified_at=found["LastModified"].replace(microsecond=0))
         except StorageError as error:
             if error.answer.outcome == FileOutcome.ABSENT:
                 return Seen(Kind.MISSING)

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path as Folder
 from urllib.parse import quote, unquote, urlsplit
-from xml.etree.ElementTree import Element, ParseError, fromstring
 
 import httpx
 
@@ -24,8 +23,11 @@ from operations.choices import FileOutcome
 from operations.storage.answers import Answer, Kind, MayGo, Path, Seen, StorageError
 from operations.storage.credentials import Access, credentials_of
 from operations.storage.endpoints import BadEndpoint, http_base
+from operations.storage.listing import Entry, in_pages
+from operations.storage.markers import MARKER_NAME
 from operations.storage.overlapping import overlapping
 from operations.storage.remote import RemoteGateway
+from operations.storage.webdav_answers import entries_of, responses_in, responses_of, unclear
 
 #: From so many files in a folder on, the folder is listed instead of asking for each.
 _LIST_FROM = 4
@@ -33,8 +35,9 @@ _LIST_FROM = 4
 _MAX_LIST_BYTES = 64 << 20
 #: Clients that one process keeps, with their connections.
 _MAX_CLIENTS = 64
-_DAV = "{DAV:}"
-_BODY = b'<?xml version="1.0"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/></prop></propfind>'
+_BODY = (
+    b'<?xml version="1.0"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/></prop></propfind>'
+)
 
 _OK, _CREATED, _NO_CONTENT, _MULTI_STATUS = 200, 201, 204, 207
 _FORBIDDEN_ANSWERS = frozenset({400, 401, 403, 405, 407, 409, 410, 412, 414, 451, 501})
@@ -92,6 +95,7 @@ class WebDavStore:
 
     removes_blindly = True
     can_prune = False
+    shows_links = False
     unnameable = ""
 
     def __init__(self, base: str, http: httpx.Client) -> None:
@@ -110,6 +114,24 @@ class WebDavStore:
                 with contextlib.suppress(StorageError, httpx.HTTPError):  # then each is asked for, and says what is wrong
                     seen |= self._listed(folder, some)
         return seen | overlapping([path for path in paths if path not in seen], self._look_at, may_go)
+
+    def entries(self, folder: Path) -> Iterator[list[Entry]]:
+        """Read the list of a folder as it comes; it may be as long as it likes.
+
+        Servers may leave out names that begin with a dot (nginx does): the marker of another site's storage is asked for by name.
+        """
+        if folder and self._look_at((*folder, MARKER_NAME)).kind == Kind.FILE:
+            yield [Entry(MARKER_NAME)]
+        try:
+            request = self._http.stream("PROPFIND", f"{self._url(folder)}/", headers={"Depth": "1"}, content=_BODY)
+            with request as answer:
+                if answer.status_code != _MULTI_STATUS:
+                    answer.read()
+                    raise StorageError(answer_of(answer))
+                own = unquote(urlsplit(f"{self._url(folder)}/").path)
+                yield from in_pages(entries_of(responses_in(answer.iter_bytes()), own))
+        except httpx.HTTPError as error:
+            raise StorageError(_of_error(error)) from error
 
     def remove(self, paths: Sequence[Path], may_go: MayGo) -> dict[Path, Answer]:
         """Delete what was seen to be files."""
@@ -155,7 +177,7 @@ class WebDavStore:
         """Remove a collection of the trash in which nothing is: looked at first, because a DELETE takes what is in it."""
         try:
             listed = self._http.request("PROPFIND", f"{self._url(path)}/", headers={"Depth": "1"}, content=_BODY)
-            if listed.status_code != _MULTI_STATUS or len(list(_responses(listed.content))) != 1:
+            if listed.status_code != _MULTI_STATUS or len(list(responses_of(listed.content))) != 1:
                 return False
             answer = self._http.request("DELETE", f"{self._url(path)}/")
         except (httpx.HTTPError, StorageError):
@@ -196,7 +218,7 @@ class WebDavStore:
             if self._has_propfind:
                 answer = self._http.request("PROPFIND", self._url(path), headers={"Depth": "0"}, content=_BODY)
                 if answer.status_code == _MULTI_STATUS:
-                    return next((seen for _, seen in _responses(answer.content)), _unclear("an empty answer to PROPFIND"))
+                    return next((seen for _, seen in responses_of(answer.content)), unclear("an empty answer to PROPFIND"))
                 if answer.status_code in {301, 302, 307, 308} and _is_with_slash(answer, self._url(path)):
                     return Seen(Kind.FOLDER)
                 if answer.status_code not in _NO_PROPFIND:
@@ -215,7 +237,7 @@ class WebDavStore:
             return Seen(Kind.FOLDER)
         if answer.status_code == _OK:
             length = answer.headers.get("Content-Length", "")
-            return Seen(Kind.FILE, int(length)) if length.isdecimal() else _unclear("the server does not say how long it is")
+            return Seen(Kind.FILE, int(length)) if length.isdecimal() else unclear("the server does not say how long it is")
         return _seen(answer)
 
     def _listed(self, folder: Path, paths: Iterable[Path]) -> dict[Path, Seen]:
@@ -232,7 +254,7 @@ class WebDavStore:
                 content += piece
                 if len(content) > _MAX_LIST_BYTES:
                     raise StorageError(Answer(FileOutcome.UNKNOWN, "the list of the folder is too long"))
-        found = {href.rstrip("/").rsplit("/", 1)[-1]: seen for href, seen in _responses(bytes(content))}
+        found = {href.rstrip("/").rsplit("/", 1)[-1]: seen for href, seen in responses_of(bytes(content))}
         return {path: found[path[-1]] for path in paths if path[-1] in found}
 
 
@@ -267,37 +289,9 @@ def _seen(answer: httpx.Response) -> Seen:
     if problem.outcome == FileOutcome.ABSENT:
         return Seen(Kind.MISSING)
     if problem.outcome == FileOutcome.DELETED:
-        return _unclear(f"answered {problem.message or answer.status_code} to a question")
+        return unclear(f"answered {problem.message or answer.status_code} to a question")
     return Seen(Kind.UNCLEAR, problem=problem)
-
-
-def _unclear(message: str) -> Seen:
-    return Seen(Kind.UNCLEAR, problem=Answer(FileOutcome.UNKNOWN, message, is_untouched=True))
 
 
 def _is_with_slash(answer: httpx.Response, url: str) -> bool:
     return urlsplit(answer.headers.get("Location", "")).path == f"{urlsplit(url).path}/"
-
-
-def _responses(content: bytes) -> Iterator[tuple[str, Seen]]:
-    """Yield (path, decoded, what lies there) of a multi-status answer. Raises ``StorageError`` for what is none."""
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        message = "an answer to PROPFIND that declares a document type, which could make it arbitrarily large"
-        raise StorageError(Answer(FileOutcome.UNKNOWN, message, is_untouched=True))
-    try:
-        text = content.decode()
-        root = fromstring(text)  # noqa: S314 - without declarations nothing expands
-    except (ParseError, ValueError) as error:
-        raise StorageError(Answer(FileOutcome.UNKNOWN, f"an answer to PROPFIND that is no XML: {error}"[:500])) from error
-    for response in root.iter(f"{_DAV}response"):
-        yield unquote(urlsplit(response.findtext(f"{_DAV}href") or "").path), _one_of(response)
-
-
-def _one_of(response: Element) -> Seen:
-    kind = response.find(f".//{_DAV}resourcetype")
-    if kind is None:
-        return _unclear("the server does not say whether it is a folder")
-    if kind.find(f"{_DAV}collection") is not None:
-        return Seen(Kind.FOLDER)
-    length = response.findtext(f".//{_DAV}getcontentlength") or ""
-    return Seen(Kind.FILE, int(length) if length.isdecimal() else -1)

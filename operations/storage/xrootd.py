@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from XRootD import client
-from XRootD.client.flags import AccessMode, MkDirFlags, OpenFlags, StatInfoFlags
+from XRootD.client.flags import AccessMode, DirListFlags, MkDirFlags, OpenFlags, StatInfoFlags
 
 from inventory.endpoints import redacted
 from inventory.selectors.sites import LfnRule
@@ -19,6 +19,7 @@ from operations.choices import FileOutcome
 from operations.storage.answers import Answer, Kind, MayGo, Path, Seen, StorageError
 from operations.storage.credentials import Access, credentials_of
 from operations.storage.endpoints import xrootd_root
+from operations.storage.listing import Entry, in_pages, in_seconds
 from operations.storage.remote import RemoteGateway
 
 #: Requests that are under way at the same time: measured, 32 are 2.7 times as fast as one, 100 hardly faster.
@@ -31,6 +32,8 @@ _NOT_FOUND = 3011
 _REFUSED = frozenset({3000, 3002, 3010, 3013, 3016, 3018, 3025, 3030})
 #: Locked, input/output error, no memory, no space, no server, in progress, quota, overloaded, timed out.
 _RETRYABLE = frozenset({3003, 3007, 3008, 3009, 3014, 3020, 3021, 3024, 3034, 3035})
+#: A status that is fine, but of which some data servers did not take part.
+_PARTIAL = 2
 _FIRST_OF_CLIENT, _FIRST_OF_SERVER = 101, 400
 
 
@@ -49,6 +52,7 @@ class XRootDStore:
 
     removes_blindly = False
     can_prune = True
+    shows_links = False
     #: What follows it is no part of the path for a server: the file of another name would be taken.
     unnameable = "?"
 
@@ -63,6 +67,15 @@ class XRootDStore:
         """Ask for each path."""
         answers = self._overlapping(paths, may_go, lambda path, done: self._files.stat(self._at(path), self._timeout, done))
         return {path: _seen(status, info) for path, (status, info) in answers.items()}
+
+    def entries(self, folder: Path) -> Iterator[list[Entry]]:
+        """Ask for the whole folder, which the client holds in memory; a list that servers did not take part in is none."""
+        status, listed = self._files.dirlist(self._at(folder), DirListFlags.STAT, self._timeout)
+        if not status.ok:
+            raise StorageError(answer_of(status))
+        if status.code == _PARTIAL or listed is None:
+            raise StorageError(Answer(FileOutcome.RETRYABLE, "some of the servers did not take part in the list"))
+        yield from in_pages(_entry(one.name, one.statinfo) for one in listed)
 
     def remove(self, paths: Sequence[Path], may_go: MayGo) -> dict[Path, Answer]:
         """Remove files; the server refuses folders in which something is."""
@@ -190,4 +203,16 @@ def _seen(status: Any, info: Any) -> Seen:
         return Seen(
             Kind.UNCLEAR, problem=Answer(FileOutcome.REFUSED, "is no regular file, only files are deleted", is_untouched=True)
         )
-    return Seen(Kind.FILE, info.size)
+    return Seen(Kind.FILE, info.size, modified_at=in_seconds(info.modtime))
+
+
+def _entry(name: str, info: Any) -> Entry:
+    if not name or name in {".", ".."} or "/" in name:
+        raise StorageError(Answer(FileOutcome.UNKNOWN, f"the list names {name!r}, which is not in the folder"))
+    if info is None:
+        return Entry(name, problem="the server does not say what it is")
+    if info.flags & StatInfoFlags.IS_DIR:
+        return Entry(name, is_folder=True)
+    if info.flags & StatInfoFlags.OTHER:
+        return Entry(name, problem="is no regular file")
+    return Entry(name, size_bytes=info.size, modified_at=in_seconds(info.modtime))

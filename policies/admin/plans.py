@@ -101,7 +101,7 @@ class PlanItemAdmin(ReadOnlyAdmin):
 
     @display(description="what")
     def what(self, item: PlanItem) -> str:
-        return f"{item.dataset_name}#{item.block_name}"
+        return item.what
 
     @display(description="action")
     def act(self, item: PlanItem) -> SafeString:

@@ -58,15 +58,26 @@ class Plan(models.Model):
 
 
 class PlanItem(models.Model):
-    """One block replica that a plan deletes or hands over, by name: it stays readable when the inventory has forgotten it."""
+    """One block replica that a plan deletes or hands over, by name: it stays readable when the inventory has forgotten it.
+
+    Or one file of a clean-up, which nobody knows: it has no names but the path at its site, with size and time as it was seen.
+    """
 
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="items")
     sequence = models.PositiveIntegerField(help_text="Order in which the cycle decided.")
     action = models.CharField(max_length=8, choices=PlanAction)
     site_name = models.CharField(max_length=64)
-    dataset_name = models.CharField(max_length=512)
-    block_name = models.CharField(max_length=128)
-    block_replica_key = models.BigIntegerField(help_text="Primary key of the block replica when the plan was frozen.")
+    dataset_name = models.CharField(max_length=512, blank=True)
+    block_name = models.CharField(max_length=128, blank=True)
+    block_replica_key = models.BigIntegerField(
+        null=True, blank=True, help_text="Primary key of the block replica when the plan was frozen."
+    )
+    path = models.CharField(
+        max_length=1024, blank=True, help_text="Below the root of the site, of a file that nobody knows; else empty."
+    )
+    modified_at = models.DateTimeField(
+        null=True, blank=True, help_text="Of a file that nobody knows, as it was seen; changed since, it stays."
+    )
     size_bytes = models.BigIntegerField()
     num_files = models.PositiveIntegerField()
     line = models.IntegerField(
@@ -101,10 +112,36 @@ class PlanItem(models.Model):
                 condition=Q(action=PlanAction.DELETE, new_owner="") | (Q(action=PlanAction.REOWN) & ~Q(new_owner="")),
                 name="plan_item_new_owner_when_handed_over",
             ),
+            models.UniqueConstraint(fields=["plan", "site_name", "path"], condition=~Q(path=""), name="plan_item_path_unique"),
+            # A block replica has names and a key. A file that nobody knows has none of them, no owner, and it is one file.
+            models.CheckConstraint(
+                condition=Q(path="", block_replica_key__isnull=False, modified_at__isnull=True)
+                & ~Q(dataset_name="")
+                & ~Q(block_name="")
+                | ~Q(path="")
+                & Q(
+                    action=PlanAction.DELETE,
+                    block_replica_key__isnull=True,
+                    modified_at__isnull=False,
+                    dataset_name="",
+                    block_name="",
+                    owner="",
+                    num_files=1,
+                    may_be_last_copy=False,
+                    files_digest="",
+                    line__isnull=True,
+                ),
+                name="plan_item_block_replica_or_path",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.dataset_name}#{self.block_name} at {self.site_name}"
+        return f"{self.what} at {self.site_name}"
+
+    @property
+    def what(self) -> str:
+        """Return what it is of, without its site."""
+        return f"/{self.path}" if self.path else f"{self.dataset_name}#{self.block_name}"
 
 
 class PlanItemFile(models.Model):

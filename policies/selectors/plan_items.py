@@ -46,7 +46,7 @@ def plan_states(plan_ids: Collection[int]) -> dict[int, str]:
     return dict(Plan.objects.filter(pk__in=list(plan_ids)).values_list("pk", "state"))
 
 
-def keys_in_other_campaigns(*, except_plans: Collection[int]) -> QuerySet[PlanItem, int]:
+def keys_in_other_campaigns(*, except_plans: Collection[int]) -> QuerySet[PlanItem, int | None]:
     """Return the block replicas that open plans of other campaigns delete, of whatever partition: these may overlap."""
     is_open = [PlanState.FROZEN, PlanState.HELD, PlanState.RELEASED]
     items = PlanItem.objects.filter(plan__kind=PlanKind.CAMPAIGN, plan__state__in=is_open)

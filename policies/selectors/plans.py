@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
@@ -29,6 +30,8 @@ _DIGEST_FIELDS = (
     "owner",
     "may_be_last_copy",
     "files_digest",
+    "path",
+    "modified_at",
 )
 
 
@@ -39,6 +42,7 @@ class PlannedItem:
     ``line``: of the policy, 0 = the default, None for a hand-over and where no text decided; ``new_owner`` is empty unless it
     is one. ``owner``: what the cycle saw, "None" for nobody, empty in plans that were frozen before it was kept.
     ``may_be_last_copy``: it was said by name that it goes even as the last copy. ``files_digest``: empty where the whole goes.
+    ``path`` and ``modified_at``: of a file that nobody knows, which has no names, no key and no owner.
     """
 
     id: int
@@ -48,7 +52,7 @@ class PlannedItem:
     site_name: str
     dataset_name: str
     block_name: str
-    block_replica_key: int
+    block_replica_key: int | None
     size_bytes: int
     num_files: int
     line: int | None
@@ -57,6 +61,8 @@ class PlannedItem:
     owner: str
     may_be_last_copy: bool
     files_digest: str
+    path: str
+    modified_at: datetime | None
 
     @property
     def is_deletion(self) -> bool:
@@ -155,6 +161,12 @@ def items_with_other_files(found: Mapping[int, Collection[str]]) -> set[int]:
     return {pk for pk, digest in frozen if file_names_digest(found[pk]) != digest}
 
 
+def times_of_paths(item_ids: Collection[int]) -> dict[int, datetime]:
+    """Return when the files of those items were last changed that nobody knows, as they were seen."""
+    rows = PlanItem.objects.filter(pk__in=list(item_ids), modified_at__isnull=False).order_by("pk")
+    return {pk: moment for pk, moment in rows.values_list("pk", "modified_at") if moment is not None}
+
+
 @dataclass(frozen=True, slots=True)
 class TouchingPlan:
     """A plan that is not over and lists some of the block replicas that were asked for."""
@@ -183,17 +195,19 @@ def open_plans_touching(*, datasets: Collection[str], keys: Collection[int]) -> 
 def items_digest(rows: Iterable[tuple[Any, ...]]) -> tuple[int, str]:
     """Return number and SHA-256 of items in order, one JSON array per line with the fields that may never change.
 
-    Each row has the fields of `digest_row`; owner, ``may_be_last_copy`` and ``files_digest`` last.
+    Each row has the fields of `digest_row`; owner, ``may_be_last_copy``, ``files_digest``, path and ``modified_at`` last.
     """
     digest = hashlib.sha256()
     count = 0
-    for *fields, owner, may_be_last_copy, files_digest in rows:
+    for *fields, owner, may_be_last_copy, files_digest, path, modified_at in rows:
         # Each is left out where it says nothing: plans that were frozen before it was kept have a digest without it.
         row = [*fields, owner] if owner else fields
         if may_be_last_copy:
             row = [*row, "may be the last copy"]
         if files_digest:
             row = [*row, "files", files_digest]
+        if path:
+            row = [*row, "path", path, modified_at.astimezone(UTC).isoformat()]
         digest.update(json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n")
         count += 1
     return count, digest.hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 
 from policies.choices import PlanAction
@@ -43,9 +44,33 @@ class ListedReplica:
     files: tuple[ListedFile, ...] = ()
 
 
-def listed_rows(plan_id: int, items: Iterable[ListedReplica]) -> Iterator[PlanItem]:
+@dataclass(frozen=True, slots=True)
+class ListedPath:
+    """One file of a clean-up: known to nobody, named by its path below the root of its site, with size and time as seen."""
+
+    site_name: str
+    path: str
+    size_bytes: int
+    modified_at: datetime
+    rule_text: str
+
+
+def listed_rows(plan_id: int, items: Iterable[ListedReplica | ListedPath]) -> Iterator[PlanItem]:
     """Yield the items of a plan in the order of *items*."""
     for sequence, item in enumerate(items):
+        if isinstance(item, ListedPath):
+            yield PlanItem(
+                plan_id=plan_id,
+                sequence=sequence,
+                action=PlanAction.DELETE,
+                site_name=item.site_name,
+                path=item.path,
+                modified_at=item.modified_at,
+                size_bytes=item.size_bytes,
+                num_files=1,
+                rule_text=item.rule_text,
+            )
+            continue
         yield PlanItem(
             plan_id=plan_id,
             sequence=sequence,

@@ -19,7 +19,7 @@ from policies.permissions import RELEASE_PLAN, require
 from policies.planning.outcome import Outcome
 from policies.selectors.plans import digest_row, items_digest, plan_digest_matches
 from policies.services.limits import Reading
-from policies.services.listed import ListedFile, ListedReplica, listed_files_store, listed_rows
+from policies.services.listed import ListedFile, ListedPath, ListedReplica, listed_files_store, listed_rows
 from policies.services.recording import plan_item_rows
 from policies.signals import plan_released
 
@@ -77,20 +77,28 @@ def plan_release(*, plan_id: int, actor: Actor, reason: str) -> Plan:
 
 @transaction.atomic
 def plan_freeze_listed(
-    *, kind: PlanKind, title: str, items: Iterable[ListedReplica], actor: Actor, partition: Partition | None = None
+    *,
+    kind: PlanKind,
+    title: str,
+    items: Iterable[ListedReplica | ListedPath],
+    actor: Actor,
+    partition: Partition | None = None,
 ) -> Plan:
     """Freeze a list that no cycle made, in its order; it deletes nothing before `plan_release_listed`.
 
-    The application that asks for it keeps who decided, and why, beside the plan. Raises `PolicyError` for an empty list.
+    Files that nobody knows are of clean-ups alone, and clean-ups are of nothing else. The application that asks for it keeps who
+    decided, and why, beside the plan. Raises `PolicyError` for an empty list.
     """
     if kind == PlanKind.CYCLE:
         raise AssertionError("the plan of a cycle is frozen by plan_freeze")
     plan = Plan.objects.create(kind=kind, title=title[:512], partition=partition, digest="", num_items=0, size_bytes=0)
     files: dict[int, tuple[ListedFile, ...]] = {}
 
-    def noted() -> Iterator[ListedReplica]:
+    def noted() -> Iterator[ListedReplica | ListedPath]:
         for sequence, item in enumerate(items):
-            if item.files:
+            if isinstance(item, ListedPath) != (kind == PlanKind.CLEAN_UP):
+                raise AssertionError(f"{item} is not what a plan of the kind {kind} is of")
+            if isinstance(item, ListedReplica) and item.files:
                 files[sequence] = item.files
             yield item
 

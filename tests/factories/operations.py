@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -13,7 +13,7 @@ from inventory.models import Block, BlockReplica, Dataset, DatasetReplica, File,
 from inventory.selectors.sites import SiteStorage
 from operations.choices import FileOutcome
 from operations.services.limits import QueueLimits
-from operations.storage import FileResult, Gateway, TrashedFile, gateway_for
+from operations.storage import Entry, FileResult, Gateway, Sight, TrashedFile, gateway_for
 from policies.choices import CycleKind, CycleState, PlanAction, PlanState
 from policies.models import Cycle, Partition, Plan, PlanItem, PlanItemFile
 from policies.selectors.plans import digest_row, file_names_digest, items_digest
@@ -210,6 +210,19 @@ class FaultyGateway:
     def restore(self, files: Sequence[TrashedFile], *, should_stop: Callable[[], bool]) -> list[Any]:
         named = {file.lfn: file for file in files}
         return self._each(list(named), should_stop, lambda lfn: _One(self.real.restore, named[lfn]))
+
+    @property
+    def shows_links(self) -> bool:
+        return self.real.shows_links
+
+    def list_folder(self, folder: tuple[str, ...], *, should_stop: Callable[[], bool]) -> Iterator[list[Entry]]:
+        return self.real.list_folder(folder, should_stop=should_stop)
+
+    def look(self, lfns: Sequence[str], *, should_stop: Callable[[], bool]) -> list[Sight]:
+        return self.real.look(lfns, should_stop=should_stop)
+
+    def by_path(self) -> FaultyGateway:
+        return replace(self, real=self.real.by_path())
 
     def _each(self, lfns: Sequence[str], should_stop: Callable[[], bool], real: Callable[[str], Any]) -> list[Any]:
         results = []

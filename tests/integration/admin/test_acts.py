@@ -11,6 +11,7 @@ from django.utils import timezone
 from guardian.shortcuts import assign_perm
 
 from dynamo_site.acts import ACTS, act_url
+from dynamo_site.acts.scanning import ACTS as SCAN_ACTS
 from inventory.models import AuditEvent, Lock, Site
 from operations.models import Deletion, PauseSwitch
 from policies.models import Plan, Policy
@@ -32,11 +33,12 @@ MAY = {
     "deletion-drop": {"Operators"},
     "trash-restore": {"Operators"},
     "plan-restore": {"Operators"},
+    "scan-start": {"Operators"},
     "lock-release": {"Operators", "Physics coordinators", "Computing coordinators"},
     "lock-renew": {"Operators", "Physics coordinators", "Computing coordinators"},
 }
 #: Acts that ask for more than one right, or for whose the object is: tried where their services are.
-TRIED_ELSEWHERE = {"request-approve", "request-reject", "request-cancel", "token-revoke"}
+TRIED_ELSEWHERE = {"request-approve", "request-reject", "request-cancel", "token-revoke", *(SCAN_ACTS.keys() - {"scan-start"})}
 ROLES = ["Operators", "Physics coordinators", "Computing coordinators", "Group representatives", "Auditors", "Services", None]
 
 

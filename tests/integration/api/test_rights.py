@@ -25,7 +25,7 @@ PLAIN = [operation for operation in OPERATIONS if operation.is_plain]
 #: Campaigns have a world of their own: ``test_campaign_rights.py``.
 EXPECTED = [*site.EXPECTED, *inventory.EXPECTED, *policies.EXPECTED, *of_operations.EXPECTED]
 #: Models of which the screens' factory makes no rows: for them the right is asked on the list alone.
-WITHOUT_ROWS = {"Comparison", "DeletionRequest", "Invalidation", "QuotaPreview"}
+WITHOUT_ROWS = {"CleanUp", "Comparison", "DeletionRequest", "Invalidation", "QuotaPreview", "ScanFinding", "StorageScan"}
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def test_metrics_ask_the_same_number_of_queries_whatever_the_size(
 ) -> None:
     world = World(tmp_path)
     plan_enqueue(world.plan(world.two_copies(1)).pk)
-    with django_assert_max_num_queries(14) as first:
+    with django_assert_max_num_queries(17) as first:
         samples(client, authorization=token)
     plan_enqueue(world.plan(world.two_copies(5, dataset="/C/D-1/AOD")).pk)
     with django_assert_num_queries(len(first)):

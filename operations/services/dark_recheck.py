@@ -1,0 +1,149 @@
+"""The last look at files of clean-ups, which nobody knows: whatever speaks against a deletion now makes it drop out.
+
+Runs inside the transaction of the claim. Whether the file is still as it was seen is asked of the storage, right before it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from inventory.selectors.replicas import FileRow
+from inventory.selectors.site_files import files_known
+from inventory.selectors.sites import SiteStorage
+from operations.choices import DeletionState, FileOutcome
+from operations.models import Deletion
+from operations.services.recheck import Rechecked, begun_among
+from operations.services.verdict import Verdict
+from operations.storage import Backwards, Entry, FileResult, Gateway, RestoreResult, Sight, SightKind, TrashedFile, backwards
+from operations.storage.results import ShouldStop
+from policies.selectors.plans import executable_plans
+
+#: What a file that is not as it was seen is told by: it drops out, and the storage is not to blame.
+CHANGED = "not the file that the scan saw any more"
+
+
+def name_of(path: str) -> str:
+    """Return a path below the root as the name by which a gateway without rules knows it."""
+    return f"/{path}"
+
+
+def recheck_paths(rows: Sequence[Deletion], site: SiteStorage) -> Rechecked:
+    """Look again at files that nobody knew; the keys of the result are those of the deletions. Locks their plans."""
+    executable = executable_plans({row.plan_id for row in rows})
+    against = {row.pk: f"plan {row.plan_id} is not released any more" for row in rows if row.plan_id not in executable}
+    left = [row for row in rows if row.pk not in against]
+    against |= {row.pk: reason for row, reason in _known(left, site)}
+    begun = begun_among([row for row in rows if row.pk in against])
+    files: dict[int, tuple[FileRow, ...]] = {
+        row.pk: (FileRow(name_of(row.path), row.size_bytes, ""),) for row in rows if row.pk not in against
+    }
+    return Rechecked(
+        files=files,
+        partial=frozenset(),
+        dropped={pk: reason for pk, reason in against.items() if pk not in begun},
+        failed={
+            pk: f"{reason}; but it may be in the trash already: bring it back" for pk, reason in against.items() if pk in begun
+        },
+    )
+
+
+def _known(rows: Sequence[Deletion], site: SiteStorage) -> list[tuple[Deletion, str]]:
+    """Return those rows that somebody knows by now, and as what."""
+    names = backwards(site.lfn_rules)
+    if names.problem:
+        return [(row, names.problem) for row in rows]
+    found = known_as([row.path for row in rows], names, site)
+    return [(row, f"the inventory knows it by now, as {found[row.path]}") for row in rows if row.path in found]
+
+
+def known_as(paths: Sequence[str], names: Backwards, site: SiteStorage) -> dict[str, str]:
+    """Return those paths to which a logical name leads that the inventory knows, wherever, and that name."""
+    leading = names.names_of(paths)
+    known = files_known({name for some in leading.values() for name in some}, site.key)
+    return {path: name for path, some in leading.items() for name in some if name in known}
+
+
+class UnchangedGateway:
+    """A way to the storage on which only files go that are as a scan saw them; names are paths.
+
+    ``seen``: bytes and time by name. A file of which the storage does not say that it is the same stays.
+    """
+
+    def __init__(self, real: Gateway, seen: dict[str, tuple[int, datetime]]) -> None:
+        self._real = real.by_path()
+        self._seen = seen
+
+    @property
+    def can_trash(self) -> bool:
+        return self._real.can_trash
+
+    @property
+    def shows_links(self) -> bool:
+        return self._real.shows_links
+
+    def by_path(self) -> UnchangedGateway:
+        """Return itself: its names are paths."""
+        return self
+
+    def look(self, lfns: Sequence[str], *, should_stop: ShouldStop) -> list[Sight]:
+        """Look at files as ever."""
+        return self._real.look(lfns, should_stop=should_stop)
+
+    def list_folder(self, folder: tuple[str, ...], *, should_stop: ShouldStop) -> Iterator[list[Entry]]:
+        """List as ever."""
+        return self._real.list_folder(folder, should_stop=should_stop)
+
+    def restore(self, files: Sequence[TrashedFile], *, should_stop: ShouldStop) -> list[RestoreResult]:
+        """Move files from the trash back as ever."""
+        return self._real.restore(files, should_stop=should_stop)
+
+    def purge(self, files: Sequence[TrashedFile], *, should_stop: ShouldStop) -> list[FileResult]:
+        """Delete files in the trash as ever."""
+        return self._real.purge(files, should_stop=should_stop)
+
+    def delete(self, lfns: Sequence[str], *, should_stop: ShouldStop) -> list[FileResult]:
+        """Delete those files that are as they were seen."""
+        going, others = self._parted(lfns, should_stop)
+        return [*others, *(self._real.delete(going, should_stop=should_stop) if going else [])]
+
+    def trash(self, files: Sequence[TrashedFile], *, should_stop: ShouldStop) -> list[FileResult]:
+        """Put those files aside that are as they were seen."""
+        going, others = self._parted([file.lfn for file in files], should_stop)
+        wanted = [file for file in files if file.lfn in set(going)]
+        return [*others, *(self._real.trash(wanted, should_stop=should_stop) if wanted else [])]
+
+    def _parted(self, lfns: Sequence[str], should_stop: ShouldStop) -> tuple[list[str], list[FileResult]]:
+        """Part the files that may go, also those that are gone already, from the answers for those that must not be touched."""
+        going: list[str] = []
+        others: list[FileResult] = []
+        for sight in self._real.look(lfns, should_stop=should_stop):
+            if sight.kind == SightKind.UNCLEAR:
+                others.append(FileResult(sight.lfn, FileOutcome.RETRYABLE, sight.message, is_untouched=True))
+            elif sight.kind == SightKind.THERE and (sight.size_bytes, sight.modified_at) != self._seen[sight.lfn]:
+                others.append(FileResult(sight.lfn, FileOutcome.REFUSED, CHANGED, is_untouched=True))
+            else:
+                going.append(sight.lfn)
+        return going, others
+
+
+def late_news(
+    rows: Sequence[Deletion], verdicts: Mapping[int, Verdict], results: Mapping[int, Sequence[FileResult]], site: SiteStorage
+) -> dict[int, Verdict]:
+    """Return other verdicts on files of clean-ups: one that is not as it was seen drops out, one that is known by now fails.
+
+    What somebody has injected while it was on its way into the trash must not be counted as deleted: a person brings it back.
+    """
+    news: dict[int, Verdict] = {}
+    for row in rows:
+        said = results[row.pk]
+        if said and all(result.message == CHANGED for result in said):
+            news[row.pk] = replace(
+                verdicts[row.pk], state=DeletionState.DROPPED, reason=CHANGED, is_failure=False, says_of_storage=False
+            )
+    left = [row for row in rows if row.pk not in news and verdicts[row.pk].may_have_deleted]
+    for row, reason in _known(left, site):
+        text = f"{reason}; it came while the file was being deleted: bring it back from the trash"
+        news[row.pk] = replace(verdicts[row.pk], state=DeletionState.FAILED, reason=text)
+    return news
