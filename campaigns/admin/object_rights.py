@@ -12,6 +12,19 @@ from inventory.permissions import may
 from inventory.services.audit import Actor
 from inventory.services.object_rights import object_rights_set
 
+#: Mean nothing on one campaign: it is there already, and never deleted.
+_OF_NO_OBJECT = frozenset({"add_campaign", "delete_campaign"})
+
+
+class _UserForm(AdminUserObjectPermissionsForm):
+    def get_obj_perms_field_choices(self) -> list[Any]:
+        return [choice for choice in super().get_obj_perms_field_choices() if choice[0] not in _OF_NO_OBJECT]
+
+
+class _GroupForm(AdminGroupObjectPermissionsForm):
+    def get_obj_perms_field_choices(self) -> list[Any]:
+        return [choice for choice in super().get_obj_perms_field_choices() if choice[0] not in _OF_NO_OBJECT]
+
 
 class CampaignRightsMixin(GuardedModelAdmin):
     """The pages of rights on a campaign, for who may say who must sign; each change is a row of the audit trail."""
@@ -20,15 +33,20 @@ class CampaignRightsMixin(GuardedModelAdmin):
         """Tell who may open the pages of rights; the campaign itself is changed by its own acts alone."""
         return may(request.user, CHANGE_QUORUM)
 
+    def get_obj_perms_base_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_obj_perms_base_context(request, obj)
+        context["model_perms"] = context["model_perms"].exclude(codename__in=_OF_NO_OBJECT)
+        return context
+
     def get_obj_perms_manage_user_form(self, request: HttpRequest) -> type[AdminUserObjectPermissionsForm]:
-        class Form(AdminUserObjectPermissionsForm):
+        class Form(_UserForm):
             def save_obj_perms(self) -> None:
                 _save(request, self.obj, self.user, self.cleaned_data["permissions"])
 
         return Form
 
     def get_obj_perms_manage_group_form(self, request: HttpRequest) -> type[AdminGroupObjectPermissionsForm]:
-        class Form(AdminGroupObjectPermissionsForm):
+        class Form(_GroupForm):
             def save_obj_perms(self) -> None:
                 _save(request, self.obj, self.group, self.cleaned_data["permissions"])
 

@@ -11,6 +11,7 @@ from campaigns.choices import CampaignAction, CampaignState, Verdict
 from campaigns.exceptions import AlreadySigned, DigestOutdated, InvalidInput, OwnProposal, TooLate
 from campaigns.models import Approval, Campaign, Revision
 from campaigns.selectors.quorum import quorum_groups, quorum_of
+from campaigns.services.notices import notices_settle
 from campaigns.services.transitions import campaign_lock_for, campaign_move, current_revision, demand_reason
 from inventory.services.audit import Actor
 
@@ -36,6 +37,7 @@ def campaign_sign(
     approval = _save(
         campaign, revision, verdict=verdict, digest=digest, actor=actor, now=now, comment=comment.strip(), address=address
     )
+    notices_settle(key_prefix=f"to-sign-{revision.pk}-", user_id=approval.approver_id, now=now)
     details = {
         "revision": revision.number,
         "digest": digest,

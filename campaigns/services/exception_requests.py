@@ -20,6 +20,7 @@ from campaigns.lifecycle import next_state
 from campaigns.models import Campaign, DroppedItem, ExceptionRequest, Revision
 from campaigns.models.exception_requests import protect_rule
 from campaigns.permissions import DECIDE_EXCEPTIONS, represents
+from campaigns.services.notices import notices_settle
 from campaigns.services.transitions import campaign_lock, campaign_move, current_revision, demand_reason
 from inventory.permissions import may
 from inventory.selectors.groups import group_exists
@@ -142,6 +143,7 @@ def exception_decide(
     exception.becomes_lock = becomes_lock and state in KEEPING_STATES
     exception.full_clean(validate_unique=False)
     exception.save()
+    notices_settle(key_prefix=f"exception-{exception.pk}-asked-", now=now)
     dropped = _drop(exception, current_revision(campaign), now) if state in KEEPING_STATES else Effect(0, 0, 0)
     campaign_move(
         campaign,
@@ -197,6 +199,7 @@ def exception_withdraw(*, exception_id: int, actor: Actor, now: datetime) -> Exc
     exception.state, exception.decided_at, exception.decided_by_id = ExceptionState.WITHDRAWN, now, actor.user.pk
     exception.full_clean(validate_unique=False)
     exception.save()
+    notices_settle(key_prefix=f"exception-{exception.pk}-asked-", now=now)
     details = {"exception": exception.pk, "decision": ExceptionState.WITHDRAWN.value}
     campaign_move(campaign, CampaignAction.DECIDE, actor=actor, now=now, details=details)
     return exception

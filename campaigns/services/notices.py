@@ -127,6 +127,14 @@ def notices_read(*, user_id: int, notice_ids: Iterable[int], now: datetime) -> i
     return Notice.objects.filter(user_id=user_id, pk__in=list(notice_ids), read_at__isnull=True).update(read_at=now)
 
 
+def notices_settle(*, key_prefix: str, now: datetime, user_id: int | None = None) -> None:
+    """Take what waited for an answer out of the inboxes once it is given; *user_id* None: of everybody who was asked."""
+    waiting = Notice.objects.filter(key__startswith=key_prefix, read_at__isnull=True)
+    if user_id is not None:
+        waiting = waiting.filter(user_id=user_id)
+    waiting.update(read_at=now)
+
+
 def parts_of(revision: Revision, now: datetime) -> dict[int, Part]:
     """Return what of a list concerns whom: who represents an owning group, and who has a lock on it."""
     with default_storage.open(revision.items_file) as file:

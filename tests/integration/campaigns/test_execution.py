@@ -23,6 +23,7 @@ from operations.models import Deletion
 from operations.services.queue import plan_enqueue
 from operations.services.sweep import sweep
 from operations.services.worker import work
+from policies.models import PlanItem
 from tests.factories.campaigns import Collaboration
 from tests.factories.operations import EAGER, Clock, local_gateway, seeded
 
@@ -145,24 +146,34 @@ def test_an_expired_campaign_deletes_nothing_more(people: Collaboration) -> None
 @pytest.mark.parametrize("seed", range(8))
 def test_nothing_outside_the_frozen_list_goes_whatever_happens_to_the_inventory(people: Collaboration, seed: int) -> None:
     rng = Random(seed)
-    campaign = people.executing()
-    plan_id = enqueue(people, campaign)
-    listed = {(f.site_name, f.dataset_name, f.block_name) for f in Deletion.objects.filter(plan_id=plan_id)}
+    campaign = people.approved() if seed % 2 else people.executing()  # it happens before the release, or after the queue has it
+    plan_id = people.revision(campaign).plan_id if seed % 2 else enqueue(people, campaign)
+    items = PlanItem.objects.filter(plan_id=plan_id)
+    listed = set(items.values_list("site_name", "dataset_name", "block_name"))
     site = people.spare_site()
     for number in range(rng.randrange(1, 4)):  # new data where the list deletes
         people.world.replica(people.world.block(rng.choice([HIGGS, "/New/X-v1/AOD"]), f"new{seed}-{number}"), site)
     for replica in rng.sample(list(BlockReplica.objects.filter(site=site)), k=rng.randrange(0, 4)):
-        match rng.randrange(4):
+        match rng.randrange(6):
             case 0:
                 BlockReplica.objects.filter(block=replica.block).exclude(pk=replica.pk).delete()  # its other copy is lost
             case 1:
                 BlockReplica.objects.filter(pk=replica.pk).update(group=people.higgs)
             case 2:
                 BlockReplica.objects.filter(pk=replica.pk).update(size_bytes=replica.size_bytes - 1)
+            case 3:
+                Dataset.objects.filter(pk=replica.block.dataset_id).update(status="INVALID")
+            case 4:
+                replica.delete()  # gone by another way
             case _:
                 lock_create(dataset_pattern=replica.block.dataset.name, actor=people.actor("rita"), now=people.now)
     before = set(BlockReplica.objects.values_list("site__name", "block__dataset__name", "block__name"))
     blocks = {(d, b) for _, d, b in before}
+    if seed % 2:
+        people.later(days=17)
+        Injection.objects.update(finished_at=people.now)
+        campaign_execute(campaign_id=campaign.pk, actor=people.actor("olga"), now=people.now)
+        enqueue(people, campaign)
     delete_all(people)
     after = set(BlockReplica.objects.values_list("site__name", "block__dataset__name", "block__name"))
     assert before - after <= listed

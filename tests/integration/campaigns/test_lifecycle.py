@@ -7,8 +7,11 @@ from datetime import timedelta
 import pytest
 from django.core import mail
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError, transaction
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
+from django.test import Client
+from django.urls import reverse
 
 from campaigns.choices import CampaignState, ExceptionState, Verdict
 from campaigns.exceptions import (
@@ -37,6 +40,7 @@ from policies.choices import PlanKind, PlanState
 from policies.exceptions import PolicyError, PolicyInvalidError
 from policies.models import Plan
 from policies.services.partitions import partition_define
+from tests.factories.api import client_of
 from tests.factories.campaigns import TEXT, Collaboration
 
 HIGGS = "/Higgs/Run2026A-v1/AOD"
@@ -125,6 +129,54 @@ def test_the_proposer_never_signs_not_even_a_superuser_and_the_database_refuses_
                 )
             ]
         )
+
+
+@pytest.mark.parametrize("way", ["page", "API", "command", "change of a signature", "SQL"])
+def test_the_proposer_signs_by_no_way_whatever_rights_the_account_has(people: Collaboration, client: Client, way: str) -> None:
+    campaign = people.studied()
+    root = people.user("root")
+    campaign_propose(campaign_id=campaign.pk, actor=people.actor("root"), now=people.now)
+    revision = people.revision(campaign)
+    body = {"verdict": "APPROVE", "digest": revision.digest}
+    said = "somebody else must sign"
+    match way:
+        case "page":
+            client.force_login(root)
+            page = reverse("admin:campaigns_do", args=[campaign.pk, "sign"])
+            assert said in client.post(page, body, follow=True).content.decode()
+        case "API":
+            address = f"/api/v1/campaigns/campaigns/{campaign.pk}/sign/"
+            answer = client_of(root).post(address, body, content_type="application/json")
+            assert (answer.status_code, answer.json()["code"]) == (403, "own_proposal")
+        case "command":
+            with pytest.raises(CommandError, match=said):
+                call_command("campaign", "sign", str(campaign.pk), "--as", "root", "--digest", revision.digest, "--approve")
+        case _:
+            approval = people.sign(campaign, "petra")
+            with pytest.raises(IntegrityError, match="approval_not_by_proposer"), transaction.atomic():
+                if way == "SQL":
+                    with connection.cursor() as cursor:
+                        change = "UPDATE campaigns_approval SET approver_id = requester_id WHERE id = %s"
+                        cursor.execute(change, [approval.pk])
+                else:
+                    Approval.objects.filter(pk=approval.pk).update(approver=root)
+    assert not Approval.objects.filter(approver=root).exists()
+    assert people.fresh(campaign).state == CampaignState.PROPOSED
+
+
+def test_what_was_answered_waits_in_no_inbox_any_more(people: Collaboration) -> None:
+    campaign = people.proposed()
+    exception = ask(people, campaign, [HIGGS])
+    campaigns_tick(now=people.now)
+
+    def waiting(kind: str) -> set[str]:
+        return set(Notice.objects.filter(kind=kind, read_at__isnull=True).values_list("user__username", flat=True))
+
+    assert (waiting("TO_SIGN"), waiting("EXCEPTION_ASKED")) == ({"petra", "paul", "carla"}, {"olga", "rita"})
+    people.sign(campaign, "petra")
+    people.grant(exception)
+    campaigns_tick(now=people.now)
+    assert (waiting("TO_SIGN"), waiting("EXCEPTION_ASKED")) == ({"paul", "carla"}, set())
 
 
 def test_a_forged_requester_counts_for_nothing(people: Collaboration) -> None:
