@@ -139,8 +139,8 @@ class _ByPlaceAndOwner(_FilterSet):
         site_ids = _sites_asked(asked) if asked.keys() & {"site", "storage_type"} else None
         if not self._is_rare(asked, site_ids):
             return rows
-        if self.owns_blocks and site_ids is not None:
-            # So that what is looked for can be narrowed to its sites before the blocks come in.
+        if self.owns_blocks and site_ids is not None and "group" not in asked:
+            # So that it can be narrowed to its sites before the blocks come in; with an owner the index of owners does so.
             rows = rows.filter(dataset_replica__site_id__in=site_ids)
         return rare.collected(queryset, rows)
 
