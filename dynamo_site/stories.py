@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 
 from django.urls import reverse
@@ -20,6 +21,9 @@ from policies.selectors.decisions import DecisionRow, cycles_on_file, decisions_
 
 #: What of the apps a history shows.
 STORY_RIGHTS = ("inventory.view_dataset", "inventory.view_auditevent", "policies.view_cycle", "operations.view_deletion")
+
+#: How many of the latest cycles are looked through for decisions.
+_CYCLES = 30
 
 #: Sites that an event names before it counts.
 _SITES_NAMED = 3
@@ -39,13 +43,13 @@ class StoryEvent:
     link: str = ""
 
 
-def dataset_story(name: str, *, site: str | None = None, limit: int = 100) -> list[StoryEvent]:
+def dataset_story(name: str, *, site: str | None = None, cycle: Any = None, limit: int = 100) -> list[StoryEvent]:
     """Return the latest *limit* events of the dataset, newest first; of a dataset that the inventory has forgotten, too.
 
-    *site*: leave out what concerns other sites alone. Decisions are those of the last cycles with files. A fixed number of
-    queries, and a look into each of these files.
+    *site*: leave out what concerns other sites alone. Decisions are those of the last cycles with files, and of *cycle*, the
+    same one once. A fixed number of queries, and a look into each of these files.
     """
-    events = [*_inventory(name, site), *_acts(name), *_decisions(name, site), *_deletions(name, site)]
+    events = [*_inventory(name, site), *_acts(name), *_decisions(name, site, cycle), *_deletions(name, site)]
     return sorted(events, key=lambda event: event.at, reverse=True)[:limit]
 
 
@@ -71,23 +75,29 @@ def _acts(name: str) -> Iterator[StoryEvent]:
         yield StoryEvent(event.at, "running", f"{action_text(event.action)} by {event.actor}{reason}", link)
 
 
-def _decisions(name: str, site: str | None) -> Iterator[StoryEvent]:
-    for cycle, rows in decisions_on_dataset(name, cycles_on_file()):
-        if cycle.started_at is None:
-            continue
-        by_rule: dict[tuple[str, int | None], list[DecisionRow]] = defaultdict(list)
+def _decisions(name: str, site: str | None, cycle: Any) -> Iterator[StoryEvent]:
+    """Yield each decision once, at the latest of the cycles that made it, all sites together."""
+    cycles = cycles_on_file(num_cycles=_CYCLES)
+    if cycle is not None and cycle.decisions_file and all(cycle.pk != found.pk for found in cycles):
+        cycles.append(cycle)
+    made: dict[tuple[str, int | None, str, str], list[tuple[Any, DecisionRow]]] = defaultdict(list)
+    for found, rows in decisions_on_dataset(name, cycles):
         for row in rows:
             if site in (None, row.site):
-                by_rule[row.decision, row.line].append(row)
-        for (decision, line), some in by_rule.items():
-            word = _DECIDED.get(decision)
-            if word is None:
-                continue
-            sites = _sites(row.site for row in some)
-            link = f"{reverse('admin:policies_cycle_why', args=[cycle.pk])}?dataset={_quoted(name)}&site={_quoted(some[0].site)}"
-            test = ", a test run" if cycle.kind == "TEST_RUN" else ""
-            text = f"{word} {_by(line)} in cycle {cycle.pk} of {cycle.source}{test}, at {sites}"
-            yield StoryEvent(cycle.started_at, _KINDS[decision], text, link)
+                made[row.decision, row.line, found.kind, found.source].append((found, row))
+    for (decision, line, kind, source), by in made.items():
+        word = _DECIDED.get(decision)
+        if word is None:
+            continue
+        last = by[0][0]
+        latest = [row for found, row in by if found.pk == last.pk]
+        num_earlier = len({found.pk for found, _ in by}) - 1
+        earlier = f", as in {plural(num_earlier, 'earlier one')}" if num_earlier else ""
+        link = f"{reverse('admin:policies_cycle_why', args=[last.pk])}?dataset={_quoted(name)}&site={_quoted(latest[0].site)}"
+        test = ", a test run" if kind == "TEST_RUN" else ""
+        sites = _sites(row.site for row in latest)
+        text = f"{word} {_by(line)} in cycle {last.pk} of {source}{test}{earlier}, at {sites}"
+        yield StoryEvent(last.started_at, _KINDS[decision], text, link)
 
 
 def _deletions(name: str, site: str | None) -> Iterator[StoryEvent]:

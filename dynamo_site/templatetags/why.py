@@ -79,8 +79,10 @@ def why_places(context: Context) -> dict[str, Any]:
 @register.inclusion_tag("dynamo/why_history.html", takes_context=True)
 def why_history(context: Context) -> dict[str, Any]:
     """What happened to the replica, newest first."""
-    events = dataset_story(context["dataset"], site=context["site"], limit=_EVENTS_SHOWN) if _may_look(context) else []
-    return {"events": events, "dataset": context["dataset"], "site": context["site"]}
+    asked = {"dataset": context["dataset"], "site": context["site"]}
+    if not _may_look(context):
+        return asked
+    return asked | {"events": dataset_story(asked["dataset"], site=asked["site"], cycle=context["cycle"], limit=_EVENTS_SHOWN)}
 
 
 def _may_look(context: Context) -> bool:

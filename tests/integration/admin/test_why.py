@@ -14,6 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from dynamo_site import stories
 from dynamo_site.decided import repeated_decisions
 from dynamo_site.views import history
 from inventory.models import FactFeed
@@ -192,3 +193,16 @@ def test_the_same_decision_of_many_cycles_is_one_line_and_earlier_ones_are_a_pag
     assert [one.last.pk for one in earlier.context["decided"]] == [cycles[0].pk]
     assert "Latest cycles" in earlier.content.decode()
     assert repeated_decisions([]) == []
+
+
+def test_the_history_names_the_asked_cycle_however_long_ago(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stories, "_CYCLES", 2)
+    first, *later = [ran(CycleKind.TEST_RUN, TEXT if number == 0 else TEXT.replace("> 0.9", "> 0.7")) for number in range(3)]
+    texts = [event.text for event in stories.dataset_story("/Young/a/RAW", site="S1", cycle=first)]
+    kept = "kept by the default in cycle {} of Physics v3, a test run"
+    assert f"{kept.format(later[-1].pk)}, as in 2 earlier ones, at S1" in texts
+    Cycle.objects.filter(pk=first.pk).update(source="Physics v2")
+    first.refresh_from_db()
+    texts = [event.text for event in stories.dataset_story("/Young/a/RAW", site="S1", cycle=first)]
+    assert f"{kept.format(first.pk).replace('v3', 'v2')}, at S1" in texts
+    assert not any("v2" in event.text for event in stories.dataset_story("/Young/a/RAW", site="S1"))
