@@ -10,6 +10,8 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from operations.models import PauseSwitch
+from policies.models import Comparison
+from policies.services.comparisons import comparison_carry_out
 from tests.factories.screens import PASSWORD, Screens, account, make_screens
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -30,11 +32,26 @@ def _login(page: Page, server: LiveServer, name: str) -> None:
     page.wait_for_url(f"{server.url}/admin/")
 
 
+def compared(screens: Screens) -> Comparison:
+    """Return a comparison of the test run with the cycle of the factory."""
+    comparison = Comparison.objects.create(
+        partition=screens.partition,
+        old_cycle=screens.test_run,
+        new_cycle=screens.cycle,
+        old_source=str(screens.test_run),
+        new_source=str(screens.cycle),
+        clock=screens.cycle.clock,
+        started_by="factory",
+    )
+    return comparison_carry_out(comparison_id=comparison.pk)
+
+
 def _pages(screens: Screens) -> list[str]:
     return [
         "/admin/",
         f"/admin/policies/cycle/{screens.cycle.pk}/change/",
         f"/admin/policies/cycle/{screens.cycle.pk}/why/?dataset=/Keep/A-v1/RAW&site=T1_Full",
+        f"/admin/policies/comparison/{compared(screens).pk}/change/",
         f"/admin/policies/plan/{screens.plan.pk}/change/",
         f"/admin/policies/policy/{screens.policy.pk}/change/",
         f"/admin/inventory/site/{screens.site.pk}/change/",

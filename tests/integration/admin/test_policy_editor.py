@@ -13,10 +13,12 @@ from django.utils import timezone
 from guardian.shortcuts import assign_perm
 
 from inventory.services.audit import Actor
+from policies.choices import CycleKind
 from policies.language.variables import VARIABLES
 from policies.models import Comparison, Cycle, Policy
 from policies.services.comparisons import comparison_carry_out
-from policies.services.policies import policy_create, policy_version_create
+from policies.services.cycles import cycle_run
+from policies.services.policies import guardrail_define, policy_create, policy_version_create
 from tests.factories.screens import NASTY, TEXT, Screens, account
 
 BUTTONS = ("dy-check", "dy-test", "dy-save", "dy-activate", "dy-save-expectations")
@@ -173,3 +175,21 @@ def test_the_policy_page_leads_to_the_editor(screens: Screens, client: Client, r
     page = client.get(reverse("admin:policies_policy_change", args=[screens.policy.pk])).content.decode()
     assert edit_url(screens.policy) in page
     assert words in page
+
+
+def test_the_switch_says_how_many_guardrails_protect_and_the_effect_what_each_did(screens: Screens, client: Client) -> None:
+    client.force_login(account("Operators"))
+    page = client.get(edit_url(screens.policy)).content.decode()
+    assert 'id="dy-guardrails"' in page
+    assert "No guardrail protects in this partition" in page
+    guardrail_define(name="data", condition="dataset.name == /Data000/*", actor=ACTOR, is_protecting=True)
+    assert "1 guardrail protects on top of the text" in client.get(edit_url(screens.policy)).content.decode()
+    run = cycle_run(
+        text=TEXT, source="test", kind=CycleKind.TEST_RUN, actor=ACTOR, now=timezone.now(), with_guardrails=True
+    ).cycle
+    effect = client.get(effect_url(screens.policy, run)).content.decode()
+    assert "under the protecting guardrails" in effect
+    assert re.search(r"guardrail data: dataset.name == /Data000/\*.*?2 replicas", effect, flags=re.DOTALL)
+    assert (
+        "by the text alone, guardrails not applied" in client.get(effect_url(screens.policy, screens.test_run)).content.decode()
+    )
