@@ -91,7 +91,7 @@ def plan_items(plan_id: int, *, after_sequence: int = -1, limit: int = 10_000) -
 def plan_replicas_at(plan_id: int, site_names: Collection[str]) -> dict[int, str]:
     """Return the block replicas that a plan lists at those sites: key -> dataset."""
     items = PlanItem.objects.filter(plan_id=plan_id, site_name__in=list(site_names)).order_by("sequence")
-    return dict(items.values_list("block_replica_key", "dataset_name"))
+    return {key: name for key, name in items.values_list("block_replica_key", "dataset_name") if key is not None}
 
 
 def items_allowed_as_last_copies(item_ids: Collection[int]) -> set[int]:
