@@ -223,6 +223,9 @@ exit codes: 0 done, 1 refused (the message says why), 2 wrong use
                 f"  revision {revision.number}: {size_text(revision.size_bytes)} in {items}, "
                 f"dropped out {size_text(dropped.size_bytes)}\n  digest {revision.digest}"
             )
+            for reading in revision.sums.get("readings", ()):
+                if reading["is_tripped"]:
+                    self.stdout.write(f"  beyond a safety limit: {reading['text']}")
             quorum = quorum_of(revision)
             self.stdout.write(f"  signatures {quorum.given} of {quorum.needed}; missing: {'; '.join(quorum.missing) or 'none'}")
         for exception in ExceptionRequest.objects.filter(campaign=campaign).order_by("pk"):

@@ -250,6 +250,7 @@ def test_a_campaign_by_commands_alone(people: Collaboration, tmp_path: object, c
     call_command("campaign", "show", number, "--as", "olga")
     shown = capsys.readouterr().out
     assert "signatures 2 of 2; missing: none" in shown
+    assert "beyond a safety limit: 50.00% of the bytes of the partition Everything" in shown
     call_command("campaign", "comment", number, "--as", "dan", "--message", "thank you")
     call_command("campaign", "report", number, "--as", "anna", "--to", str(tmp_path / "reports"))
     files = [str(path) for path in sorted((tmp_path / "reports").iterdir())]
