@@ -10,6 +10,7 @@ from dynamo_site.views.activity import activity_view
 from dynamo_site.views.acts import act_view
 from dynamo_site.views.belts import belts_view
 from dynamo_site.views.history import history_view
+from dynamo_site.views.inject import inject_view, injection_view
 from dynamo_site.views.invalidate import invalidate_view
 from dynamo_site.views.statistics import statistics_view
 from dynamo_site.views.storage import storage_view
@@ -26,6 +27,8 @@ urlpatterns = [
     path("admin/activity/", admin.site.admin_view(activity_view), name="dynamo_activity"),
     path("admin/belts/", admin.site.admin_view(belts_view), name="dynamo_belts"),
     path("admin/invalidate/", admin.site.admin_view(invalidate_view), name="dynamo_invalidate"),
+    path("admin/inject/", admin.site.admin_view(inject_view), name="dynamo_inject"),
+    path("admin/inject/<int:key>/", admin.site.admin_view(injection_view), name="dynamo_injection"),
     path("admin/history/", admin.site.admin_view(history_view), name="dynamo_history"),
     path("admin/statistics/", admin.site.admin_view(statistics_view), name="dynamo_statistics"),
     path("admin/storage/", admin.site.admin_view(storage_view), name="dynamo_storage"),

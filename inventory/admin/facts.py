@@ -53,6 +53,7 @@ class InjectionAdmin(ReadOnlyAdmin):
     list_display = ["source", "state_badge", "started", "records", "rejected", "started_by"]
     list_filter = ["state"]
     search_fields = ["source", "started_by"]
+    list_before_template = "dynamo/injection_list_before.html"
     fields = [
         "source",
         "state",

@@ -89,12 +89,14 @@ class InjectionViewSet(ReadOnlyModelViewSet[models.Injection]):
         injection = self.get_object()
         return self._answer(injection_cancel(injection_id=injection.pk, actor=Actor.of(request.user)), status.HTTP_200_OK)
 
-    @extend_schema(request=None, responses={202: InjectionSerializer})
+    @extend_schema(request=None, responses={201: InjectionSerializer, 202: InjectionSerializer})
     @action(detail=True, methods=["post"])
     def confirm(self, request: Request, pk: str) -> Response:
-        """Inject for good the document that a dry run by a worker has shown."""
+        """Inject for good the document that a dry run has shown; 201 and 202 as for a document that is sent."""
         injection = self.get_object()
-        return self._answer(injection_repeat(injection_id=injection.pk, actor=Actor.of(request.user)), status.HTTP_202_ACCEPTED)
+        started = injection_repeat(injection_id=injection.pk, actor=Actor.of(request.user))
+        is_over = started.state != InjectionState.QUEUED
+        return self._answer(started, status.HTTP_201_CREATED if is_over else status.HTTP_202_ACCEPTED)
 
     @extend_schema(responses={(200, "application/gzip"): OpenApiResponse(OpenApiTypes.BINARY)})
     @action(detail=True, url_path="bad-records")

@@ -71,7 +71,8 @@ class Batch:
         for dataset_pk, pk, name, *rest in rows_of(Block, columns, key="dataset_id", values=sorted(by_pk)):
             dataset = by_pk[dataset_pk]
             if name in wanted[dataset.name]:
-                self.blocks[dataset.name, name] = BlockRow(pk, dataset, name, *rest)
+                self.blocks[dataset.name, name] = row = BlockRow(pk, dataset, name, *rest)
+                row.bytes_before = row.size_bytes
 
     def _load_files(self, datasets: Iterable[DatasetRecord], replicas: Iterable[DatasetReplicaRecord]) -> None:
         """Read named files, and what the listed files of existing blocks add up to, for the blocks that the records may change.
@@ -131,9 +132,9 @@ class Batch:
             block = block_by_pk.get(block_pk)
             if block is not None:
                 replica = by_pk[replica_pk]
-                self.block_replicas[replica.dataset.name, block.name, replica.site_id] = BlockReplicaRow(
-                    pk, replica, block, *rest
-                )
+                part = BlockReplicaRow(pk, replica, block, *rest)
+                part.bytes_before = part.size_bytes
+                self.block_replicas[replica.dataset.name, block.name, replica.site_id] = part
 
 
 def _named_blocks(

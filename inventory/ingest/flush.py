@@ -50,6 +50,8 @@ def flush(batch: Batch) -> None:
 
 def _flush(batch: Batch) -> None:
     fresh = _flush_datasets(batch)
+    for table, rows in (("blocks", batch.touched_blocks), ("block replicas", batch.touched_block_replicas)):
+        batch.counts.add(table, "bytes", sum([row.size_bytes - row.bytes_before for row in rows]))
     _keep_what_was_complete(batch)
     _flush_blocks(batch)
     _flush_files(batch)

@@ -51,6 +51,7 @@ class BlockRow(_Row):
     listed_bytes: int = 0
     listed_files: int = 0
     gains_files: bool = False
+    bytes_before: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -86,16 +87,21 @@ class BlockReplicaRow(_Row):
     last_update: datetime
     present: list[FileRow] | None = None
     stays_complete: bool = False
+    bytes_before: int = 0
+
+
+#: What is counted beside rows that are not as they were.
+_NO_CHANGES = frozenset({"unchanged", "bytes"})
 
 
 @dataclass(slots=True)
 class Counts:
-    """Per table: how many rows were created, changed, removed, or given again as they are."""
+    """Per table: how many rows were created, changed, removed, or given again as they are; and by how many bytes it grew."""
 
     tables: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def add(self, table: str, what: str, number: int = 1) -> None:
-        """Count rows of *table*; *what* is created, changed, removed or unchanged."""
+        """Count rows of *table*; *what* is created, changed, removed or unchanged, or the bytes by which it grows."""
         if number:
             self.tables[table][what] += number
 
@@ -106,7 +112,7 @@ class Counts:
     @property
     def changes(self) -> int:
         """Return how many rows are not as they were."""
-        return sum(number for table in self.tables.values() for what, number in table.items() if what != "unchanged")
+        return sum(number for table in self.tables.values() for what, number in table.items() if what not in _NO_CHANGES)
 
     def merge(self, other: Counts) -> None:
         """Add what another account counted."""

@@ -9,6 +9,7 @@ import gzip
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from io import BytesIO
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -28,6 +29,9 @@ from inventory.signals import injection_queued
 
 #: A document of at most so many bytes, as it is sent, is injected while the sender waits.
 AT_ONCE_BYTES = 1 << 20
+
+#: How long the document of a dry run is kept, so that it can be confirmed.
+CONFIRMABLE_FOR = timedelta(days=7)
 
 _FOLDER = "injections"
 _PIECE = 1 << 16
@@ -55,14 +59,16 @@ def injection_receive(*, stream: IO[bytes], actor: Actor, wishes: Wishes, at_onc
             raise InvalidInput("the body is empty: expected a JSON object with sections, or one per line")
         path = f"{_FOLDER}/{timezone.now():%Y-%m}/{uuid.uuid4().hex}"
         is_small = at_once and size <= AT_ONCE_BYTES
-        if not is_small:
+        # What a dry run has shown can be confirmed without sending it again.
+        is_kept = wishes.is_dry_run or not is_small
+        if is_kept:
             spool.seek(0)
             path = default_storage.save(path, StoredFile(spool))
         injection = Injection.objects.create(
             source=wishes.name[: Injection._meta.get_field("source").max_length],
             started_by=actor.name,
             state=InjectionState.RUNNING if is_small else InjectionState.QUEUED,
-            document="" if is_small else path,
+            document=path if is_kept else "",
             length_bytes=size,
             is_dry_run=wishes.is_dry_run,
             skips_bad=wishes.skips_bad,
@@ -71,6 +77,7 @@ def injection_receive(*, stream: IO[bytes], actor: Actor, wishes: Wishes, at_onc
         if is_small:
             spool.seek(0)
             _carry_out(injection, spool, actor)
+            _drop_unless_confirmable(injection)
         else:
             transaction.on_commit(lambda: injection_queued.send(sender=Injection, injection_id=injection.pk))
     injection.refresh_from_db()
@@ -78,7 +85,11 @@ def injection_receive(*, stream: IO[bytes], actor: Actor, wishes: Wishes, at_onc
 
 
 def injection_repeat(*, injection_id: int, actor: Actor) -> Injection:
-    """Queue what a dry run has shown: the same document, for good. Raises ``NotFound`` and ``InvalidTransition``."""
+    """Take what a dry run has shown for good: at once if it is small, else by a worker.
+
+    Raises ``NotFound``, and ``InvalidTransition`` unless the dry run is completed and its document is kept, which is for
+    `CONFIRMABLE_FOR`.
+    """
     with transaction.atomic():
         shown = _locked(injection_id)
         if not shown.is_dry_run or shown.state != InjectionState.COMPLETED or not shown.document:
@@ -94,8 +105,21 @@ def injection_repeat(*, injection_id: int, actor: Actor) -> Injection:
         )
         shown.document = ""
         shown.save(update_fields=["document"])
-        transaction.on_commit(lambda: injection_queued.send(sender=Injection, injection_id=injection.pk))
+        if not _is_small(injection):
+            transaction.on_commit(lambda: injection_queued.send(sender=Injection, injection_id=injection.pk))
+    if _is_small(injection):
+        injection_carry_out(injection_id=injection.pk)
+        injection.refresh_from_db()
     return injection
+
+
+def documents_sweep(*, now: datetime) -> int:
+    """Remove the documents of dry runs that nobody has confirmed for `CONFIRMABLE_FOR`; return how many."""
+    old = Injection.objects.filter(is_dry_run=True, state=InjectionState.COMPLETED, finished_at__lt=now - CONFIRMABLE_FOR)
+    found = list(old.exclude(document="").order_by("pk"))
+    for injection in found:
+        _drop_document(injection)
+    return len(found)
 
 
 def injection_carry_out(*, injection_id: int) -> Injection | None:
@@ -112,9 +136,7 @@ def injection_carry_out(*, injection_id: int) -> Injection | None:
     except OSError as error:
         fields = {"state": InjectionState.FAILED, "finished_at": timezone.now()}
         Injection.objects.filter(pk=injection.pk).update(error=f"its document cannot be read: {error}", **fields)
-    injection.refresh_from_db()
-    if not injection.is_dry_run or injection.state != InjectionState.COMPLETED:
-        _drop_document(injection)
+    _drop_unless_confirmable(injection)
     return injection
 
 
@@ -184,6 +206,16 @@ def _locked(injection_id: int) -> Injection:
     if injection is None:
         raise NotFound(f"there is no injection {injection_id}")
     return injection
+
+
+def _is_small(injection: Injection) -> bool:
+    return injection.length_bytes is not None and injection.length_bytes <= AT_ONCE_BYTES
+
+
+def _drop_unless_confirmable(injection: Injection) -> None:
+    injection.refresh_from_db()
+    if not injection.is_dry_run or injection.state != InjectionState.COMPLETED:
+        _drop_document(injection)
 
 
 def _drop_document(injection: Injection) -> None:

@@ -146,7 +146,7 @@ def inject(
         fail(injection, "interrupted; nothing was kept")
         raise
     if injection is not None and not is_kept:
-        is_fine = dry_run and not result.num_rejects
+        is_fine = dry_run and (not result.num_rejects or bad_records is not None)
         message = "" if is_fine else f"{result.num_rejects} records were rejected; nothing was kept"
         finish(injection, result, InjectionState.COMPLETED if is_fine else InjectionState.FAILED, message)
     return InjectionReport(

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from inventory.services.audit import Actor, audit_record
+from inventory.services.injection_jobs import documents_sweep
 from inventory.services.injections import injections_sweep
 from operations.choices import DeletionState
 from operations.exceptions import PlanAlteredError
@@ -58,6 +59,7 @@ def sweep(*, now: datetime, limits: QueueLimits, rng: Random) -> Swept:
     deletion_requests_sweep(now=now)
     clean_ups_sweep(now=now)
     injections_sweep(now=now)
+    documents_sweep(now=now)
     return Swept(num_leases, enqueued, over)
 
 

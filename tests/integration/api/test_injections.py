@@ -162,9 +162,9 @@ def test_a_waiting_injection_is_cancelled_and_never_begins(client: Client) -> No
 @pytest.mark.usefixtures("large")
 @pytest.mark.django_db(transaction=True)
 def test_a_running_injection_stops_when_it_is_cancelled(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from inventory.services import injections  # noqa: PLC0415 - patched for the one thing
+    from inventory.services import injection_rows  # noqa: PLC0415 - patched for the one thing
 
-    monkeypatch.setattr(injections, "_PROGRESS_EVERY", -1.0)
+    monkeypatch.setattr(injection_rows, "_PROGRESS_EVERY", -1.0)
     told = post(client, small_document()).json()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE inventory_injection SET cancelled_by = 'somebody'")
