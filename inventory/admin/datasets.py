@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Prefetch, QuerySet
+from django.db.models import BooleanField, Prefetch, QuerySet, Value
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from inventory.admin.lists import KeysetAdmin
+from inventory.choices import FactFeedName
 from inventory.exceptions import InvalidInput
 from inventory.filtersets import DatasetFilterSet
 from inventory.models import Dataset, DatasetReplica
+from inventory.selectors.conditions import is_feed_fresh
 from inventory.selectors.datasets_overview import dataset_blocks, dataset_copies, dataset_locks
 from inventory.selectors.keyset import KeysetPage, keyset_page
 from inventory.selectors.wording import NOTHING, badge_html, count_text, plural, size_html, when_html
@@ -47,7 +50,10 @@ class DatasetAdmin(KeysetAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
         copies = DatasetReplica.objects.select_related("site").order_by("site__name")
-        return super().get_queryset(request).select_related("facts").prefetch_related(Prefetch("replicas", queryset=copies))
+        # Once for the page, not for each row: without a fresh feed nobody knows of any last access.
+        fresh = Value(is_feed_fresh(FactFeedName.POPULARITY, timezone.now()), output_field=BooleanField())
+        datasets = super().get_queryset(request).select_related("facts").annotate(is_popularity_fresh=fresh)
+        return datasets.prefetch_related(Prefetch("replicas", queryset=copies))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -117,8 +123,10 @@ class DatasetAdmin(KeysetAdmin):
 
     @display(description="last access")
     def last_access(self, dataset: Dataset) -> SafeString | str:
+        if not getattr(dataset, "is_popularity_fresh", True):
+            return badge_html("unknown", "unknown")
         facts = getattr(dataset, "facts", None)
-        return when_html(facts.last_access_at) if facts is not None and facts.last_access_at is not None else NOTHING
+        return when_html(None if facts is None else facts.last_access_at)
 
     @display(description="last update", ordering="last_update")
     def updated(self, dataset: Dataset) -> SafeString:

@@ -164,7 +164,7 @@ class Facts:
             elif given is UNSET or given is None:
                 values.append(None)
             else:
-                values.append(moment(given) if column == "last_access_at" else given)
+                values.append(_last_access(given) if column == "last_access_at" else given)
         return tuple(values)
 
     def _write_locks(self, batch: Batch) -> None:
@@ -212,6 +212,11 @@ class Facts:
         for some in _chunks(pk for pk, *values in keys if pk not in named and any(value is not None for value in values)):
             DatasetFacts.objects.filter(pk__in=some).update(**dict.fromkeys(columns))
             self._counts.add("facts", "changed", len(some))
+
+
+def _last_access(seconds: float) -> datetime | None:
+    """Return the moment; 0 is how feeds write never, which is what a feed says of a dataset that it does not name."""
+    return moment(seconds) if seconds > 0 else None
 
 
 def _patterns(locked_blocks: Mapping[str, list[str] | None]) -> Iterator[tuple[str, str]]:

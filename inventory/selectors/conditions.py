@@ -119,9 +119,13 @@ def known_or_never(field: str, condition: Q, *, feed: str, now: datetime) -> Q:
 
     With a stale feed an absent fact is unknown, and what is unknown fits nothing.
     """
+    return condition | Q(**{f"{field}__isnull": True}) if is_feed_fresh(feed, now) else condition
+
+
+def is_feed_fresh(feed: str, now: datetime) -> bool:
+    """Tell whether the facts of *feed* may be believed; what a fresh one does not name is 0, never or no."""
     found = FactFeed.objects.filter(name=feed, measured_at__isnull=False).first()
-    is_fresh = found is not None and found.measured_at is not None and abs(now - found.measured_at) <= found.max_age
-    return condition | Q(**{f"{field}__isnull": True}) if is_fresh else condition
+    return found is not None and found.measured_at is not None and abs(now - found.measured_at) <= found.max_age
 
 
 def _fitting(locks: QuerySet[Lock], paths: dict[str, str]) -> QuerySet[Lock]:

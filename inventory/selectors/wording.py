@@ -109,8 +109,11 @@ def duration_text(duration: timedelta | None) -> str:
 
 
 def when_text(moment: datetime | None, *, now: datetime | None = None) -> str:
-    """Return the distance of *moment* from *now* in words: ``3 days ago``, ``in 4 min``; ``never`` for None."""
-    if moment is None:
+    """Return the distance of *moment* from *now* in words: ``3 days ago``, ``in 4 min``.
+
+    ``never`` for None and for 1970, as facts were kept before 0 was read as never.
+    """
+    if moment is None or moment.timestamp() <= 0:
         return "never"
     distance = (now or timezone.now()) - moment
     seconds = abs(distance.total_seconds())
@@ -132,7 +135,7 @@ def exact_text(moment: datetime | None) -> str:
 
 def when_html(moment: datetime | None) -> SafeString:
     """Return ``when_text`` with the exact UTC on hover."""
-    if moment is None:
+    if moment is None or moment.timestamp() <= 0:
         return format_html("{}", "never")
     return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact_text(moment), when_text(moment))
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from inventory.choices import FactFeedName
+from inventory.models import FactFeed
 from tests.factories.inventory import BlockReplicaFactory, DatasetFactory
 from tests.factories.screens import account
 
@@ -102,3 +107,10 @@ def test_a_format_that_is_none_sends_nothing(operator: Client) -> None:
     DatasetFactory()
     answer = operator.get(f"{DATASETS}export/", {"format": "xlsx"}, follow=True)
     assert "expected one of csv, parquet" in answer.content.decode()
+
+
+def test_a_list_says_never_where_a_fresh_feed_knows_of_no_access_and_unknown_where_none_is_fresh(operator: Client) -> None:
+    DatasetFactory()
+    assert ">unknown</span>" in page(operator)
+    FactFeed.objects.create(name=FactFeedName.POPULARITY, measured_at=timezone.now())
+    assert re.search(r"field-last_access[^>]*>\s*never\s*<", page(operator))

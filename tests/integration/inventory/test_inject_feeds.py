@@ -110,3 +110,9 @@ def test_facts_from_the_future_are_refused_but_a_clock_may_be_a_little_ahead(put
     assert measured() == {}
     put(facts({"now": (clock + timedelta(minutes=1)).timestamp()}, usage_rank=1))
     assert DatasetFacts.objects.get().usage_rank == 1
+
+
+def test_a_last_access_of_0_is_never_and_no_date(put: Any) -> None:
+    put(small_document(), facts({"now": THEN}, last_access=0, num_access=0))
+    assert DatasetFacts.objects.get().last_access_at is None
+    assert put(facts({"now": THEN}, last_access=0, num_access=0)).num_changes == 0
