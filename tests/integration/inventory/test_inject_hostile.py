@@ -91,7 +91,7 @@ def test_a_database_that_goes_away_in_the_middle_loses_nothing_and_the_next_try_
             with connection.copy().cursor() as other:
                 other.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle in transaction'"
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
                 other.connection.close()
 
