@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from campaigns.selectors.execution import campaigns_standing
 from inventory.choices import SiteStatus
@@ -24,6 +24,7 @@ from operations.models import Attempt, Deletion, QueuedPlan, SiteHealth
 from operations.selectors.pace import Pace, pace_of
 from operations.selectors.pausing import pause_state
 from operations.services.audit_details import reason_counts
+from operations.services.bulk import rows_update
 from operations.services.campaign_portions import portions_left
 from operations.services.dark_recheck import recheck_paths
 from operations.services.limits import QueueLimits
@@ -206,14 +207,15 @@ def _lease(
     limits: QueueLimits,
 ) -> Claim:
     token, until = uuid4(), now + limits.lease
+    Deletion.objects.filter(pk__in=[row.pk for row in rows]).update(
+        state=DeletionState.ACTING,
+        lease_token=token,
+        lease_until=until,
+        worker=worker[:128],
+        num_attempts=F("num_attempts") + 1,
+    )
     for row in rows:
-        row.state = DeletionState.ACTING
-        row.lease_token = token
-        row.lease_until = until
-        row.worker = worker[:128]
         row.num_attempts += 1
-    fields = ["state", "lease_token", "lease_until", "worker", "num_attempts"]
-    Deletion.objects.bulk_update(rows, fields)
     Attempt.objects.bulk_create(
         [Attempt(deletion_id=row.pk, number=row.num_attempts, worker=worker[:128], started_at=now) for row in rows]
     )
@@ -249,7 +251,7 @@ def _record_drop_outs(
             row.finished_at = now if state == DeletionState.DROPPED else None
             by_plan[row.plan_id].append(row)
     for plan_id, some in sorted(by_plan.items()):
-        Deletion.objects.bulk_update(some, ["state", "reason", "not_before", "finished_at"])
+        rows_update(some, ["state", "reason", "not_before", "finished_at"])
         audit_record(
             actor=Actor(name="claim"),
             action="operations.dropped_out" if state == DeletionState.DROPPED else "operations.needs_a_person",

@@ -28,7 +28,7 @@ class QueueLimits:
 
     lease: timedelta = timedelta(seconds=120)
     batch_items: int = 100
-    batch_files: int = 1000
+    batch_files: int = 10_000
     batches_per_site: int = 4
     first_back_off: timedelta = timedelta(seconds=15)
     longest_back_off: timedelta = timedelta(hours=1)

@@ -19,6 +19,7 @@ from operations.choices import DeletionState, FileOutcome
 from operations.models import Attempt, Deletion, DeletionFile
 from operations.services.act import Acted
 from operations.services.brake import health_note
+from operations.services.bulk import rows_update
 from operations.services.claim import ClaimedDeletion
 from operations.services.dark_recheck import late_news
 from operations.services.limits import QueueLimits
@@ -68,7 +69,7 @@ def record(acted: Acted, *, now: datetime, limits: QueueLimits, rng: Random) -> 
         trash_keep([row.pk for row in rows if verdicts[row.pk].state == DeletionState.DONE], now=now, limits=limits)
         for row in rows:
             _apply(row, verdicts[row.pk], is_busy=row.pk in acted.busy, now=now, limits=limits, rng=rng)
-        Deletion.objects.bulk_update(rows, _ROW_FIELDS)
+        rows_update(rows, _ROW_FIELDS)
         _record_attempts(rows, verdicts, now)
         _record_files(rows, items, acted, now)
         tripped = _note_health(claim.site.name, list(verdicts.values()), now=now, limits=limits, rng=rng)
@@ -116,11 +117,14 @@ def _apply(row: Deletion, verdict: Verdict, *, is_busy: bool, now: datetime, lim
     waits = verdict.state == DeletionState.QUEUED and (verdict.is_failure or is_busy)
     row.not_before = now + limits.back_off(row.num_attempts, rng) if waits else None
     row.finished_at = now if verdict.state in (DeletionState.DONE, DeletionState.DROPPED) else None
-    # A file that an earlier attempt deleted is found absent by this one: it was counted then and is not counted again.
+    # A file that an earlier attempt deleted is found absent by this one, and one that it put aside is found in the trash:
+    # it was counted then, unless that attempt died, and is not counted again.
     num_gone = verdict.num_deleted + verdict.num_absent
-    row.files_deleted = min(row.files_deleted + verdict.num_deleted, max(num_gone, row.files_deleted))
+    num_deleted = max(row.files_deleted, verdict.num_found) + verdict.num_deleted - verdict.num_found
+    row.files_deleted = min(num_deleted, max(num_gone, row.files_deleted))
     row.files_absent = max(num_gone - row.files_deleted, 0)
-    row.bytes_deleted = min(row.bytes_deleted + verdict.bytes_deleted, row.size_bytes)
+    bytes_deleted = max(row.bytes_deleted, verdict.bytes_found) + verdict.bytes_deleted - verdict.bytes_found
+    row.bytes_deleted = min(bytes_deleted, row.size_bytes)
 
 
 def _record_attempts(rows: Sequence[Deletion], verdicts: Mapping[int, Verdict], now: datetime) -> None:
@@ -140,7 +144,7 @@ def _record_attempts(rows: Sequence[Deletion], verdicts: Mapping[int, Verdict], 
         attempt.files_failed = verdict.num_failed
         attempt.may_have_deleted = verdict.may_have_deleted
     fields = ["recorded_at", "outcome", "message", "files_deleted", "files_absent", "files_failed", "may_have_deleted"]
-    Attempt.objects.bulk_update(attempts, fields)
+    rows_update(attempts, fields)
 
 
 def _record_files(rows: Sequence[Deletion], items: Mapping[int, ClaimedDeletion], acted: Acted, now: datetime) -> None:

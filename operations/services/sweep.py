@@ -18,6 +18,7 @@ from inventory.services.injections import injections_sweep
 from operations.choices import DeletionState
 from operations.exceptions import PlanAlteredError
 from operations.models import Attempt, Deletion, QueuedPlan
+from operations.services.bulk import rows_update
 from operations.services.clean_ups import clean_ups_sweep
 from operations.services.deletion_requests import deletion_requests_sweep
 from operations.services.invalidations import invalidations_sweep
@@ -83,7 +84,7 @@ def leases_take_back(*, now: datetime, limits: QueueLimits, rng: Random) -> int:
                 row.lease_until = None
                 extra = deaths[row.pk] - PATIENCE
                 row.not_before = now + limits.back_off(extra, rng) if extra > 0 else None
-            Deletion.objects.bulk_update(rows, ["state", "reason", "lease_token", "lease_until", "not_before"])
+            rows_update(rows, ["state", "reason", "lease_token", "lease_until", "not_before"])
             workers = Counter(row.worker for row in rows)
             audit_record(
                 actor=ACTOR,

@@ -15,6 +15,7 @@ from operations.choices import DeletionState, TrashState
 from operations.constants import SHORTEST_TAPE_TRASH_DAYS
 from operations.models import Attempt, Trash
 from operations.selectors.pace import own_trash_days
+from operations.services.bulk import rows_update
 from operations.services.limits import QueueLimits
 from policies.selectors.site_quotas import quota_bytes_of_sites
 
@@ -44,7 +45,7 @@ def trash_keep(deletion_ids: Collection[int], *, now: datetime, limits: QueueLim
     for row in kept:
         row.state, row.kept_since, row.purge_after = TrashState.KEPT, now, purge_time(row, now=now, limits=limits, own=own)
         row.num_attempts, row.not_before, row.reason = 0, None, ""
-    Trash.objects.bulk_update(kept, ["state", "kept_since", "purge_after", "num_attempts", "not_before", "reason"])
+    rows_update(kept, ["state", "kept_since", "purge_after", "num_attempts", "not_before", "reason"])
 
 
 def trash_settle(*, now: datetime, limits: QueueLimits) -> int:

@@ -131,7 +131,7 @@ def _take(
 
 def _emptying() -> QuerySet[Deletion]:
     """Return what a worker deletes now at the place of a trash."""
-    same = {name: OuterRef(name) for name in ("site_name", "dataset_name", "block_name")}
+    same = {name: OuterRef(name) for name in ("site_name", "dataset_name", "block_name", "path")}
     return Deletion.objects.filter(state=DeletionState.ACTING, **same)
 
 

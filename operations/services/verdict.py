@@ -18,6 +18,7 @@ _SEVERITY = (FileOutcome.UNKNOWN, FileOutcome.REFUSED, FileOutcome.RETRYABLE, Fi
 class Verdict:
     """The next state of a deletion and the sums of one attempt.
 
+    - ``num_found``: those of the deleted that an earlier attempt had put aside; ``bytes_found``: theirs;
     - ``worst``: the worst outcome among its files, None when none was tried;
     - ``may_have_deleted``: files of it may be gone now;
     - ``is_failure``: the storage did not do what it was asked;
@@ -31,6 +32,8 @@ class Verdict:
     num_absent: int
     num_failed: int
     bytes_deleted: int
+    num_found: int
+    bytes_found: int
     may_have_deleted: bool
     is_failure: bool
     says_of_storage: bool
@@ -52,6 +55,8 @@ def judge(
     counts = Counter(result.outcome for result in results)
     num_gone = sum(counts[outcome] for outcome in GONE_OUTCOMES)
     bad = [result for result in results if result.outcome not in GONE_OUTCOMES]
+    deleted = [result for result in results if result.outcome == FileOutcome.DELETED]
+    found = [result for result in deleted if result.is_untouched]
     worst = next((outcome for outcome in _SEVERITY if counts[outcome]), None)
     is_hopeless = any(result.outcome != FileOutcome.RETRYABLE for result in bad)
     if not bad and num_gone == len(sizes):
@@ -64,10 +69,12 @@ def judge(
         state=state,
         reason=reason,
         worst=worst,
-        num_deleted=counts[FileOutcome.DELETED],
+        num_deleted=len(deleted),
         num_absent=counts[FileOutcome.ABSENT],
         num_failed=len(bad),
-        bytes_deleted=sum(sizes[result.lfn] for result in results if result.outcome == FileOutcome.DELETED),
+        bytes_deleted=sum(sizes[result.lfn] for result in deleted),
+        num_found=len(found),
+        bytes_found=sum(sizes[result.lfn] for result in found),
         may_have_deleted=any(result.outcome in GONE_OUTCOMES or not result.is_untouched for result in results),
         is_failure=bool(bad),
         says_of_storage=bool(results),

@@ -47,11 +47,11 @@ class Watch:
         self._lease_until = lease_until
         self._looked_at: datetime | None = None
 
-    def should_stop(self) -> bool:
+    def should_stop(self, now: datetime | None = None) -> bool:
         """Tell whether no further request may go to the storage; looks afresh once per ``watch_interval``."""
         if self.reason:
             return True
-        now = self._clock()
+        now = now or self._clock()
         if self._looked_at is not None and now - self._looked_at < self._limits.watch_interval:
             return False
         return self.should_stop_now()
@@ -100,8 +100,9 @@ class OneCall:
 
     def should_stop(self) -> bool:
         """Tell whether no further request may be made in this call; the first one always may, as far as time goes."""
-        if self._watch.should_stop():
+        now = self._clock()
+        if self._watch.should_stop(now):
             return True
-        self.is_time_over = self._is_begun and self._clock() >= self._until
+        self.is_time_over = self._is_begun and now >= self._until
         self._is_begun = True
         return self.is_time_over

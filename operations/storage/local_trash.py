@@ -12,7 +12,7 @@ from operations.choices import FileOutcome, RestoreOutcome
 from operations.storage.checksums import content_problem
 from operations.storage.errors import message_of, outcome_of
 from operations.storage.paths import Placement
-from operations.storage.results import FileResult, RestoreResult, ShouldStop, TrashedFile
+from operations.storage.results import FileResult, RestoreResult, ShouldStop, TrashedFile, moved_before
 from operations.storage.trash_names import trash_folder
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -61,7 +61,7 @@ class TrashFolders:
             return FileResult(file.lfn, outcome_of(error), f"the trash: {message_of(error)}", is_untouched=True)
         if kind is None:
             return FileResult(file.lfn, FileOutcome.ABSENT, message, is_untouched=True)
-        return FileResult(file.lfn, FileOutcome.DELETED, "moved to the trash by an earlier attempt", is_in_trash=True)
+        return moved_before(file.lfn)
 
     def unlink(self, file: TrashedFile) -> None:
         """Delete a file in the trash. Raises ``OSError``."""

@@ -20,7 +20,7 @@ from operations.storage.listing import Entry, ListingError, Sight, SightKind
 from operations.storage.local_listing import believed
 from operations.storage.markers import MARKER_NAME
 from operations.storage.paths import RESERVED_PREFIX, Placement, place
-from operations.storage.results import FileResult, RestoreResult, ShouldStop, TrashedFile, refused
+from operations.storage.results import FileResult, RestoreResult, ShouldStop, TrashedFile, moved_before, refused
 from operations.storage.trash_names import trash_folder, trash_path
 
 logger = logging.getLogger(__name__)
@@ -302,7 +302,7 @@ class _Call:
         if kept is None:
             return None  # stopped before the trash was looked into
         if kept.kind == Kind.FILE:
-            return FileResult(p.lfn, FileOutcome.DELETED, "moved to the trash by an earlier attempt", is_in_trash=True)
+            return moved_before(p.lfn)
         if kept.problem is not None:
             return FileResult(p.lfn, kept.problem.outcome, kept.problem.message, is_untouched=True)
         return self._absent(p.lfn)

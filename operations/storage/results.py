@@ -154,3 +154,9 @@ class RefusingGateway:
 def refused(lfn: str, message: str) -> FileResult:
     """Return the result of a file that was refused before the storage was asked to change anything."""
     return FileResult(lfn, FileOutcome.REFUSED, message, is_untouched=True)
+
+
+def moved_before(lfn: str) -> FileResult:
+    """Return the result of a file that lies in the trash already, untouched by this call."""
+    message = "moved to the trash by an earlier attempt"
+    return FileResult(lfn, FileOutcome.DELETED, message, is_untouched=True, is_in_trash=True)

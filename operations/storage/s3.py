@@ -26,6 +26,7 @@ from operations.storage.endpoints import s3_root
 from operations.storage.listing import Entry
 from operations.storage.overlapping import overlapping
 from operations.storage.remote import RemoteGateway
+from operations.storage.s3_versions import Versions
 
 _KEYS_PER_REQUEST = 1000
 #: A list of keys is followed for so many pages; what it has not shown by then is asked for by name.
@@ -126,6 +127,7 @@ class S3Store:
         self._files = files
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
+        self._versions = Versions(self._ask, bucket)
 
     def look(self, paths: Sequence[Path], may_go: MayGo) -> dict[Path, Seen]:
         """List the keys of folders of which several are asked for, and ask for each of the others by name."""
@@ -164,6 +166,9 @@ class S3Store:
             if not may_go():
                 break
             answers |= self._removed(paths[start : start + _KEYS_PER_REQUEST])
+        gone = [self._key(path) for path, answer in answers.items() if answer.outcome == FileOutcome.DELETED]
+        if gone:
+            self._versions.forget(gone)
         return answers
 
     def move(self, pairs: Sequence[tuple[Path, Path]], may_go: MayGo) -> dict[Path, Answer]:

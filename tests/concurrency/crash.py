@@ -168,7 +168,8 @@ def crash(run: Crash, postgres: OwnPostgres, num_kills: int) -> dict[str, object
         for _ in run.waiting_for("a worker that acts"):
             if run.acting():
                 break
-        time.sleep(run.rng.uniform(0.0, 0.1))
+        # Long enough for some batches to come to their end: kills hit every step, and not the first items again and again.
+        time.sleep(run.rng.uniform(0.0, 0.6))
         victims = run.acting() or list(run.workers)
         is_hit = run.kill(run.rng.choice(victims))
         hits, misses = hits + is_hit, misses + (not is_hit)

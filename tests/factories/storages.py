@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
@@ -213,6 +214,15 @@ class S3Storage(RealStorage):
         }
         policy = {"Version": "2012-10-17", "Statement": [statement]}
         self._s3.put_bucket_policy(Bucket=self._bucket, Policy=json.dumps(policy))
+
+    def keep_versions(self) -> None:
+        self._s3.put_bucket_versioning(Bucket=self._bucket, VersioningConfiguration={"Status": "Enabled"})
+
+    def versions(self) -> dict[str, int]:
+        """Return how many versions and markers there are of each logical name, the marker of the site left out."""
+        page = self._s3.list_object_versions(Bucket=self._bucket, Prefix="site/")
+        keys = [entry["Key"].removeprefix("site") for kind in ("Versions", "DeleteMarkers") for entry in page.get(kind, ())]
+        return dict(Counter(key for key in keys if key != "/.dynamo-storage"))
 
     def outside(self) -> dict[str, bytes]:
         return {key: self._content(key) for key in self._keys("") if not key.startswith("site/")}

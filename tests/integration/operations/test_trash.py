@@ -209,6 +209,17 @@ def test_worker_that_dies_between_move_and_record_loses_nothing(bin: Bin, num_mo
     assert bin.inventory() == bin.before
 
 
+def test_what_was_absent_before_stays_absent_however_often_the_rest_is_tried(bin: Bin):
+    bin.world.path("T3_B", bin.names[0]).unlink()
+    bin.gateway.faults[bin.names[2]] = says(FileOutcome.RETRYABLE)
+    assert bin.delete().states == {"QUEUED": 1}
+    bin.gateway.faults.clear()
+    bin.later(hours=2)
+    assert bin.delete().states == {"DONE": 1}
+    deletion = Deletion.objects.get()
+    assert (deletion.files_deleted, deletion.files_absent, deletion.bytes_deleted) == (2, 1, 20)
+
+
 def test_later_day_does_not_hide_what_an_earlier_attempt_moved(bin: Bin):
     bin.gateway.faults[bin.names[2]] = says(FileOutcome.RETRYABLE)
     assert bin.delete().states == {"QUEUED": 1}

@@ -12,7 +12,7 @@ import pytest
 from operations.choices import FileOutcome, RestoreOutcome
 from operations.storage import Access, FileResult, TrashedFile
 from operations.storage.trash_names import trash_name
-from tests.factories.storages import RealStorage, Servers
+from tests.factories.storages import RealStorage, S3Storage, Servers
 from tests.unit.operations.path_escapes import HARMLESS, escapes
 
 FOLDER = "2026-01-01/120000-17"
@@ -276,3 +276,23 @@ def test_certificate_that_cannot_be_read_makes_the_site_wait_and_no_other(server
     (result,) = storage.gateway(access=Access(secrets=tmp_path)).delete(["/store/a"], should_stop=never)
     assert (result.outcome, result.is_untouched) == ("RETRYABLE", True)
     assert result.message.startswith("the credentials of site T2_A cannot be used on this host: SSLError")
+
+
+@pytest.mark.s3
+def test_bucket_with_versions_keeps_nothing_of_what_is_gone_for_good(servers: Servers):
+    """Neither behind the markers of originals and of the trash, nor of what was deleted without it; others keep theirs."""
+    storage = servers.storage("s3")
+    assert isinstance(storage, S3Storage)
+    storage.keep_versions()
+    names = [f"/store/x/f{index}" for index in range(6)]
+    for name in [*names, "/store/x/other"]:
+        storage.put(name, b"old")
+        storage.put(name)
+    files = [trashed(name) for name in names[:4]]
+    gateway = storage.gateway()
+    assert set(outcomes(gateway.trash(files, should_stop=never)).values()) == {"DELETED"}
+    assert set(restored(storage, files[0]).values()) == {"RESTORED"}
+    assert storage.files()[names[0]] == b"content"
+    assert set(outcomes(gateway.purge(files[1:], should_stop=never)).values()) == {"DELETED"}
+    assert set(outcomes(gateway.delete(names[4:], should_stop=never)).values()) == {"DELETED"}
+    assert storage.versions() == {names[0]: 1, "/store/x/other": 2}

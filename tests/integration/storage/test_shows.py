@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import zlib
 from random import Random
 from typing import Any
@@ -19,10 +20,13 @@ from operations.services.sweep import sweep
 from operations.services.trash_worker import purge_work, restore_work
 from operations.services.worker import work
 from operations.storage import Access, gateway_for
-from tests.factories.operations import Clock, World, seeded
+from tests.factories.operations import Clock, World, local_gateway, seeded
 from tests.factories.storages import RealStorage, Servers
 
 pytestmark = pytest.mark.django_db
+
+#: All of the files also where an S3 server of Python takes minutes for them (copies to and from its trash).
+IS_FULL = os.environ.get("DYNAMO_SHOWS_FULL", "") not in {"", "0"}
 
 
 def world_at(storage: RealStorage, tmp_path: Any, num_blocks: int, num_files: int) -> World:
@@ -55,9 +59,10 @@ def test_two_thousand_files_some_absent_some_refused_some_slow(
 ):
     clock = Clock()
     limits = QueueLimits(trash_days=trash_days, attempts_before_failed=2)
-    world = world_at(storage, tmp_path, num_blocks=20, num_files=100)
+    per_block = 100 if IS_FULL or not trash_days or storage.kind != "s3" else 20
+    world = world_at(storage, tmp_path, num_blocks=20, num_files=per_block)
     names = sorted(world.files_in_inventory("T3_B"))
-    assert len(names) == 2000
+    assert len(names) == 20 * per_block
     absent, bystander = set(names[::17]), "/store/not/of/the/plan"
     for name in [*(name for name in names if name not in absent), bystander]:
         storage.put(name, b"0123456789")
@@ -66,13 +71,13 @@ def test_two_thousand_files_some_absent_some_refused_some_slow(
         storage.refuse("/store/A/B-1/RAW/b00003")
     plan(world, clock)
 
-    def delete(gateway: Any = impatient) -> None:
+    def delete(gateway: Any = local_gateway) -> None:
         work(worker="w", clock=clock, limits=limits, rng=seeded(), gateway=gateway)
 
     is_server = storage.kind != "local"
     with servers.frozen(storage.kind) if is_server else contextlib.nullcontext():
         if is_server:
-            delete()
+            delete(impatient)
             assert set(Deletion.objects.values_list("state", flat=True)) == {"QUEUED"}
             assert BlockReplica.objects.filter(site__name="T3_B").count() == 20
     for _ in range(6):
@@ -93,7 +98,7 @@ def test_two_thousand_files_some_absent_some_refused_some_slow(
     done = Deletion.objects.filter(state="DONE")
     num_absent = len(absent - (block if refused else set()))
     gone = [sum(pair) for pair in done.values_list("files_deleted", "files_absent")]
-    assert gone == [100] * len(gone)
+    assert gone == [per_block] * len(gone)
     assert sum(done.values_list("files_absent", flat=True)) == num_absent
     assert DeletionFile.objects.filter(deletion__state="DONE", outcome="ABSENT").count() >= num_absent
     if trash_days:
@@ -104,7 +109,8 @@ def test_plan_of_five_hundred_files_comes_back_bit_for_bit_and_after_the_purge_i
     storage: RealStorage, tmp_path: Any
 ):
     clock, limits, rng = Clock(), QueueLimits(), Random(7)
-    world = world_at(storage, tmp_path, num_blocks=10, num_files=50)
+    per_block = 50 if IS_FULL or storage.kind != "s3" else 10
+    world = world_at(storage, tmp_path, num_blocks=10, num_files=per_block)
     content = {name: rng.randbytes(10) for name in sorted(world.files_in_inventory("T3_B"))}
     for name, some in content.items():
         storage.put(name, some)
@@ -114,9 +120,9 @@ def test_plan_of_five_hundred_files_comes_back_bit_for_bit_and_after_the_purge_i
     )
 
     def run() -> None:
-        work(worker="w", clock=clock, limits=limits, rng=seeded(), gateway=impatient)
+        work(worker="w", clock=clock, limits=limits, rng=seeded(), gateway=local_gateway)
         assert set(Deletion.objects.values_list("state", flat=True)) == {"DONE"}
-        assert (storage.names(), world.files_in_inventory("T3_B"), len(storage.trash_names())) == (set(), set(), 500)
+        assert (storage.names(), world.files_in_inventory("T3_B"), len(storage.trash_names())) == (set(), set(), 10 * per_block)
 
     first = plan(world, clock)
     run()
@@ -124,8 +130,8 @@ def test_plan_of_five_hundred_files_comes_back_bit_for_bit_and_after_the_purge_i
     wanted = RestoreWanted(plan_id=first)
     asked = restore_request(wanted=wanted, actor=Actor("me"), reason="by mistake", now=clock.now)
     assert (len(asked.trash_ids), asked.refused) == (10, ())
-    back = restore_work(worker="r", clock=clock, limits=limits, rng=seeded(), gateway=impatient)
-    assert back.files == {"RESTORED": 500}
+    back = restore_work(worker="r", clock=clock, limits=limits, rng=seeded(), gateway=local_gateway)
+    assert back.files == {"RESTORED": 10 * per_block}
     assert storage.files() == content
     rows = BlockReplica.objects.filter(site__name="T3_B").order_by("block_id")
     assert list(rows.values_list("block__name", "size_bytes", "num_files")) == known
@@ -133,7 +139,7 @@ def test_plan_of_five_hundred_files_comes_back_bit_for_bit_and_after_the_purge_i
     second = plan(world, clock)
     run()
     clock.advance(days=8)
-    assert purge_work(worker="p", clock=clock, limits=limits, rng=seeded(), gateway=impatient).purged == {"PURGED": 10}
+    assert purge_work(worker="p", clock=clock, limits=limits, rng=seeded(), gateway=local_gateway).purged == {"PURGED": 10}
     assert storage.files() == {}
     asked = restore_request(wanted=RestoreWanted(plan_id=second), actor=Actor("me"), reason="too late", now=clock.now)
     assert asked.trash_ids == ()
