@@ -13,10 +13,14 @@ from operations.selectors.activity import outcomes_between
 #: An hour is summed up so long after its end: what was finished in it has been committed by then.
 SETTLED_AFTER = timedelta(minutes=15)
 
+#: So much is summed up in one turn: an installation that begins with a year of deletions takes it up week by week.
+MOST_AT_ONCE = timedelta(days=7)
+
 
 def activity_sum_up(*, now: datetime) -> int:
     """Sum up the hours that are over since the last time; return how many sums were written. Safe to run in any number at once.
 
+    At most ``MOST_AT_ONCE`` of them, so that the next turn goes on; plots read what is not summed up yet from the queue itself.
     Rows of the queue may be forgotten only up to the moment to which this has come.
     """
     until = (now.astimezone(UTC) - SETTLED_AFTER).replace(minute=0, second=0, microsecond=0)
@@ -26,6 +30,7 @@ def activity_sum_up(*, now: datetime) -> int:
         since = clock.summed_until or _first_moment()
         if since is None or since >= until:
             return 0
+        until = min(until, since + MOST_AT_ONCE)
         sums = [
             ActivityHour(hour=at, site_name=site, outcome=outcome, num_files=files, size_bytes=size)
             for at, site, outcome, files, size in outcomes_between(since, until)

@@ -64,6 +64,13 @@ def test_hours_are_summed_up_once_and_only_when_they_are_over(rows: list[Deletio
     assert activity_sum_up(now=NOW + timedelta(minutes=40)) == 0
 
 
+def test_a_long_past_is_summed_up_turn_by_turn(rows: list[Deletion]) -> None:
+    for row, days in zip(rows, (20, 10, 2), strict=False):
+        over(row, NOW - timedelta(days=days), files_deleted=5, bytes_deleted=100)
+    assert [activity_sum_up(now=NOW) for _ in range(4)] == [1, 1, 1, 0]
+    assert activity(ActivitySpan.MONTH, now=NOW).total_files(DELETED) == 15
+
+
 @pytest.mark.parametrize("is_summed", [False, True])
 @pytest.mark.parametrize("span", list(ActivitySpan))
 def test_every_span_shows_the_same_whether_hours_are_summed_up_or_not(
