@@ -52,13 +52,20 @@ class Place:
 
 
 def replica_fates(
-    cycle: Any, rows: Sequence[DecisionRow], explanation: ReplicaExplanation | None, *, dataset: str, site: str
+    cycle: Any,
+    rows: Sequence[DecisionRow],
+    explanation: ReplicaExplanation | None,
+    *,
+    dataset: str,
+    site: str,
+    with_outcome: bool = True,
 ) -> list[Fate]:
     """Return what became of the replica, a sentence per decision in *rows*, deletions first; about a dozen queries.
 
-    *explanation*, where there is one, adds what was unknown and how many deletions came before.
+    *explanation*, where there is one, adds what was unknown and how many deletions came before. Without *with_outcome* it is
+    what was decided alone: nothing of plans, deletions and the inventory of now.
     """
-    teller = _Teller(cycle, explanation, dataset, site)
+    teller = _Teller(cycle, explanation, dataset, site, with_outcome=with_outcome)
     num_blocks = sum(row.num_blocks for row in rows if row.decision != "reown")
     ordered = sorted(rows, key=lambda row: (_RANKS[row.decision], row.line or 0))
     fates = [teller.told(row, whole=row.blocks is None, num_blocks=num_blocks) for row in ordered]
@@ -86,16 +93,19 @@ def dataset_places(rows: Sequence[DecisionRow], *, dataset: str, site: str) -> l
 class _Teller:
     """Puts into words what a cycle decided on one replica and what came of it."""
 
-    def __init__(self, cycle: Any, explanation: ReplicaExplanation | None, dataset: str, site: str) -> None:
+    def __init__(
+        self, cycle: Any, explanation: ReplicaExplanation | None, dataset: str, site: str, *, with_outcome: bool
+    ) -> None:
         self._cycle = cycle
         self._explanation = explanation
         self._dataset = dataset
         self._site = site
         self._plan = getattr(cycle, "plan", None)
         self._source = str(cycle.policy_version or cycle.source)
-        key = dataset_key(dataset)
-        #: Whether the inventory has a copy there now.
-        self.is_there = key is not None and any(copy.site_name == site for copy in dataset_copies(key))
+        self._with_outcome = with_outcome
+        key = dataset_key(dataset) if with_outcome else None
+        #: Whether the inventory has a copy there now, as far as is asked.
+        self.is_there = not with_outcome or (key is not None and any(copy.site_name == site for copy in dataset_copies(key)))
         self._stays = "Would stay" if cycle.kind == CycleKind.TEST_RUN else "Stays" if self.is_there else "Stayed"
         self._url = reverse("admin:policies_cycle_change", args=[cycle.pk])
 
@@ -119,6 +129,8 @@ class _Teller:
         by = self._rule(row)
         if self._cycle.kind == CycleKind.TEST_RUN:
             return Fate("delete", "Would be deleted", format_html("by {}. It was a test run: nothing was deleted.", by))
+        if not self._with_outcome:
+            return Fate("delete", "Chosen for deletion", format_html("by {}.", by))
         plan = self._plan
         if plan is None:
             return Fate("delete", "To be deleted", format_html("by {}; no plan of the cycle is on record.", by))

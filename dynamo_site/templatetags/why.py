@@ -56,14 +56,22 @@ def why_fates(context: Context) -> dict[str, Any]:
     """One sentence per decision on the replica of the page; for who may not see deletions, what was decided alone."""
     cycle, why = context["cycle"], context.get("why")
     explanation = why.explanation if why is not None else None
-    fates = replica_fates(cycle, context["recorded"], explanation, dataset=context["dataset"], site=context["site"])
+    may_look = _may_look(context)
+    fates = replica_fates(
+        cycle,
+        context["recorded"],
+        explanation,
+        dataset=context["dataset"],
+        site=context["site"],
+        with_outcome=may_look,
+    )
     return {
         "fates": fates,
         "cycle": cycle,
         "dataset": context["dataset"],
         "site": context["site"],
         "problem": why.problem if why is not None else "",
-        "may_look": _may_look(context),
+        "may_look": may_look,
     }
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -166,6 +166,19 @@ def test_what_was_deleted_says_when_and_until_when_it_can_be_restored(reader: Cl
         state="DISCARDED", decided_by="asmith", decided_at=timezone.now(), decided_reason="not today"
     )
     assert ": asmith discarded the plan: not today." in told(reader, cycle, "/Old/a/RAW")[0]
+
+
+def test_who_may_see_cycles_alone_reads_what_was_decided_and_nothing_of_deletions_and_copies(client: Client) -> None:
+    user = User.objects.create_user("narrow")
+    user.user_permissions.set(Permission.objects.filter(codename="view_cycle"))
+    client.force_login(user)
+    cycle = ran()
+    queued(Plan.objects.get(cycle=cycle), "/Old/a/RAW", state="DONE", finished_at=NOW)
+    assert told(client, cycle, "/Old/a/RAW") == ["Chosen for deletion by the default of Physics v3 (Dismiss)."]
+    assert told(client, cycle, "/Keep/a/RAW")[0].startswith("Stays because line 6")
+    page = client.get(reverse("admin:policies_cycle_why", args=[cycle.pk]), {"dataset": "/Old/a/RAW", "site": "S1"})
+    assert "dy-place" not in page.content.decode()
+    assert "What happened to it" not in page.content.decode()
 
 
 def test_the_map_shows_every_copy_with_what_was_decided_there(reader: Client) -> None:
