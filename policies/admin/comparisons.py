@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
@@ -19,11 +21,11 @@ from inventory.services.audit import Actor
 from policies.admin.base import ReadOnlyAdmin, whole_number
 from policies.choices import CycleState
 from policies.exceptions import PolicyError
-from policies.models import Comparison, Cycle
+from policies.models import Comparison, Cycle, PolicyVersion
 from policies.planning.comparing import GONE, OUTSIDE
 from policies.selectors.comparisons import changes_page
 from policies.selectors.decisions import DECISIONS
-from policies.services.comparisons import cycles_comparison_request
+from policies.services.comparisons import cycles_comparison_request, versions_comparison_request
 
 #: Words of decisions that a side of a comparison may have.
 _OLD_WORDS = (*DECISIONS, OUTSIDE)
@@ -42,16 +44,49 @@ class CycleCompareMixin:
 
     def _compare(self, request: HttpRequest, cycle_id: int) -> HttpResponse:
         cycle = get_object_or_404(Cycle, pk=cycle_id)
-        for right in ("policies.view_cycle", "policies.view_comparison"):
-            if not request.user.has_perm(right):
-                raise PermissionDenied(f"{right} is needed.")
-        other = whole_number(request.POST.get("other", "")) or 0
-        try:
-            comparison = cycles_comparison_request(old_cycle_id=other, new_cycle_id=cycle.pk, actor=Actor.of(request.user))
-        except PolicyError as refusal:
-            messages.error(request, str(refusal))
-            return HttpResponseRedirect(reverse("admin:policies_cycle_change", args=[cycle.pk]))
-        return HttpResponseRedirect(reverse("admin:policies_comparison_change", args=[comparison.pk]))
+
+        def asked(other: int, actor: Actor) -> Comparison:
+            return cycles_comparison_request(old_cycle_id=other, new_cycle_id=cycle.pk, actor=actor)
+
+        return _started(request, asked, back=reverse("admin:policies_cycle_change", args=[cycle.pk]))
+
+
+class VersionCompareMixin:
+    """Adds ``/compare/`` to the pages of a policy version; for a ``ModelAdmin`` of unfold."""
+
+    def get_custom_urls(self) -> tuple[tuple[str, str, Any], ...]:
+        return (("<int:version_id>/compare/", "policies_policyversion_compare", self.compare_view),)
+
+    def compare_view(self, request: HttpRequest, version_id: int, model_admin: Any) -> HttpResponse:
+        """Compare the version with ``other`` of its policy, and go where the comparison is shown."""
+        return require_POST(self._compare)(request, version_id)
+
+    def _compare(self, request: HttpRequest, version_id: int) -> HttpResponse:
+        version = get_object_or_404(PolicyVersion, pk=version_id)
+
+        def asked(other: int, actor: Actor) -> Comparison:
+            return versions_comparison_request(
+                old_version_id=other,
+                new_version_id=version.pk,
+                actor=actor,
+                now=timezone.now(),
+                with_guardrails=bool(request.POST.get("with_guardrails")),
+            )
+
+        return _started(request, asked, back=reverse("admin:policies_policyversion_change", args=[version.pk]))
+
+
+def _started(request: HttpRequest, asked: Callable[[int, Actor], Comparison], *, back: str) -> HttpResponse:
+    """Start the comparison with ``other`` and go to it; what the service refuses is said where the user came from."""
+    for right in ("policies.view_cycle", "policies.view_comparison"):
+        if not request.user.has_perm(right):
+            raise PermissionDenied(f"{right} is needed.")
+    try:
+        comparison = asked(whole_number(request.POST.get("other", "")) or 0, Actor.of(request.user))
+    except PolicyError as refusal:
+        messages.error(request, str(refusal))
+        return HttpResponseRedirect(back)
+    return HttpResponseRedirect(reverse("admin:policies_comparison_change", args=[comparison.pk]))
 
 
 @admin.register(Comparison)

@@ -18,6 +18,7 @@ from inventory.selectors.wording import badge_html, duration_text, when_html
 from inventory.services.audit import Actor
 from inventory.services.edits import definition_save
 from policies.admin.base import DefinitionAdmin, ServiceAdmin, clean_policy
+from policies.admin.comparisons import VersionCompareMixin
 from policies.admin.editing import PolicyEditorMixin
 from policies.models import Policy, PolicyVersion
 from policies.selectors.cycles_overview import coverage_lines, latest_cycle_of_version, policy_versions
@@ -107,7 +108,7 @@ class VersionForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in 
 
 
 @admin.register(PolicyVersion)
-class PolicyVersionAdmin(ServiceAdmin):
+class PolicyVersionAdmin(VersionCompareMixin, ServiceAdmin):
     """A text that never changes once it is saved: there is a form for a new one, none for an old one."""
 
     list_display = ["__str__", "active", "comment", "created", "created_by", "activated"]
@@ -145,7 +146,13 @@ class PolicyVersionAdmin(ServiceAdmin):
         version = self.get_object(request, object_id)
         if version is not None:
             cycle_id = latest_cycle_of_version(version.pk)
-            context = {"coverage_cycle_id": cycle_id, "lines": coverage_lines(version.text, cycle_id), "version": version}
+            may_compare = all(request.user.has_perm(f"policies.view_{what}") for what in ("cycle", "comparison"))
+            context = {
+                "coverage_cycle_id": cycle_id,
+                "lines": coverage_lines(version.text, cycle_id),
+                "version": version,
+                "others": [row for row in policy_versions(version.policy_id) if row.pk != version.pk] if may_compare else [],
+            }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     @display(description="state")

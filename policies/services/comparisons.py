@@ -123,6 +123,31 @@ def comparison_with_active(
     )
 
 
+def versions_comparison_request(
+    *, old_version_id: int, new_version_id: int, actor: Actor, now: datetime, with_guardrails: bool = False
+) -> Comparison:
+    """Compare two saved versions of one policy by its step limit, on the inventory as it is, without expectations.
+
+    Raises `PolicyError` where one of them does not exist or is of another policy, and what `comparison_request` does.
+    """
+    versions = PolicyVersion.objects.select_related("policy__partition").in_bulk([old_version_id, new_version_id])
+    old, new = versions.get(old_version_id), versions.get(new_version_id)
+    if old is None or new is None or old.policy_id != new.policy_id or old.pk == new.pk:
+        raise PolicyError("name two different versions of one policy")
+    return comparison_request(
+        new_text=new.text,
+        new_source=str(new),
+        old_text=old.text,
+        old_source=str(old),
+        old_version=old,
+        actor=actor,
+        now=now,
+        partition_name=new.policy.partition.name,
+        deletion_per_iteration=new.policy.deletion_per_iteration,
+        with_guardrails=with_guardrails,
+    )
+
+
 def comparison_carry_out(*, comparison_id: int) -> Comparison:
     """Carry out a running comparison and record what it found; one that fails leaves its error, which is raised again.
 

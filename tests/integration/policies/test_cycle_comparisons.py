@@ -19,6 +19,7 @@ from policies.exceptions import PolicyError
 from policies.models import Comparison, Cycle
 from policies.services.comparisons import cycles_comparison_request
 from policies.services.cycles import cycle_run
+from policies.services.policies import policy_create, policy_version_create
 from tests.factories.api import client_with
 from tests.factories.inventories import TB, dataset, document, replica, site
 from tests.factories.policies import ACTOR, CLOCK, define, store
@@ -176,3 +177,26 @@ def test_a_cycle_is_compared_from_its_page_and_every_change_is_listed(
     refused = client.post(reverse("admin:policies_cycle_compare", args=[new.pk]), {"other": "x"}, follow=True)
     assert "there is no cycle 0" in refused.content.decode()
     assert client.get(reverse("admin:policies_comparison_changelist")).status_code == 200
+
+
+def test_two_saved_versions_are_compared_from_the_page_of_one(
+    cycles: tuple[Cycle, Cycle], carry_out: Callable[..., Any], client: Client
+) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    policy = policy_create(name="P", partition_name="P", actor=ACTOR)
+    old, new = (policy_version_create(policy_id=policy.pk, text=text, actor=ACTOR) for text in (OLD, NEW))
+    address = reverse("admin:policies_policyversion_compare", args=[new.pk])
+    page = client.get(reverse("admin:policies_policyversion_change", args=[new.pk])).content.decode()
+    assert f'<option value="{old.pk}">v1' in page
+    with carry_out(execute=True):
+        answer = client.post(address, {"other": old.pk, "with_guardrails": "1"})
+    comparison = Comparison.objects.get()
+    assert answer["Location"] == reverse("admin:policies_comparison_change", args=[comparison.pk])
+    assert (comparison.state, comparison.old_version, comparison.with_guardrails) == ("COMPLETED", old, True)
+    assert comparison.summary["goes"]["num_replicas"] == comparison.summary["stays"]["num_replicas"] == 1
+    for wrong in (new.pk, 999):
+        refused = client.post(address, {"other": wrong}, follow=True).content.decode()
+        assert "name two different versions of one policy" in refused
+    assert client.get(address).status_code == 405
+    client.force_login(User.objects.create_user("nobody"))
+    assert client.post(address, {"other": old.pk}).status_code == 403
