@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
-from operations.choices import TrashState
-from operations.models import ActivityClock, Attempt, DeletionFile, Trash, TrashFile
+from operations.choices import FindingKind, ScanState, TrashState
+from operations.models import ActivityClock, Attempt, DeletionFile, ScanFinding, StorageScan, Trash, TrashFile
 
 #: Rows of one transaction, so that nobody waits long for them ...
 BATCH_ROWS = 5_000
@@ -22,7 +22,7 @@ _OVER = (TrashState.RESTORED, TrashState.PURGED, TrashState.EMPTY)
 def details_forget(*, before: datetime) -> int:
     """Remove attempts, single files and lists of trash of deletions that were over before that moment; return how many rows.
 
-    Only what the sums of activity have taken up already.
+    With them goes what scans found dark or stray, but for the last of each site. Only what the sums of activity have taken up.
     """
     clock = ActivityClock.objects.filter(pk=1).first()
     if clock is None or clock.summed_until is None:
@@ -30,6 +30,9 @@ def details_forget(*, before: datetime) -> int:
     limit = min(before, clock.summed_until)
     removed = _remove(Attempt.objects.filter(deletion__finished_at__lt=limit))
     removed += _remove(DeletionFile.objects.filter(deletion__finished_at__lt=limit))
+    last = StorageScan.objects.filter(state=ScanState.DONE).order_by().values("site_name").annotate(last=Max("pk"))
+    found = ScanFinding.objects.filter(kind__in=[FindingKind.DARK, FindingKind.STRAY], scan__finished_at__lt=limit)
+    removed += _remove(found.exclude(scan_id__in=[row["last"] for row in last]))
     emptied = Trash.objects.filter(state__in=_OVER, finished_at__lt=limit)
     removed += _remove(TrashFile.objects.filter(trash__in=emptied.values("pk")))
     return removed + emptied.exclude(files=[]).update(files=[], wanted_files=[])

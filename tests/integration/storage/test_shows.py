@@ -5,17 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
+from datetime import timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from inventory.models import BlockReplica, File, Site
+from inventory.models import BlockReplica, File, Injection, Site
 from inventory.services.audit import Actor
-from operations.models import Deletion, DeletionFile, Trash
+from operations.models import Deletion, DeletionFile, SiteScans, Trash
+from operations.services.clean_ups import clean_up_create, clean_up_release
 from operations.services.limits import QueueLimits
 from operations.services.queue import plan_enqueue
 from operations.services.restoring import RestoreWanted, restore_request
+from operations.services.scan_limits import ScanLimits
+from operations.services.scan_missing import missing_confirm
+from operations.services.scan_worker import scan_work
+from operations.services.scans import scan_start
 from operations.services.sweep import sweep
 from operations.services.trash_worker import purge_work, restore_work
 from operations.services.worker import work
@@ -144,3 +152,36 @@ def test_plan_of_five_hundred_files_comes_back_bit_for_bit_and_after_the_purge_i
     asked = restore_request(wanted=RestoreWanted(plan_id=second), actor=Actor("me"), reason="too late", now=clock.now)
     assert asked.trash_ids == ()
     assert {why for _, why in asked.refused} == {f"gone for good since {clock.now:%Y-%m-%d %H:%M} UTC"}
+
+
+def test_scan_and_clean_up_of_each_storage_and_back(storage: RealStorage, tmp_path: Any):
+    clock = Clock(now=timezone.now() + timedelta(days=100))  # what is written now is old by then
+    world = world_at(storage, tmp_path, num_blocks=2, num_files=3)
+    names = sorted(world.files_in_inventory("T3_B"))
+    for name in names[1:]:
+        storage.put(name, b"x" * 10)
+    for name in ("/left/over", "/store/\u00e9t\u00e9/a b%c"):
+        storage.put(name, b"dark")
+    SiteScans.objects.create(site=Site.objects.get(name="T3_B"), has_no_links=True)
+    who, limits = Actor("tester"), ScanLimits(dark_fraction=Decimal("0.9"), missing_fraction=Decimal("0.9"))
+    for _ in range(2):
+        done = scan_start(site_name="T3_B", actor=who, now=clock.now)
+        scan_work(worker="w", clock=clock, limits=limits, gateway=impatient)
+        clock.advance(days=28)
+    done.refresh_from_db()
+    assert (done.state, done.files_seen, done.files_known, done.files_dark, done.files_missing) == ("DONE", 7, 5, 2, 1)
+    assert done.findings.get(kind="MISSING").lfn == names[0]
+    missing_confirm(scan_id=done.pk, actor=who, reason="lost", now=clock.now)
+    scan_work(worker="w", clock=clock, limits=limits, gateway=impatient)
+    assert sorted(BlockReplica.objects.filter(site__name="T3_B").values_list("num_files", flat=True)) == [2, 3]
+    row = clean_up_create(scan_id=done.pk, actor=who, reason="left over", now=clock.now, limits=limits, gateway=impatient)
+    Injection.objects.create(state="COMPLETED", started_at=clock.now, finished_at=clock.now)
+    clean_up_release(clean_up_id=row.pk, digest=row.plan.digest, actor=who, reason="looked at it", now=clock.now)
+    plan_enqueue(row.plan_id, now=clock.now)
+    work(worker="w", clock=clock, gateway=impatient, limits=QueueLimits(), rng=seeded())
+    assert set(Deletion.objects.values_list("state", flat=True)) == {"DONE"}
+    assert storage.names() == set(names[1:])
+    restore_request(wanted=RestoreWanted(plan_id=row.plan_id), actor=who, reason="needed", now=clock.now)
+    restore_work(worker="w", clock=clock, gateway=impatient, limits=QueueLimits(), rng=seeded())
+    assert storage.names() == {*names[1:], "/left/over", "/store/\u00e9t\u00e9/a b%c"}
+    assert storage.files()["/left/over"] == b"dark"
