@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -27,9 +26,8 @@ from campaigns.selectors.campaigns import campaigns_visible, revision_current
 from campaigns.services.campaigns import Edits, campaign_edit
 from campaigns.services.differences import list_difference
 from campaigns.services.pointing import pointed_rule, pointed_text, pointing_of, text_with_rule
-from campaigns.services.studies import campaign_study, campaign_sums
+from campaigns.services.studies import TouchedByOthers, campaign_study, campaign_sums, touched_by_others
 from inventory.permissions import may
-from inventory.selectors.transfers import transfers_under_way
 from inventory.services.audit import Actor
 from policies.exceptions import PolicyError, PolicyInvalidError
 from policies.services.exploring import Exploration, list_explore
@@ -133,7 +131,7 @@ def _explored(campaign: Campaign, found: Exploration, now: datetime) -> dict[str
     peak = max((quarter.size_bytes for quarter in found.quarters), default=0)
     return {
         "campaign": campaign,
-        "sums": campaign_sums(campaign, studied, transfers=_transfers_at(studied.snapshot_at), now=now),
+        "sums": campaign_sums(campaign, studied, others=_others_at(campaign.pk, studied.snapshot_at), now=now),
         "size_bytes": int(items["size"].sum()),
         "num_items": items.height,
         "num_replicas": items["replica_row"].n_unique() if items.height else 0,
@@ -155,9 +153,9 @@ def _explored(campaign: Campaign, found: Exploration, now: datetime) -> dict[str
 
 
 @lru_cache(maxsize=4)
-def _transfers_at(snapshot_at: datetime) -> Mapping[str, Collection[str]]:
-    """Return the copies on their way as of the first look at a snapshot: one looks at one for minutes, click by click."""
-    return transfers_under_way()
+def _others_at(campaign_id: int, snapshot_at: datetime) -> TouchedByOthers:
+    """Return what others do as of the first look at a snapshot: one looks at it for minutes, click by click."""
+    return touched_by_others(campaign_id)
 
 
 def _save(request: HttpRequest, campaign: Campaign, text: str, now: datetime) -> None:

@@ -6,6 +6,7 @@ import io
 import logging
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -131,18 +132,27 @@ def studies_sweep(*, now: datetime) -> list[int]:
     return [pk for pk in silent.values_list("pk", flat=True) if study_fail(study_id=pk, message=message, now=now)]
 
 
-def keys_of_others(campaign: Campaign) -> set[int]:
-    """Return the block replicas that open campaigns other than this one would delete."""
-    own = Revision.objects.filter(campaign=campaign).order_by("pk").values_list("plan_id", flat=True)
-    return {key for key in keys_in_other_campaigns(except_plans=list(own)) if key is not None}
+@dataclass(frozen=True, slots=True)
+class TouchedByOthers:
+    """What others do with data at one moment: block replicas that other open campaigns delete, copies on their way by dataset."""
+
+    in_other_campaigns: tuple[int, ...]
+    transfers: Mapping[str, Collection[str]]
 
 
-def campaign_sums(campaign: Campaign, studied: StudiedList, *, transfers: Collection[str], now: datetime) -> dict[str, Any]:
-    """Return the sums of a list of the campaign, with what others touch; *transfers*: datasets of which a copy is on its way."""
+def touched_by_others(campaign_id: int) -> TouchedByOthers:
+    """Return what others do with data now, seen from a campaign."""
+    own = Revision.objects.filter(campaign=campaign_id).order_by("pk").values_list("plan_id", flat=True)
+    keys = keys_in_other_campaigns(except_plans=list(own))
+    return TouchedByOthers(tuple(key for key in keys if key is not None), transfers_under_way())
+
+
+def campaign_sums(campaign: Campaign, studied: StudiedList, *, others: TouchedByOthers, now: datetime) -> dict[str, Any]:
+    """Return the sums of a list of the campaign, with what others touch of it."""
     return list_sums(
         studied,
-        in_other_campaigns=keys_of_others(campaign),
-        in_transfer=transfers,
+        in_other_campaigns=others.in_other_campaigns,
+        in_transfer=others.transfers,
         readings=study_readings(campaign, studied, now),
     )
 
@@ -163,8 +173,8 @@ def _check_sites(campaign: Campaign, studied: StudiedList) -> None:
 def _save(study: Study, studied: StudiedList, actor: Actor, now: datetime) -> Study:
     current = campaign_get(study.campaign_id)
     partition = partition_by_name(current.partition.name)
-    transfers = transfers_under_way()
-    sums = campaign_sums(current, studied, transfers=transfers, now=now)
+    others = touched_by_others(current.pk)
+    sums = campaign_sums(current, studied, others=others, now=now)
     name = _file_save(study, studied.items)
     try:
         with transaction.atomic():
@@ -184,7 +194,7 @@ def _save(study: Study, studied: StudiedList, actor: Actor, now: datetime) -> St
             revision.full_clean(exclude=["plan", "cycle", "campaign"], validate_unique=False, validate_constraints=False)
             revision.save()
             _statuses_save(revision, studied.items)
-            _transfers_save(revision, studied.items, transfers)
+            _transfers_save(revision, studied.items, others.transfers)
             held.state, held.finished_at, held.progress, held.stage = StudyState.COMPLETED, now, 1.0, ""
             held.revision = revision
             held.save(update_fields=["state", "finished_at", "progress", "stage", "revision"])

@@ -39,7 +39,7 @@ def list_sums(
     items = studied.items.with_columns(num=pl.lit(1, dtype=pl.Int64))
     # Most of what is asked is the same for all blocks of a replica: a tenth of the rows, added up once.
     replicas = items.group_by("replica_row").agg(pl.col("size", "num").sum(), pl.col(*_OF_REPLICAS).first())
-    elsewhere = pl.Series("key", sorted(in_other_campaigns), dtype=pl.Int64)
+    elsewhere = pl.Series("key", list(in_other_campaigns), dtype=pl.Int64)
     moving = pl.Series("dataset", sorted(in_transfer), dtype=pl.String)
     return {
         "sites": _by(replicas, "site"),

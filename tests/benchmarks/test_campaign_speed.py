@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from campaigns.models import Campaign
-from campaigns.services.studies import campaign_sums
+from campaigns.services.studies import campaign_sums, touched_by_others
 from policies.services.exploring import list_explore
 from policies.services.kept_snapshots import snapshots_forget
 from tests.benchmarks.stored import store_snapshot
@@ -42,9 +42,11 @@ def test_a_click_of_a_study_costs_less_than_a_cycle_and_rules_by_the_thousand_li
         title="Big", purpose="room", coordinator=User.objects.create_user("olga"), partition=partition, text="", created_by="olga"
     )
 
+    others = touched_by_others(studied.pk)
+
     def click(text: str) -> int:
         found = list_explore(text=text, partition_name="P", now=now, max_age=timedelta(days=1))
-        sums = campaign_sums(studied, found.studied, transfers=(), now=now)
+        sums = campaign_sums(studied, found.studied, others=others, now=now)
         assert sum(row["items"] for row in sums["tiers"]) == found.studied.items.height
         return found.studied.items.height
 
