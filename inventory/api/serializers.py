@@ -171,6 +171,12 @@ class InjectionQuerySerializer(serializers.Serializer[Any]):
     )
 
 
+class FeedQuerySerializer(serializers.Serializer[Any]):
+    measured_at = serializers.DateTimeField(help_text="The moment at which all facts of the feed were measured.")
+    source = serializers.CharField(max_length=128, help_text="Who measured.")
+    dry_run = serializers.BooleanField(required=False, default=False, help_text="Tell what would change, and change nothing.")
+
+
 class AuditEventSerializer(serializers.ModelSerializer[AuditEvent]):
     class Meta:
         model = AuditEvent

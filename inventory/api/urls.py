@@ -1,7 +1,7 @@
 from django.urls import path
 from rest_framework.routers import DefaultRouter
 
-from inventory.api import injections, locks, views
+from inventory.api import feeds, injections, locks, views
 from inventory.api.statistics import StatisticsView
 
 app_name = "inventory-api"
@@ -19,6 +19,7 @@ router.register("injections", injections.InjectionViewSet)
 router.register("audit-events", views.AuditEventViewSet)
 urlpatterns = [
     path("lock-sets/<str:owner>/<slug:name>/", locks.LockSetView.as_view(), name="lock-set"),
+    path("feeds/<slug:name>/", feeds.FeedViewSet.as_view({"post": "create"}), name="feed"),
     path("statistics/", StatisticsView.as_view(), name="statistics"),
     *router.urls,
 ]

@@ -53,8 +53,8 @@ def test_by_api(live_server: Any, tmp_path: Path) -> None:
     write_document(tmp_path / "inventory.jsonl.xz", {"site": [{"name": "T9"}]})
     user = User.objects.create_superuser("producer")
     environment = os.environ | {"TOKEN": token_of(user, "inventory:write"), "DYNAMO": live_server.url}
-    commands = examples("By API")
-    assert len(commands) == 3
+    commands = examples("By API") + [command for command in examples("The document") if command.startswith("curl")]
+    assert len(commands) == 4
     for command in commands:
         done = subprocess.run(
             ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=True

@@ -103,6 +103,15 @@ OF_INJECTIONS = (
         guarded=with_bad_records,
         another=lambda _: injection("another"),
     ),
+    Expected(
+        "POST",
+        f"{INVENTORY}feeds/<slug:name>/",
+        ADD_INJECTION,
+        201,
+        kwargs=lambda _: {"name": "popularity"},
+        query={"measured_at": "2026-01-01T00:00:00Z", "source": "counts"},
+        body=lambda _: {},
+    ),
     Expected("POST", INJECTION + "cancel/", ADD_INJECTION, kwargs=queued, also=(VIEW_INJECTION,)),
     Expected("POST", INJECTION + "confirm/", ADD_INJECTION, 202, kwargs=dry_run, also=(VIEW_INJECTION,)),
 )
