@@ -49,6 +49,8 @@ def _lines(facts: IO[bytes], first: bytes) -> Iterator[bytes]:
             raise InvalidInput(
                 f"line {number + 1} is longer than {_LINE_BYTES:,} bytes: expected the facts of one dataset on each line"
             )
+    if not num_facts and not rest.strip():
+        raise InvalidInput("the feed names no dataset: expected the facts of one on each line")
     yield _wrapped(rest, number + 1)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.models import Permission, User
 from django.db import transaction
@@ -33,9 +34,10 @@ def user_with(name: str, *rights: str) -> User:
 def ask(client: Client, expected: Expected, world: Any) -> tuple[int, Any]:
     """Return status and beginning of the answer; nothing of what was done stays, so that the next one meets the same."""
     with _undone():
-        address = address_of(expected.address, expected.kwargs(world))
+        query = f"?{urlencode(expected.query)}" if expected.query else ""
+        address = address_of(expected.address, expected.kwargs(world)) + query
         if expected.method == "GET":
-            answer = client.get(address, expected.query)
+            answer = client.get(address)
         else:
             body = "" if expected.body is None else expected.body(world)
             send = getattr(client, expected.method.lower())
