@@ -33,11 +33,11 @@ class Reject:
 
     def __str__(self) -> str:
         text = f"record {self.number}: {self.path or 'the whole record'}: found {self.found}, expected {self.expected}"
-        return f"{text}; {self.help}" if self.help else text
+        return visible(f"{text}; {self.help}" if self.help else text)
 
     def as_json(self) -> dict[str, Any]:
         """Return the reject as it is kept with its injection."""
-        return asdict(self)
+        return {name: visible(value) if isinstance(value, str) else value for name, value in asdict(self).items()}
 
 
 class BadRecord(Exception):
@@ -46,6 +46,13 @@ class BadRecord(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(f"{problem.path}: {problem.found}" for problem in self.problems))
+
+
+def visible(text: str) -> str:
+    """Return *text* with what cannot be printed escaped: names out of a document may hold what no database or terminal takes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def shown(value: object) -> str:

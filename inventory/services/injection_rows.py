@@ -93,7 +93,7 @@ def finish(injection: Injection, result: LoadResult, state: InjectionState, erro
     injection.counts = result.counts.as_json() if state is InjectionState.COMPLETED or injection.is_dry_run else {}
     injection.rejects = rejects_kept(result)
     injection.num_rejects = result.num_rejects
-    injection.error = error
+    injection.error = error.replace("\x00", "\\x00")  # PostgreSQL takes no such character
     injection.save(update_fields=["state", "finished_at", "num_records", "counts", "rejects", "num_rejects", "error"])
 
 

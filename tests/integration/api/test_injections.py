@@ -53,6 +53,14 @@ def test_a_wrong_record_is_told_with_its_place_and_nothing_is_kept(client: Clien
     assert Site.objects.count() == 0
 
 
+def test_a_name_that_no_database_takes_is_told_with_what_is_wrong_made_visible(client: Client) -> None:
+    told = post(client, {"site": [{"name": "S1", "st\x00atus\ud941": "x"}], "\x00": []}, "?skip_bad=true").json()
+    paths = [reject["path"] for reject in told["rejects"]]
+    assert told["state"] in {"FAILED", "COMPLETED"}
+    assert any("\\x00" in path for path in paths)
+    assert not any("\x00" in text for reject in told["rejects"] for text in reject.values() if isinstance(text, str))
+
+
 def test_bad_records_are_left_out_and_can_be_mended(client: Client) -> None:
     told = post(client, {"site": [{"name": "S1"}, {"name": "S2", "status": "up"}]}, "?skip_bad=true").json()
     assert (told["state"], told["num_rejects"]) == ("COMPLETED", 1)
