@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
 from inventory.permissions import ReadOnlyAdminMixin
-from inventory.selectors.datasets_overview import name_filter
-from inventory.selectors.wording import NOTHING, badge_html, count_text, exact_text, size_html, when_html
+from inventory.selectors.wording import NOTHING, count_text, exact_text, size_html, when_html
+from operations.admin.rows import QueueRowAdmin
 from operations.choices import DeletionState
 from operations.models import Attempt, Deletion, DeletionFile
 
@@ -60,18 +57,12 @@ class DeletionFileInline(ReadOnlyAdminMixin, TabularInline):
 
 
 @admin.register(Deletion)
-class DeletionAdmin(ReadOnlyAdminMixin, ModelAdmin):
+class DeletionAdmin(QueueRowAdmin):
     """A block replica that goes or went: state, attempts, files, and the line that decided."""
 
     list_display = ["what", "site_name", "state_badge", "size", "files", "queued", "finished", "why"]
-    list_filter = ["state", "site_name"]
     list_select_related = ["plan_item"]
-    search_fields = ["dataset_name"]
-    search_help_text = "Dataset name; * and ? are wildcards"
-    paginator = InfinitePaginator
-    sortable_by: list[str] = []
-    list_fullwidth = True
-    list_per_page = 50
+    state_kinds = STATE_KINDS
     fields = [
         ("dataset_name", "block_name", "site_name"),
         ("state", "reason"),
@@ -86,27 +77,6 @@ class DeletionAdmin(ReadOnlyAdminMixin, ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Deletion]:
         return super().get_queryset(request).order_by("-pk")
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Deletion], search_term: str
-    ) -> tuple[QuerySet[Deletion], bool]:
-        term = search_term.strip()
-        return (queryset.filter(name_filter(term, "dataset_name")) if term else queryset), False
-
-    def get_inlines(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        return self.inlines if obj is not None else []
-
-    @display(description="what")
-    def what(self, deletion: Deletion) -> str:
-        return deletion.what
-
-    @display(description="state", ordering="state")
-    def state_badge(self, deletion: Deletion) -> SafeString:
-        return badge_html(STATE_KINDS.get(DeletionState(deletion.state), "kept"), deletion.get_state_display())
-
-    @display(description="size")
-    def size(self, deletion: Deletion) -> SafeString:
-        return size_html(deletion.size_bytes)
 
     @display(description="files")
     def files(self, deletion: Deletion) -> str:
@@ -126,10 +96,6 @@ class DeletionAdmin(ReadOnlyAdminMixin, ModelAdmin):
     @display(description="queued")
     def queued(self, deletion: Deletion) -> SafeString:
         return when_html(deletion.queued_at)
-
-    @display(description="finished")
-    def finished(self, deletion: Deletion) -> SafeString | str:
-        return when_html(deletion.finished_at) if deletion.finished_at else "not yet"
 
     @display(description="decided by")
     def why(self, deletion: Deletion) -> str:

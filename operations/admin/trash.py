@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
 from inventory.permissions import ReadOnlyAdminMixin
-from inventory.selectors.datasets_overview import name_filter
-from inventory.selectors.wording import NOTHING, badge_html, count_text, size_html, when_html
+from inventory.selectors.wording import NOTHING, count_text, when_html
+from operations.admin.rows import QueueRowAdmin
 from operations.choices import TrashState
 from operations.models import Trash, TrashFile
 
@@ -42,17 +39,11 @@ class TrashFileInline(ReadOnlyAdminMixin, TabularInline):
 
 
 @admin.register(Trash)
-class TrashAdmin(ReadOnlyAdminMixin, ModelAdmin):
+class TrashAdmin(QueueRowAdmin):
     """What one deletion put aside."""
 
     list_display = ["what", "site_name", "state_badge", "size", "files_text", "kept", "until"]
-    list_filter = ["state", "site_name"]
-    search_fields = ["dataset_name"]
-    search_help_text = "Dataset name; * and ? are wildcards"
-    paginator = InfinitePaginator
-    sortable_by: list[str] = []
-    list_fullwidth = True
-    list_per_page = 50
+    state_kinds = STATE_KINDS
     fields = [
         ("dataset_name", "block_name", "site_name"),
         ("state", "reason"),
@@ -66,27 +57,6 @@ class TrashAdmin(ReadOnlyAdminMixin, ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Trash]:
         return super().get_queryset(request).defer("files", "wanted_files").order_by("-pk")
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Trash], search_term: str
-    ) -> tuple[QuerySet[Trash], bool]:
-        term = search_term.strip()
-        return (queryset.filter(name_filter(term, "dataset_name")) if term else queryset), False
-
-    def get_inlines(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        return self.inlines if obj is not None else []
-
-    @display(description="what")
-    def what(self, trash: Trash) -> str:
-        return trash.what
-
-    @display(description="state", ordering="state")
-    def state_badge(self, trash: Trash) -> SafeString:
-        return badge_html(STATE_KINDS[TrashState(trash.state)], trash.get_state_display())
-
-    @display(description="size")
-    def size(self, trash: Trash) -> SafeString:
-        return size_html(trash.size_bytes)
 
     @display(description="files")
     def files_text(self, trash: Trash) -> str:

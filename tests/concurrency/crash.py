@@ -19,6 +19,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,10 @@ FILES_PER_BLOCK = 4
 SURVIVES = 5
 #: How long nothing may change before it is said that the queue does not move.
 STALLED_SECONDS = 120
+#: How often wake-ups are sent, in seconds: more of them than workers can answer would be all that they do.
+WAKE_EVERY = 0.5
+#: Leases while workers are killed: what a dead one held is soon taken up again, and a busy machine still keeps them.
+LEASE = timedelta(seconds=4)
 #: How long a file takes while workers are killed, in seconds.
 SLOWNESS = 0.005
 
@@ -65,7 +70,7 @@ class Crash:
     def __init__(self, folder: Path, num_files: int, *, has_trash: bool) -> None:
         self.folder, self.rng = folder, Random(7)
         self.limits = QueueLimits(
-            lease=timedelta(seconds=1.5),
+            lease=LEASE,
             batch_items=6,
             batches_per_site=8,
             first_back_off=timedelta(milliseconds=20),
@@ -75,6 +80,7 @@ class Crash:
         )
         self.workers: dict[str, int] = {}
         self.num_started = 0
+        self.woken_at = 0.0
         self.world = World(folder / "storage")
         num_blocks = num_files // FILES_PER_BLOCK * SURVIVES // (SURVIVES - 1)
         replicas = self.world.two_copies(num_blocks=num_blocks, num_files=FILES_PER_BLOCK)
@@ -124,7 +130,10 @@ class Crash:
         return _block_of(lines[-1]) if lines else ""
 
     def wake(self) -> None:
-        """Send what beat sends."""
+        """Send what beat sends, if it is time."""
+        if time.monotonic() - self.woken_at < WAKE_EVERY:
+            return
+        self.woken_at = time.monotonic()
         with app.connection_for_write() as connection:
             for task in (tasks.sweep, tasks.work, tasks.work):
                 task.apply_async(connection=connection)
@@ -185,7 +194,10 @@ def crash(run: Crash, postgres: OwnPostgres, num_kills: int) -> dict[str, object
 
 
 def finish(run: Crash) -> None:
-    """Let two workers do the rest, undisturbed."""
+    """Let two workers do the rest, undisturbed, with the leases of every day."""
+    for name in list(run.workers):
+        run.kill(name)
+    run.limits = replace(run.limits, lease=QueueLimits().lease)
     while len(run.workers) < 2:
         run.start(0.0)
     for _ in run.waiting_for("the end of the plan"):

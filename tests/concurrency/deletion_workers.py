@@ -16,7 +16,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -53,6 +53,8 @@ LIMITS = QueueLimits(
     longest_back_off=timedelta(milliseconds=50),
     watch_interval=timedelta(seconds=0.2),
 )
+#: Where nobody is killed, leases that a busy machine keeps: one that ran out would be no fault of the workers.
+PATIENT = replace(LIMITS, lease=timedelta(seconds=120))
 OPEN = (DeletionState.QUEUED, DeletionState.ACTING)
 
 
@@ -88,7 +90,7 @@ class SlowGateway:
         return results
 
 
-def fork_worker(name: str, folder: Path, pause_seconds: float) -> int:
+def fork_worker(name: str, folder: Path, pause_seconds: float, limits: QueueLimits = LIMITS) -> int:
     """Start a worker that goes on until nothing is open; return its process id."""
     connections.close_all()
     child = os.fork()
@@ -98,10 +100,10 @@ def fork_worker(name: str, folder: Path, pause_seconds: float) -> int:
     try:
         rng = Random(name)
         while Deletion.objects.filter(state__in=OPEN).exists():
-            sweep(now=timezone.now(), limits=LIMITS, rng=rng)
+            sweep(now=timezone.now(), limits=limits, rng=rng)
             work(
                 worker=name,
-                limits=LIMITS,
+                limits=limits,
                 rng=rng,
                 gateway=lambda site: SlowGateway(real_gateway(site), folder / f"asked-{name}", pause_seconds),
             )
@@ -168,7 +170,7 @@ def together(folder: Path, num_workers: int) -> dict[str, object]:
 
 
 def finish(folder: Path, num_workers: int, pause_seconds: float = 0.001) -> None:
-    children = [fork_worker(f"last-{index}", folder, pause_seconds) for index in range(num_workers)]
+    children = [fork_worker(f"last-{index}", folder, pause_seconds, PATIENT) for index in range(num_workers)]
     statuses = [os.waitpid(child, 0)[1] for child in children]
     if any(statuses):
         raise SystemExit(f"workers ended with {statuses}")
