@@ -9,16 +9,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from guardian.admin import GuardedModelAdmin
 from unfold.decorators import display
 
 from inventory.admin.base import DefinitionAdmin, ReadOnlyAdmin
 from inventory.models import Group, Site
+from inventory.rights_pages import RightsPagesMixin
 from inventory.selectors.wording import badge_html, when_html
 
 
 @admin.register(Site)
-class SiteAdmin(DefinitionAdmin, GuardedModelAdmin):
+class SiteAdmin(DefinitionAdmin, RightsPagesMixin):
     """A site: what it is, how full its partitions are, and whether deletions are paused there."""
 
     list_display = ["name", "kind", "condition", "deletions"]

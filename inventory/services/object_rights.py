@@ -13,14 +13,17 @@ from inventory.services.audit import Actor, audit_record
 
 
 @transaction.atomic
-def object_rights_set(*, subject: models.Model, holder: Any, codenames: Collection[str], actor: Actor) -> bool:
-    """Give *holder* (an account or a group of accounts) exactly these rights on *subject*; return whether that changed anything.
+def object_rights_set(
+    *, subject: models.Model, holder: Any, codenames: Collection[str], among: Collection[str], actor: Actor
+) -> bool:
+    """Give *holder* (an account or a group of accounts) of the rights *among* exactly these on *subject*.
 
-    What an account has by its groups is not touched. The caller asks whether the actor may.
+    Return whether that changed anything. Other rights, and what an account has by its groups, are not touched. The caller
+    asks which rights the actor may give.
     """
     type(subject)._default_manager.select_for_update(of=("self",)).get(pk=subject.pk)
-    before = rights_on(subject, holder)
-    wanted = set(codenames)
+    before = rights_on(subject, holder) & set(among)
+    wanted = set(codenames) & set(among)
     if before == wanted:
         return False
     for codename in sorted(wanted - before):

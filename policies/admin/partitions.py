@@ -8,9 +8,9 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from guardian.admin import GuardedModelAdmin
 from unfold.decorators import display
 
+from inventory.rights_pages import RightsPagesMixin
 from inventory.selectors.wording import badge_html, share_text
 from inventory.services.audit import Actor
 from policies.admin.base import DefinitionAdmin, clean_condition
@@ -39,7 +39,7 @@ class PartitionForm(forms.ModelForm):  # type: ignore[type-arg] # generic only i
 
 
 @admin.register(Partition)
-class PartitionAdmin(DefinitionAdmin, GuardedModelAdmin):
+class PartitionAdmin(DefinitionAdmin, RightsPagesMixin):
     """A set of block replicas that is managed as one."""
 
     form = PartitionForm

@@ -9,11 +9,11 @@ from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from guardian.admin import GuardedModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from inventory.permissions import may
+from inventory.rights_pages import RightsPagesMixin
 from inventory.selectors.wording import badge_html, duration_text, when_html
 from inventory.services.audit import Actor
 from inventory.services.edits import definition_save
@@ -26,7 +26,7 @@ from policies.services.policies import policy_create, policy_version_create
 
 
 @admin.register(Policy)
-class PolicyAdmin(PolicyEditorMixin, DefinitionAdmin, GuardedModelAdmin):
+class PolicyAdmin(PolicyEditorMixin, DefinitionAdmin, RightsPagesMixin):
     """A policy: its active text with what each line decided, and its versions."""
 
     list_display = ["name", "partition", "active", "evaluated", "changed"]
