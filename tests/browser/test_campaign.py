@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from random import Random
@@ -35,21 +35,11 @@ from operations.services.worker import work
 from policies.models import PlanItem
 from tests.conftest import SHARED_DATA
 from tests.factories.campaigns import Collaboration
+from tests.factories.clock import SiteClock
 from tests.factories.screens import PASSWORD
 from tests.factories.tape import Tape, made_tape, own_tape
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-class SiteClock:
-    """The time that the site believes."""
-
-    def __init__(self) -> None:
-        self._real = timezone.now
-        self.offset = timedelta(0)
-
-    def __call__(self) -> datetime:
-        return self._real() + self.offset
 
 
 @pytest.fixture

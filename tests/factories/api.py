@@ -14,10 +14,10 @@ from dynamo_site.models import ApiToken
 ANY_VERSION = {"If-Match": "*"}
 
 
-def token_of(user: User, *scopes: str) -> str:
+def token_of(user: User, *scopes: str, days: int = 1) -> str:
     """Return the text of a token of *user* for *scopes*; without any, for all of them."""
     _, text = ApiToken.objects.create(
-        user, expiry=timedelta(days=1), name="test", scopes=list(scopes or SCOPES), issued_by="test"
+        user, expiry=timedelta(days=days), name="test", scopes=list(scopes or SCOPES), issued_by="test"
     )
     return str(text)
 
