@@ -28,7 +28,7 @@ from tests.acceptance.demo_tree import (
 
 SIZE = SampleSize()
 #: Many files per block, so that a deletion takes long enough to be killed in its middle.
-MANY = SampleSize(files_per_block=250, file_size_bytes=40)
+MANY = SampleSize(files_per_block=800, file_size_bytes=40)
 
 
 def test_one_cycle_deletes_its_plan_and_the_next_one_nothing(tree: DemoTree) -> None:
@@ -113,19 +113,18 @@ def test_worker_killed_in_the_middle_of_deletions_loses_and_repeats_nothing(
     process = tree.start(*command_of(*size), DYNAMO_DELETION_LEASE_SECONDS="5")
     started.append(process)
     wait_until(lambda: "Dynamo runs at" in tree.output(), seconds=300, what="the welcome")
-    kills = 0
-    while kills < 3:
+    is_killed = False
+    while not is_killed:
         wait_until(lambda: _acting(tree) != set() or is_done(tree), seconds=300, what="a deletion that is acted on")
-        assert not is_done(tree), f"all was deleted after {kills} kills: make more files"
+        assert not is_done(tree), "all was deleted before the worker could be killed: make more files"
         before = _acting(tree)
         worker = _worker_of_lease(tree)
         if worker is None:
             continue
         os.kill(worker, signal.SIGKILL)
         # Counted only if the lease that was held is still there: the kill hit an item that was being acted on.
-        if before & _acting(tree):
-            kills += 1
-            wait_until(partial(_was_killed, tree, kills), seconds=60, what="the restart")
+        is_killed = bool(before & _acting(tree))
+    wait_until(partial(_was_killed, tree, 1), seconds=60, what="the restart")
     wait_until(lambda: is_done(tree), seconds=300, what="the end of the plan")
 
     made, gone = made_files(MANY), planned_files(tree, MANY)
@@ -137,7 +136,7 @@ def test_worker_killed_in_the_middle_of_deletions_loses_and_repeats_nothing(
     )
     assert deleted + absent == planned == len(gone)
     died = tree.rows("SELECT count(*) FROM operations_attempt WHERE recorded_at IS NULL OR outcome = ''")[0][0]
-    assert died >= kills
+    assert died >= 1
     interrupt(process)
     assert tree.processes() == []
 
