@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
 from inventory.choices import InjectionState
 from inventory.models import Injection
+from inventory.models.injections import HALF_LOADED
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,11 @@ class InjectionProgress:
     has_bad_records: bool
     is_confirmable: bool
     percent: int | None
+
+
+def half_loaded_injections() -> QuerySet[Injection]:
+    """Return the injections of which the inventory has a part and not the whole: on their account nothing is deleted."""
+    return Injection.objects.exclude(fingerprint="").filter(state__in=HALF_LOADED, records_kept__gt=0)
 
 
 def injection_progress(injection_id: int) -> InjectionProgress | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from inventory.choices import InjectionState, OwnershipLevel
 from inventory.models import Dataset, DatasetFacts, Injection
-from inventory.models.injections import HALF_LOADED
+from inventory.selectors.injections import half_loaded_injections
 from inventory.selectors.reading import Reader, seconds_sql
 
 #: Row of ``groups`` for a block replica that nobody owns.
@@ -175,7 +175,7 @@ class InventoryStanding:
 
 def inventory_standing() -> InventoryStanding:
     """Return whether the inventory may be believed, as far as its documents tell."""
-    half = Injection.objects.exclude(fingerprint="").filter(state__in=HALF_LOADED, records_kept__gt=0).order_by("pk").first()
+    half = half_loaded_injections().order_by("pk").first()
     if half is None:
         return InventoryStanding(inventory_updated_at())
     return InventoryStanding(

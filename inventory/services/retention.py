@@ -9,6 +9,7 @@ from django.db.models import Max
 
 from inventory.choices import InjectionState
 from inventory.models import Injection
+from inventory.selectors.injections import half_loaded_injections
 
 _UNDER_WAY = (InjectionState.QUEUED, InjectionState.RUNNING)
 
@@ -32,9 +33,11 @@ def documents_forget(*, before: datetime) -> int:
 def injections_forget(*, before: datetime) -> int:
     """Remove the records of injections that were over before that moment and have no files any more; return how many.
 
-    The newest completed one stays, however old: it says how old the inventory is.
+    The newest completed one stays, however old: it says how old the inventory is. So does one that is there by half: it says
+    that the inventory is not to be believed, until somebody goes on with it or gives it up.
     """
     completed = Injection.objects.filter(state=InjectionState.COMPLETED, is_dry_run=False).order_by()
     newest = completed.aggregate(newest=Max("pk"))["newest"]
     over = Injection.objects.exclude(state__in=_UNDER_WAY).exclude(pk=newest).filter(finished_at__lt=before)
+    over = over.exclude(pk__in=half_loaded_injections().values("pk"))
     return over.filter(document="", bad_records="").delete()[0]

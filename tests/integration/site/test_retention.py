@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from dynamo_site.services.retention import RETENTIONS, old_forget
 from inventory.models import AuditEvent, Injection
+from inventory.selectors.snapshot import inventory_standing
 from operations.models import Attempt, Deletion, DeletionFile, Trash, TrashFile
 from operations.services.activity import activity_sum_up
 from policies.models import Cycle, QuotaPreview
@@ -91,3 +92,15 @@ def test_a_negative_number_of_days_removes_nothing(screens: Screens, settings: S
     with pytest.raises(ImproperlyConfigured, match="DYNAMO_JOB_DAYS is -1"):
         old_forget(now=LATER)
     assert Attempt.objects.count() == 1
+
+
+def test_a_document_that_is_there_by_half_is_never_forgotten(screens: Screens) -> None:
+    half = Injection.objects.create(
+        source="h", started_by="x", state="FAILED", finished_at=NOW, fingerprint="f" * 64, records_kept=5
+    )
+    over = Injection.objects.create(
+        source="g", started_by="x", state="CANCELLED", finished_at=NOW, fingerprint="e" * 64, records_kept=5
+    )
+    assert old_forget(now=LATER) == {RETENTIONS[1].what: 1}
+    assert not Injection.objects.filter(pk=over.pk).exists()
+    assert f"injection {half.pk}" in inventory_standing().half_loaded
