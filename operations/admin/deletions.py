@@ -32,8 +32,8 @@ class AttemptInline(ReadOnlyAdminMixin, TabularInline):
     fields = [
         "number",
         "worker",
-        "started_at",
-        "recorded_at",
+        "started",
+        "recorded",
         "outcome",
         "message",
         "files_deleted",
@@ -44,16 +44,32 @@ class AttemptInline(ReadOnlyAdminMixin, TabularInline):
     per_page = 20
     ordering = ["number"]
 
+    @display(description="started")
+    def started(self, attempt: Attempt) -> SafeString:
+        return when_html(attempt.started_at)
+
+    @display(description="recorded")
+    def recorded(self, attempt: Attempt) -> SafeString | str:
+        return when_html(attempt.recorded_at) if attempt.recorded_at else "not recorded"
+
 
 class DeletionFileInline(ReadOnlyAdminMixin, TabularInline):
     """Files with which something was not plain."""
 
     model = DeletionFile
-    fields = ["lfn", "size_bytes", "outcome", "message", "at"]
+    fields = ["lfn", "size", "outcome", "message", "seen"]
     extra = 0
     per_page = 50
     verbose_name_plural = "files with which something was not plain"
     ordering = ["lfn"]
+
+    @display(description="size")
+    def size(self, file: DeletionFile) -> SafeString:
+        return size_html(file.size_bytes)
+
+    @display(description="when")
+    def seen(self, file: DeletionFile) -> SafeString:
+        return when_html(file.at)
 
 
 @admin.register(Deletion)
@@ -64,12 +80,12 @@ class DeletionAdmin(QueueRowAdmin):
     list_select_related = ["plan_item"]
     state_kinds = STATE_KINDS
     fields = [
-        ("dataset_name", "block_name", "site_name"),
-        ("state", "reason"),
-        ("size", "files"),
-        ("gone", "files_deleted", "files_absent"),
-        ("num_attempts", "next_attempt", "worker"),
+        ("block_name", "site_name"),
+        ("files", "gone"),
+        ("files_deleted", "files_absent"),
+        ("num_attempts", "next_attempt"),
         ("queued", "finished"),
+        "worker",
     ]
     inlines = [AttemptInline, DeletionFileInline]
     change_form_outer_before_template = "dynamo/deletion_panels.html"
