@@ -84,6 +84,38 @@ class InjectionReport:
     records_before: int = 0
     records_kept: int = 0
 
+    @classmethod
+    def of(
+        cls,
+        result: LoadResult,
+        *,
+        source: str,
+        injection: Injection | None,
+        is_kept: bool,
+        started: float,
+        is_dry_run: bool = False,
+        records_before: int = 0,
+        records_kept: int = 0,
+    ) -> InjectionReport:
+        """Return the report of what was loaded since *started*, a reading of the monotonic clock."""
+        return cls(
+            source=source,
+            injection_id=None if injection is None else injection.pk,
+            is_kept=is_kept,
+            is_dry_run=is_dry_run,
+            num_records=result.num_records,
+            counts=result.counts.as_json(),
+            num_changes=result.counts.changes,
+            rejects=tuple(result.rejects),
+            num_rejects=result.num_rejects,
+            feed_measured_at=result.feed_measured_at,
+            feeds=tuple(result.feeds),
+            older_feeds=tuple(result.older_feeds),
+            seconds=time.monotonic() - started,
+            records_before=records_before,
+            records_kept=records_kept,
+        )
+
 
 def inject(
     *,
@@ -149,21 +181,7 @@ def inject(
         is_fine = dry_run and (not result.num_rejects or bad_records is not None)
         message = "" if is_fine else f"{result.num_rejects} records were rejected; nothing was kept"
         finish(injection, result, InjectionState.COMPLETED if is_fine else InjectionState.FAILED, message)
-    return InjectionReport(
-        source=source,
-        injection_id=None if injection is None else injection.pk,
-        is_kept=is_kept,
-        is_dry_run=dry_run,
-        num_records=result.num_records,
-        counts=result.counts.as_json(),
-        num_changes=result.counts.changes,
-        rejects=tuple(result.rejects),
-        num_rejects=result.num_rejects,
-        feed_measured_at=result.feed_measured_at,
-        feeds=tuple(result.feeds),
-        older_feeds=tuple(result.older_feeds),
-        seconds=time.monotonic() - started,
-    )
+    return InjectionReport.of(result, source=source, injection=injection, is_kept=is_kept, is_dry_run=dry_run, started=started)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,21 +117,12 @@ def inject_by_parts(
         except KeyboardInterrupt:
             fail(injection, f"interrupted; {_kept_text(injection)}")
             raise
-    result = loader.result
-    return InjectionReport(
+    return InjectionReport.of(
+        loader.result,
         source=source,
-        injection_id=injection.pk,
+        injection=injection,
         is_kept=is_kept,
-        is_dry_run=False,
-        num_records=result.num_records,
-        counts=result.counts.as_json(),
-        num_changes=result.counts.changes,
-        rejects=tuple(result.rejects),
-        num_rejects=result.num_rejects,
-        feed_measured_at=result.feed_measured_at,
-        feeds=tuple(result.feeds),
-        older_feeds=tuple(result.older_feeds),
-        seconds=time.monotonic() - started,
+        started=started,
         records_before=before,
         records_kept=injection.records_kept,
     )
