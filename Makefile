@@ -51,8 +51,8 @@ format: venv-dev ## Let ruff lay out the code
 bench: venv-dev ## Measure the engine (see docs/development.md)
 	@$(RUN) -m pytest -p no:xdist -q -s tests/benchmarks
 
-crash: venv-dev ## The crash test in full: 10,000 files, 200 workers killed, the database restarted, the broker emptied
-	@DYNAMO_CRASH_FULL=1 $(RUN) -m pytest -p no:xdist -q tests/concurrency/test_crash.py
+crash: venv-dev ## The crash test in full: 10,000 files, 200 workers killed, the database restarted, the broker emptied; and a minute of pause
+	@DYNAMO_CRASH_FULL=1 $(RUN) -m pytest -p no:xdist -q tests/concurrency/test_crash.py tests/concurrency/test_deletion_workers.py
 
 fuzz: venv-dev ## Mutate lines of real policies and read them; progress is shown. LINES=1000000
 	@$(RUN) -m tests.fuzz.policies --lines $(LINES)

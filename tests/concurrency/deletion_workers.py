@@ -1,8 +1,8 @@
 """Real worker processes on a database of their own: killed at random, or many at once. Run as a script; prints JSON.
 
-``python -m tests.concurrency.deletion_workers FOLDER crash KILLS`` or ``... FOLDER together WORKERS``; the database is the
-one that ``TEST_DATABASE_URL`` names, empty before. Workers are forked from a process that is ready, so that a kill hits
-work and not the start of an interpreter.
+``python -m tests.concurrency.deletion_workers FOLDER crash KILLS``, ``... FOLDER together WORKERS`` or
+``... FOLDER paused WORKERS``; the database is the one that ``TEST_DATABASE_URL`` names, empty before. Workers are forked from a
+process that is ready, so that a kill hits work and not the start of an interpreter.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -33,10 +34,12 @@ from django.db import connections  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from inventory.models import BlockReplica  # noqa: E402
-from inventory.services.audit import audit_verify  # noqa: E402
+from inventory.services.audit import Actor, audit_verify  # noqa: E402
 from operations.choices import DeletionState  # noqa: E402
 from operations.models import Attempt, Deletion  # noqa: E402
+from operations.selectors.pausing import pause_file  # noqa: E402
 from operations.services.limits import QueueLimits  # noqa: E402
+from operations.services.pausing import pause_all, resume_all  # noqa: E402
 from operations.services.queue import plan_enqueue  # noqa: E402
 from operations.services.sweep import sweep  # noqa: E402
 from operations.services.worker import real_gateway, work  # noqa: E402
@@ -55,6 +58,8 @@ LIMITS = QueueLimits(
 )
 #: Where nobody is killed, leases that a busy machine keeps: one that ran out would be no fault of the workers.
 PATIENT = replace(LIMITS, lease=timedelta(seconds=120))
+#: How long is looked, after nothing goes any more, whether something does.
+STILL_SECONDS = 60 if os.environ.get("DYNAMO_CRASH_FULL", "") not in {"", "0"} else 2
 OPEN = (DeletionState.QUEUED, DeletionState.ACTING)
 
 
@@ -169,6 +174,52 @@ def together(folder: Path, num_workers: int) -> dict[str, object]:
     return report(world, plan, survivors) | {"asked": asked.total(), "asked_twice": twice, "workers_with_work": busy}
 
 
+def paused(folder: Path, num_workers: int) -> dict[str, object]:
+    """Stop workers in full swing by the switch, then by the file, and look what still goes; then let them finish."""
+    world, plan, survivors = build(folder, num_blocks=160, num_files=80)
+    limits = replace(QueueLimits(), batch_items=2, batches_per_site=num_workers)
+    children = [fork_worker(f"worker-{index}", folder, 0.001, limits) for index in range(num_workers)]
+    actor = Actor(name="the shift")
+    stops = []
+    for stop, go_on in (
+        (partial(pause_all, actor=actor, reason="smoke"), partial(resume_all, actor=actor, reason="a false alarm")),
+        (pause_file().touch, pause_file().unlink),
+    ):
+        at_work = num_deleting(world)
+        stop()
+        stops.append(count_after_stop(world) | {"at_work": at_work})
+        go_on()
+    statuses = [os.waitpid(child, 0)[1] for child in children]
+    sweep(now=timezone.now(), limits=limits, rng=Random(0))
+    return report(world, plan, survivors) | {"stops": stops, "statuses": statuses}
+
+
+def num_deleting(world: World) -> int:
+    """Return how many workers hold a lease, once more files have begun to go."""
+    before = num_files_there(world)
+    while num_files_there(world) > before - 500:
+        time.sleep(0.02)
+    return Deletion.objects.filter(state=DeletionState.ACTING).values("worker").distinct().count()
+
+
+def count_after_stop(world: World) -> dict[str, object]:
+    """Return how long after a stop the last file went (s), and how many are there when all is still, and after some more time."""
+    stopped = last = time.monotonic()
+    left = num_files_there(world)
+    while time.monotonic() < last + 3:
+        time.sleep(0.1)
+        if (now_left := num_files_there(world)) != left:
+            left, last = now_left, time.monotonic()
+    time.sleep(STILL_SECONDS)
+    is_open = Deletion.objects.filter(state__in=OPEN).exists()
+    return {"seconds": last - stopped, "left": left, "later": num_files_there(world), "is_open": is_open}
+
+
+def num_files_there(world: World) -> int:
+    """Count the files of the site at which workers delete; a folder that goes meanwhile has none."""
+    return sum(len(names) for folder, _, names in os.walk(world.root("T3_B")) if "/.dynamo-" not in folder)
+
+
 def finish(folder: Path, num_workers: int, pause_seconds: float = 0.001) -> None:
     children = [fork_worker(f"last-{index}", folder, pause_seconds, PATIENT) for index in range(num_workers)]
     statuses = [os.waitpid(child, 0)[1] for child in children]
@@ -199,7 +250,7 @@ def main() -> None:
     folder, scenario, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     call_command("migrate", verbosity=0)
     try:
-        outcome = {"crash": crash, "together": together}[scenario](folder, number)
+        outcome = {"crash": crash, "together": together, "paused": paused}[scenario](folder, number)
     finally:
         shutil.rmtree(settings.VAR_DIR, ignore_errors=True)
     sys.stdout.write(json.dumps(outcome) + "\n")

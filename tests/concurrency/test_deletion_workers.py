@@ -69,3 +69,16 @@ def test_workers_on_one_queue_never_act_on_an_item_twice(tmp_path: Path, postgre
     assert outcome["states"] == {"DONE": 2000}
     assert outcome["unrecorded_attempts"] == 0
     assert outcome["storage_equals_inventory"]
+
+
+@pytest.mark.postgres
+def test_four_workers_in_full_swing_delete_nothing_a_minute_after_a_pause(tmp_path: Path, postgres_url: str):
+    outcome = run(tmp_path, postgres_url, "paused", 4)
+    for stop in outcome["stops"]:
+        assert stop["at_work"] >= 2, outcome
+        assert stop["seconds"] < 60
+        assert 6_400 < stop["left"] == stop["later"], "nothing went any more, and there was more to go"
+        assert stop["is_open"]
+    assert outcome["statuses"] == [0] * 4, "the workers lived, and went on when they were let"
+    assert (outcome["states"], outcome["wrong_counts"]) == ({"DONE": 80}, [])
+    assert (outcome["storage_equals_inventory"], outcome["lost_survivors"]) == (True, [])
