@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inventory.selectors.sites import LfnRule
-from operations.storage.paths import place_each
+from operations.storage.paths import BadRules, place_each
 
 #: What has a meaning of its own in a pattern, outside a group.
 _SPECIAL = frozenset(".^$*+?{}[]|()\\")
@@ -49,9 +49,10 @@ class Backwards:
     def names_of(self, paths: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Return, for each path (components between slashes, none at its beginning), all logical names that lead to it.
 
-        Raises ``AssertionError`` where the rules cannot be read backwards: the caller has not looked at ``problem``.
+        Raises ``BadRules`` where the rules cannot be read backwards: no caller may take a path for unknown then.
         """
-        assert not self.problem, self.problem  # noqa: S101 - asked by the caller
+        if self.problem:
+            raise BadRules(self.problem)
         candidates = {path: self._candidates(path) for path in paths}
         every = list(dict.fromkeys(name for names in candidates.values() for name in names))
         leads_to = {placed.lfn: "/".join(placed.parts) for placed in place_each(every, self.rules)}
