@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import PermissionDenied
 
+from inventory.selectors.sites import sites_without_right
 from inventory.services.audit import Actor
+from operations.exceptions import InvalidTransitionError
 
 
 def demand_right(actor: Actor, permission: str, what: str) -> None:
@@ -18,3 +20,18 @@ def demand_right(actor: Actor, permission: str, what: str) -> None:
         return
     if not (isinstance(user, PermissionsMixin) and user.is_active and user.has_perm(permission)):
         raise PermissionDenied(f"{actor.name} may not {what}: it takes the right {permission}")
+
+
+def demand_site_right(actor: Actor, permission: str, site_name: str) -> None:
+    """Refuse a person without the right in general or on the site; parts of the system and the shell are not asked.
+
+    Raises ``PermissionDenied``.
+    """
+    if actor.user is not None and sites_without_right(actor.user, permission, [site_name]):
+        raise PermissionDenied(f"{actor.name} lacks the right {permission} at {site_name}")
+
+
+def demand_reason(reason: str, kept: str = "the reason is kept in the audit trail") -> None:
+    """Refuse an act without a reason; *kept* says what becomes of it. Raises ``InvalidTransitionError``."""
+    if not reason.strip():
+        raise InvalidTransitionError(f"say why: {kept}")

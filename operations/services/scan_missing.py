@@ -27,7 +27,7 @@ from operations.models import ScanFinding, StorageScan
 from operations.services.claim import take_turn
 from operations.services.scan_compare import certainly_missing, on_the_move
 from operations.services.scan_lease import ScanLease, ScanPulse, scan_locked, scan_move
-from operations.services.scans import DECIDE, scan_for_decision
+from operations.services.scans import DECIDE, scan_decide, scan_for_decision
 from operations.services.watch import Clock
 from operations.services.worker import GatewayFactory, real_gateway
 from operations.storage import SightKind
@@ -48,8 +48,7 @@ def missing_confirm(*, scan_id: int, actor: Actor, reason: str, now: datetime | 
         demand_latest(scan)
         if not open_missing(scan_id).exists():
             raise InvalidTransitionError(f"{scan}: no missing file waits for a decision")
-        scan.decided_at, scan.decided_by_name, scan.decided_reason = now or timezone.now(), actor.name[:150], reason[:512]
-        scan_move(scan, ScanState.APPLYING, now=now or timezone.now())
+        scan_decide(scan, ScanState.APPLYING, actor=actor, reason=reason, now=now)
         details = {"scan": scan.pk, "files": scan.files_missing, "bytes": scan.bytes_missing}
         audit_record(
             actor=actor, action="operations.missing_confirm", subject=f"site {scan.site_name}", reason=reason, details=details

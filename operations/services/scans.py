@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
 
 from inventory.choices import SiteStatus, StorageType
 from inventory.selectors.site_files import last_block_replica_key
-from inventory.selectors.sites import SiteStorage, site_storage, sites_without_right
+from inventory.selectors.sites import SiteStorage, site_storage
 from inventory.services.audit import Actor, audit_record
 from inventory.services.sites import site_locked
 from operations.choices import OPEN_SCAN_STATES, ScanState
 from operations.exceptions import InvalidTransitionError, NotFoundError
 from operations.models import ScanFolder, ScanSeen, SiteScans, StorageScan
-from operations.services.rights import demand_right
+from operations.services.rights import demand_reason, demand_right, demand_site_right
 from operations.services.scan_lease import scan_move
 from operations.services.scan_place import place_digest
 from operations.storage import backwards
@@ -76,8 +75,7 @@ def scan_cancel(*, scan_id: int, actor: Actor, reason: str, now: datetime | None
     """
     with transaction.atomic():
         scan = scan_for_decision(scan_id, actor, SCAN, reason)
-        scan_move(scan, ScanState.CANCELLED, now=now or timezone.now())
-        _decided(scan, actor, reason, now)
+        scan_decide(scan, ScanState.CANCELLED, actor=actor, reason=reason, now=now)
         ScanSeen.objects.filter(scan=scan).delete()
         ScanFolder.objects.filter(scan=scan).delete()
         audit_record(
@@ -114,8 +112,7 @@ def _decide_held(scan_id: int, state: ScanState, *, actor: Actor, reason: str, n
         scan = scan_for_decision(scan_id, actor, DECIDE, reason)
         if scan.state != ScanState.HELD:
             raise InvalidTransitionError(f"{scan} is {scan.get_state_display()}: no limit holds it")
-        _decided(scan, actor, reason, now)
-        scan_move(scan, state, now=now or timezone.now())
+        scan_decide(scan, state, actor=actor, reason=reason, now=now)
         details = {"scan": scan_id, "tripped": scan.tripped}
         audit_record(actor=actor, action=action, subject=f"site {scan.site_name}", reason=reason, details=details)
     return scan
@@ -127,23 +124,15 @@ def scan_for_decision(scan_id: int, actor: Actor, right: str, reason: str) -> St
     if scan is None:
         raise NotFoundError(f"there is no scan {scan_id}: see the command scan for those there are")
     demand_site_right(actor, right, scan.site_name)
-    if not reason.strip():
-        raise InvalidTransitionError("say why: the reason is kept with the scan and in the audit trail")
+    demand_reason(reason, "it is kept with the scan and in the audit trail")
     return scan
 
 
-def demand_site_right(actor: Actor, permission: str, site_name: str) -> None:
-    """Refuse a person without the right in general or on the site; parts of the system and the shell are not asked.
-
-    Raises ``PermissionDenied``.
-    """
-    if actor.user is not None and sites_without_right(actor.user, permission, [site_name]):
-        raise PermissionDenied(f"{actor.name} lacks the right {permission} at {site_name}")
-
-
-def _decided(scan: StorageScan, actor: Actor, reason: str, now: datetime | None) -> None:
-    scan.decided_at, scan.decided_by_name, scan.decided_reason = now or timezone.now(), actor.name[:150], reason[:512]
-    scan.save(update_fields=["decided_at", "decided_by_name", "decided_reason"])
+def scan_decide(scan: StorageScan, state: ScanState, *, actor: Actor, reason: str, now: datetime | None) -> None:
+    """Change the state of a locked scan because somebody says so, and keep who and why. Raises ``InvalidTransitionError``."""
+    at = now or timezone.now()
+    scan.decided_at, scan.decided_by_name, scan.decided_reason = at, actor.name[:150], reason[:512]
+    scan_move(scan, state, now=at)
 
 
 def site_scans_set(
