@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from inventory.choices import StorageType
-from inventory.selectors.sites import SiteStorage, site_storage, sites_without_right
+from inventory.selectors.sites import SiteStorage, site_storage
 from inventory.selectors.snapshot import inventory_standing
 from inventory.selectors.wording import duration_text
 from inventory.services.audit import Actor, audit_record
@@ -24,14 +23,14 @@ from operations.choices import OPEN_CLEAN_UP_STATES, CleanUpState, FindingKind
 from operations.exceptions import InvalidTransitionError, NotFoundError
 from operations.models import CleanUp, ScanFinding, SiteScans, StorageScan
 from operations.services.dark_recheck import known_as
-from operations.services.deletion_requests import request_report
+from operations.services.over import plan_report, plans_over
+from operations.services.rights import demand_reason, demand_site_right
 from operations.services.scan_limits import ScanLimits, scan_limits_from_settings
 from operations.services.scan_missing import demand_latest
 from operations.services.scans import DECIDE, scan_for_decision
 from operations.services.worker import GatewayFactory, real_gateway
 from operations.storage import backwards
 from policies.choices import PlanKind
-from policies.selectors.plans import discarded_plans
 from policies.services.limits import judge_inventory_age
 from policies.services.listed import ListedPath
 from policies.services.plans import plan_discard_listed, plan_freeze_listed, plan_release_listed
@@ -175,30 +174,25 @@ def clean_up_discard(*, clean_up_id: int, actor: Actor, reason: str, now: dateti
 
 def clean_ups_sweep(*, now: datetime) -> tuple[int, ...]:
     """Close the released clean-ups whose plans are over, with a report; return their keys. Safe to run in any number at once."""
-    released = CleanUp.objects.filter(state=CleanUpState.RELEASED)
-    over = dict(released.filter(plan__queued__over_at__isnull=False).values_list("pk", "plan_id"))
-    discarded = discarded_plans(released.values_list("plan_id", flat=True))
-    over |= dict(released.filter(plan_id__in=discarded, plan__queued__isnull=True).values_list("pk", "plan_id"))
-    for pk, plan_id in sorted(over.items()):
+    over = plans_over(CleanUp.objects.filter(state=CleanUpState.RELEASED))
+    for one in over:
         with transaction.atomic():
-            row = CleanUp.objects.select_for_update(of=("self",)).filter(pk=pk).first()
+            row = CleanUp.objects.select_for_update(of=("self",)).filter(pk=one.row_key).first()
             if row is None or row.state != CleanUpState.RELEASED:
                 continue
-            row.state = CleanUpState.DISCARDED if plan_id in discarded else CleanUpState.DONE
-            row.finished_at, row.report = now, request_report(plan_id)
+            row.state = CleanUpState.DISCARDED if one.is_discarded else CleanUpState.DONE
+            row.finished_at, row.report = now, plan_report(one.plan_id)
             row.save(update_fields=["state", "finished_at", "report"])
             _audit("operations.clean_up_over", row, Actor("sweeper"), "", row.report)
-    return tuple(sorted(over))
+    return tuple(one.row_key for one in over)
 
 
 def _locked(clean_up_id: int, actor: Actor, reason: str) -> CleanUp:
     row = CleanUp.objects.select_for_update(of=("self",)).select_related("plan").filter(pk=clean_up_id).first()
     if row is None:
         raise NotFoundError(f"there is no clean-up {clean_up_id}: see the command scan for those there are")
-    if actor.user is not None and sites_without_right(actor.user, DECIDE, [row.site_name]):
-        raise PermissionDenied(f"{actor.name} lacks the right {DECIDE} at {row.site_name}")
-    if not reason.strip():
-        raise InvalidTransitionError("say why: the reason is kept with the clean-up and in the audit trail")
+    demand_site_right(actor, DECIDE, row.site_name)
+    demand_reason(reason, "it is kept with the clean-up and in the audit trail")
     return row
 
 

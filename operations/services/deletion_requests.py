@@ -12,22 +12,21 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Count, Sum
 from django.utils import timezone
 
 from inventory.selectors.replicas import block_replicas_by_key, block_replicas_matching
 from inventory.selectors.sites import sites_without_right
 from inventory.selectors.snapshot import inventory_standing
 from inventory.services.audit import Actor, audit_record
-from operations.choices import DeletionRequestState, DeletionState
+from operations.choices import DeletionRequestState
 from operations.constants import MAX_REQUESTED_REPLICAS
 from operations.exceptions import InvalidTransitionError, NotFoundError, OwnRequestError
-from operations.models import Deletion, DeletionRequest
-from operations.services.audit_details import reason_counts
+from operations.models import DeletionRequest
 from operations.services.listing import listed_whole
-from operations.services.rights import demand_right
+from operations.services.over import plan_report, plans_over
+from operations.services.rights import demand_reason, demand_right
 from policies.choices import PlanKind
-from policies.selectors.plans import discarded_plans, plan_replicas_at
+from policies.selectors.plans import plan_replicas_at
 from policies.services.belonging import APPROVE_DELETION as APPROVE_IN_PARTITION
 from policies.services.belonging import replicas_outside
 from policies.services.limits import judge_inventory_age
@@ -38,6 +37,7 @@ logger = logging.getLogger(__name__)
 ADD_REQUEST = "operations.add_deletionrequest"
 APPROVE = "inventory.approve_deletion"
 
+_KEPT = "it is shown to whoever decides and kept in the audit trail"
 _OPEN = (DeletionRequestState.WAITING, DeletionRequestState.APPROVED)
 
 
@@ -55,7 +55,7 @@ def deletion_request_create(
     Raises ``PermissionDenied`` without ``operations.add_deletionrequest``, ``InvalidTransitionError`` without a reason, where
     nothing matches, or more than a person can decide on.
     """
-    _demand_reason(reason)
+    demand_reason(reason, _KEPT)
     with transaction.atomic():
         demand_right(actor, ADD_REQUEST, "ask for deletions")
         rows = block_replicas_matching(
@@ -101,7 +101,7 @@ def deletion_request_approve(
     ``policies.approve_deletion`` on partitions that hold what is listed at the other sites, ``OwnRequestError`` for
     one's own request, ``InvalidTransitionError`` unless it waits, without a reason, or where last copies are not allowed by name.
     """
-    _demand_reason(reason)
+    demand_reason(reason, _KEPT)
     at = now or timezone.now()
     with transaction.atomic():
         request = _locked(request_id)
@@ -129,7 +129,7 @@ def deletion_request_reject(*, request_id: int, actor: Actor, reason: str, now: 
 
     Raises ``PermissionDenied`` without the right to approve it, ``InvalidTransitionError`` unless it waits, or without a reason.
     """
-    _demand_reason(reason)
+    demand_reason(reason, _KEPT)
     with transaction.atomic():
         request = _locked(request_id)
         _demand_right(request, actor, now or timezone.now())
@@ -145,7 +145,7 @@ def deletion_request_cancel(*, request_id: int, actor: Actor, reason: str, now: 
     Its requester may, and whoever may approve it. Raises ``PermissionDenied``, ``InvalidTransitionError`` where it is over, or
     without a reason.
     """
-    _demand_reason(reason)
+    demand_reason(reason, _KEPT)
     with transaction.atomic():
         request = _locked(request_id)
         is_own = actor.user is not None and request.requested_by_id == actor.user.pk
@@ -159,36 +159,18 @@ def deletion_request_cancel(*, request_id: int, actor: Actor, reason: str, now: 
 
 def deletion_requests_sweep(*, now: datetime) -> tuple[int, ...]:
     """Close the approved requests whose plans are over, with a report; return their keys. Safe to run in any number at once."""
-    approved = DeletionRequest.objects.filter(state=DeletionRequestState.APPROVED)
-    over = dict(approved.filter(plan__queued__over_at__isnull=False).values_list("pk", "plan_id"))
-    discarded = discarded_plans(approved.values_list("plan_id", flat=True))
-    over |= dict(approved.filter(plan_id__in=discarded, plan__queued__isnull=True).values_list("pk", "plan_id"))
-    for pk, plan_id in sorted(over.items()):
+    over = plans_over(DeletionRequest.objects.filter(state=DeletionRequestState.APPROVED))
+    for one in over:
         with transaction.atomic():
-            request = DeletionRequest.objects.select_for_update(of=("self",)).filter(pk=pk).first()
+            request = DeletionRequest.objects.select_for_update(of=("self",)).filter(pk=one.row_key).first()
             if request is None or request.state != DeletionRequestState.APPROVED:
                 continue
-            request.state = DeletionRequestState.CANCELLED if plan_id in discarded else DeletionRequestState.DONE
+            request.state = DeletionRequestState.CANCELLED if one.is_discarded else DeletionRequestState.DONE
             request.finished_at = now
-            request.report = request_report(plan_id)
+            request.report = plan_report(one.plan_id)
             request.save(update_fields=["state", "finished_at", "report"])
             _audit("operations.request_over", request, Actor("sweeper"), "", request.report)
-    return tuple(sorted(over))
-
-
-def request_report(plan_id: int) -> dict[str, Any]:
-    """Return what became of a plan's items: block replicas and bytes by outcome, and why some stayed."""
-    of_plan = Deletion.objects.filter(plan_id=plan_id)
-    sums = of_plan.order_by().values("state").annotate(number=Count("pk"), size=Sum("size_bytes"), deleted=Sum("bytes_deleted"))
-    by_state = {
-        DeletionState(row["state"]).label: {
-            "block_replicas": row["number"],
-            "bytes": row["deleted"] if row["state"] == DeletionState.DONE else row["size"],
-        }
-        for row in sums
-    }
-    stayed = of_plan.filter(state=DeletionState.DROPPED).values_list("reason", flat=True)
-    return {"outcomes": by_state, "stayed": reason_counts(stayed.iterator())["reasons"]}
+    return tuple(one.row_key for one in over)
 
 
 def _locked(request_id: int) -> DeletionRequest:
@@ -237,11 +219,6 @@ def _discard(request: DeletionRequest, state: DeletionRequestState, actor: Actor
     _decide(request, state, actor, reason, at)
     request.finished_at = at
     request.save(update_fields=["finished_at"])
-
-
-def _demand_reason(reason: str) -> None:
-    if not reason.strip():
-        raise InvalidTransitionError("say why: the reason is shown to whoever decides and kept in the audit trail")
 
 
 def _audit(action: str, request: DeletionRequest, actor: Actor, reason: str, details: dict[str, Any]) -> None:

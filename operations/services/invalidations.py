@@ -33,7 +33,8 @@ from operations.models import InvalidatedBlock, Invalidation
 from operations.services.claim import take_turn
 from operations.services.invalidation_preview import Copy, InvalidationPreview, invalidation_preview
 from operations.services.listing import listed_whole
-from operations.services.rights import demand_right
+from operations.services.over import plans_over
+from operations.services.rights import demand_reason, demand_right
 from policies.choices import PlanKind
 from policies.services.limits import judge_inventory_age
 from policies.services.listed import ListedFile, ListedReplica
@@ -70,8 +71,7 @@ def invalidation_confirm(
     """
     at = now or timezone.now()
     wanted = list(targets)
-    if not reason.strip():
-        raise InvalidTransitionError("say why: the reason is kept for ever with what was invalidated")
+    demand_reason(reason, "it is kept for ever with what was invalidated")
     archive = ""
     try:
         with transaction.atomic():
@@ -121,18 +121,16 @@ def invalidation_finish(invalidation: Invalidation, *, now: datetime) -> Invalid
 def invalidations_sweep(*, now: datetime) -> tuple[int, ...]:
     """Finish the invalidations whose plans are over; return their keys. Safe to run at any time, in any number at once."""
     finished: list[int] = []
-    running = Invalidation.objects.filter(state=InvalidationState.RUNNING, plan__queued__over_at__isnull=False)
-    discarded = Invalidation.objects.filter(state=InvalidationState.RUNNING, plan__state="DISCARDED", plan__queued__isnull=True)
-    for pk in [*running.values_list("pk", flat=True), *discarded.values_list("pk", flat=True)]:
+    for over in plans_over(Invalidation.objects.filter(state=InvalidationState.RUNNING)):
         with transaction.atomic():
             found = Invalidation.objects.select_for_update(of=("self",), skip_locked=True)
-            row = found.filter(pk=pk, state=InvalidationState.RUNNING).first()
+            row = found.filter(pk=over.row_key, state=InvalidationState.RUNNING).first()
             if row is None:
                 continue
             invalidation_finish(row, now=now)
             details = {"state": row.state, "stays": len(row.kept), "what_stays": dict(list(row.kept.items())[:_NAMES_IN_AUDIT])}
             audit_record(actor=Actor("sweeper"), action="operations.invalidation_over", subject=str(row), details=details)
-        finished.append(pk)
+        finished.append(over.row_key)
     return tuple(finished)
 
 

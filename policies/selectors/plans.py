@@ -77,11 +77,6 @@ def released_plan_ids() -> list[int]:
     return list(Plan.objects.filter(state=PlanState.RELEASED).order_by("pk").values_list("pk", flat=True))
 
 
-def discarded_plans(plan_ids: Iterable[int]) -> set[int]:
-    """Return those of *plan_ids* that somebody has discarded."""
-    return set(Plan.objects.filter(pk__in=list(plan_ids), state=PlanState.DISCARDED).values_list("pk", flat=True))
-
-
 def plan_items(plan_id: int, *, after_sequence: int = -1, limit: int = 10_000) -> list[PlannedItem]:
     """Return the next items of a plan in the order in which they were decided; empty at the end."""
     rows = PlanItem.objects.filter(plan_id=plan_id, sequence__gt=after_sequence).order_by("sequence")
