@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dynamo_site.acts.act import Act
@@ -14,12 +15,9 @@ from operations.services.scan_missing import missing_confirm, missing_take_back
 from operations.services.scans import DECIDE, SCAN, scan_accept, scan_cancel, scan_discard, scan_start
 
 
-def _may_decide(actor: Actor, row: Any) -> bool:
-    return actor.user is not None and not sites_without_right(actor.user, DECIDE, [row.site_name])
-
-
-def _may_scan(actor: Actor, row: Any) -> bool:
-    return actor.user is not None and not sites_without_right(actor.user, SCAN, [row.site_name])
+def _may(permission: str) -> Callable[[Actor, Any], bool]:
+    """Return whether somebody has a right at the site of a row."""
+    return lambda actor, row: actor.user is not None and not sites_without_right(actor.user, permission, [row.site_name])
 
 
 def _scan_start(site: Any, actor: Actor, reason: str) -> str:
@@ -91,7 +89,7 @@ ACTS: dict[str, Act] = {
         label="Let it count…",
         verb=lambda scan: "Let the scan count",
         permission=DECIDE,
-        also=_may_decide,
+        also=_may(DECIDE),
         model="operations.StorageScan",
         question=lambda scan: f"Let scan {scan.pk} of {scan.site_name} count, in spite of the limit?",
         consequence=lambda scan: (
@@ -104,7 +102,7 @@ ACTS: dict[str, Act] = {
         label="Discard…",
         verb=lambda scan: "Discard the scan",
         permission=DECIDE,
-        also=_may_decide,
+        also=_may(DECIDE),
         model="operations.StorageScan",
         question=lambda scan: f"Discard scan {scan.pk} of {scan.site_name}?",
         consequence=lambda scan: "It counts for nothing: nothing is missing or dark because of it.",
@@ -114,7 +112,7 @@ ACTS: dict[str, Act] = {
         label="Cancel the scan…",
         verb=lambda scan: "Cancel the scan",
         permission=SCAN,
-        also=_may_scan,
+        also=_may(SCAN),
         model="operations.StorageScan",
         question=lambda scan: f"Cancel scan {scan.pk} of {scan.site_name}?",
         consequence=lambda scan: "What it has seen is forgotten; another scan begins anew.",
@@ -124,7 +122,7 @@ ACTS: dict[str, Act] = {
         label="Take missing files out…",
         verb=_missing_verb,
         permission=DECIDE,
-        also=_may_decide,
+        also=_may(DECIDE),
         model="operations.StorageScan",
         question=lambda scan: f"Are these files lost at {scan.site_name}?",
         consequence=lambda scan: (
@@ -138,7 +136,7 @@ ACTS: dict[str, Act] = {
         label="Take up again…",
         verb=lambda scan: "Take them up again",
         permission=DECIDE,
-        also=_may_decide,
+        also=_may(DECIDE),
         model="operations.StorageScan",
         question=lambda scan: f"Take up again what had been missing at {scan.site_name} and is there?",
         consequence=lambda scan: "Each whose size is right is in the inventory again, in its block replica.",
@@ -148,7 +146,7 @@ ACTS: dict[str, Act] = {
         label="List what can be cleaned up…",
         verb=lambda scan: "Freeze the list",
         permission=DECIDE,
-        also=_may_decide,
+        also=_may(DECIDE),
         model="operations.StorageScan",
         question=lambda scan: f"Freeze the list of dark files of {scan.site_name} that count?",
         consequence=lambda scan: (
@@ -161,7 +159,7 @@ ACTS: dict[str, Act] = {
         label="Release…",
         verb=_clean_up_verb,
         permission=DECIDE,
-        also=_may_decide,
+        also=_may(DECIDE),
         model="operations.CleanUp",
         question=lambda row: f"Delete {plural(row.plan.num_items, 'file')} at {row.site_name} that nobody knows?",
         consequence=lambda row: (
@@ -175,7 +173,7 @@ ACTS: dict[str, Act] = {
         label="Give up…",
         verb=lambda row: "Give the list up",
         permission=DECIDE,
-        also=_may_decide,
+        also=_may(DECIDE),
         model="operations.CleanUp",
         question=lambda row: f"Give {row} up?",
         consequence=lambda row: "What has been begun comes to its end; nothing else of it goes.",
