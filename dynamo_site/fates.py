@@ -80,8 +80,7 @@ def dataset_places(rows: Sequence[DecisionRow], *, dataset: str, site: str) -> l
     decided: dict[str, list[DecisionRow]] = defaultdict(list)
     for row in rows:
         decided[row.site].append(row)
-    key = dataset_key(dataset)
-    copies = {copy.site_name: copy for copy in dataset_copies(key)} if key is not None else {}
+    copies = _copies(dataset)
     gone = {row.site_name: row.finished_at for row in reversed(dataset_deletions(dataset)) if row.state == "DONE"}
     names = sorted({*copies, *decided, *gone, site})
     return [
@@ -103,9 +102,8 @@ class _Teller:
         self._plan = getattr(cycle, "plan", None)
         self._source = str(cycle.policy_version or cycle.source)
         self._with_outcome = with_outcome
-        key = dataset_key(dataset) if with_outcome else None
         #: Whether the inventory has a copy there now, as far as is asked.
-        self.is_there = not with_outcome or (key is not None and any(copy.site_name == site for copy in dataset_copies(key)))
+        self.is_there = not with_outcome or site in _copies(dataset)
         self._stays = "Would stay" if cycle.kind == CycleKind.TEST_RUN else "Stays" if self.is_there else "Stayed"
         self._url = reverse("admin:policies_cycle_change", args=[cycle.pk])
 
@@ -227,6 +225,12 @@ class _Teller:
         return format_html(
             '<a href="{}{}">{}</a> of {} (<span class="dy-mono">{}</span>)', self._url, anchor, name, self._source, shown
         )
+
+
+def _copies(dataset: str) -> dict[str, Copy]:
+    """Return the copies of a dataset that there are now, by site."""
+    key = dataset_key(dataset)
+    return {} if key is None else {copy.site_name: copy for copy in dataset_copies(key)}
 
 
 def _day(moment: datetime | None) -> SafeString:
