@@ -22,7 +22,7 @@ from inventory.services.audit import Actor, audit_record
 from operations.choices import OPEN_CLEAN_UP_STATES, CleanUpState, FindingKind
 from operations.exceptions import InvalidTransitionError, NotFoundError
 from operations.models import CleanUp, ScanFinding, SiteScans, StorageScan
-from operations.services.dark_recheck import known_as
+from operations.services.known_paths import known_at
 from operations.services.over import plan_report, plans_over
 from operations.services.rights import demand_reason, demand_site_right
 from operations.services.scan_limits import ScanLimits, scan_limits_from_settings
@@ -117,7 +117,7 @@ def _items(counting: QuerySet[ScanFinding], site: SiteStorage, scan: StorageScan
     last = 0
     while some := list(counting.filter(pk__gt=last).order_by("pk")[:_STEP]):
         last = some[-1].pk
-        known = known_as([finding.path for finding in some], names, site)
+        known = known_at([finding.path for finding in some], names, site)
         for finding in some:
             if finding.path not in known and finding.modified_at is not None:
                 yield ListedPath(

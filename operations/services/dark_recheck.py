@@ -10,13 +10,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from inventory.selectors.replicas import FileRow
-from inventory.selectors.site_files import files_known
 from inventory.selectors.sites import SiteStorage
 from operations.choices import DeletionState, FileOutcome
 from operations.models import Deletion
+from operations.services.known_paths import known_at
 from operations.services.recheck import Rechecked, begun_among
 from operations.services.verdict import Verdict
-from operations.storage import Backwards, Entry, FileResult, Gateway, RestoreResult, Sight, SightKind, TrashedFile, backwards
+from operations.storage import Entry, FileResult, Gateway, RestoreResult, Sight, SightKind, TrashedFile, backwards
 from operations.storage.results import ShouldStop
 from policies.selectors.plans import executable_plans
 
@@ -54,15 +54,8 @@ def _known(rows: Sequence[Deletion], site: SiteStorage) -> list[tuple[Deletion, 
     names = backwards(site.lfn_rules)
     if names.problem:
         return [(row, names.problem) for row in rows]
-    found = known_as([row.path for row in rows], names, site)
-    return [(row, f"the inventory knows it by now, as {found[row.path]}") for row in rows if row.path in found]
-
-
-def known_as(paths: Sequence[str], names: Backwards, site: SiteStorage) -> dict[str, str]:
-    """Return those paths to which a logical name leads that the inventory knows, wherever, and that name."""
-    leading = names.names_of(paths)
-    known = files_known({name for some in leading.values() for name in some}, site.key)
-    return {path: name for path, some in leading.items() for name in some if name in known}
+    found = known_at([row.path for row in rows], names, site)
+    return [(row, f"the inventory knows it by now, as {found[row.path][0].lfn}") for row in rows if row.path in found]
 
 
 class UnchangedGateway:

@@ -13,11 +13,12 @@ from django.db import transaction
 from django.db.models import Count, F, Q, Sum
 
 from inventory.selectors.replicas import BlockReplicaRow, FileRow, block_replicas_by_key, files_of_block_replicas
-from inventory.selectors.site_files import ReplicaAtSite, files_known, replicas_at_site
+from inventory.selectors.site_files import ReplicaAtSite, replicas_at_site
 from inventory.services.audit import Actor, audit_record
 from operations.choices import DeletionState, FindingKind, ScanState, TrashState
 from operations.constants import MAX_FILES_PER_CALL
 from operations.models import Deletion, ScanFinding, ScanSeen, StorageScan, Trash
+from operations.services.known_paths import file_here, known_at, mark_unknown_here
 from operations.services.scan_lease import ScanLease, ScanPulse, scan_locked, scan_move
 from operations.services.scan_limits import ScanLimits, exceeds
 from operations.services.scan_listing import FOLDER_DEPTH
@@ -167,19 +168,14 @@ def _finding(scan: StorageScan, replica: BlockReplicaRow, file: FileRow, now: da
 
 def _recheck(findings: Sequence[ScanFinding], lease: ScanLease, names: Backwards) -> None:
     """Ask the inventory again for what nobody knew when it was listed, and since when each scan has seen what nobody knows."""
-    leading = names.names_of([finding.path for finding in findings if not finding.problem])
-    known = files_known({name for some in leading.values() for name in some}, lease.site.key)
+    known = known_at([finding.path for finding in findings if not finding.problem], names, lease.site)
     fine, changed = [], []
     for finding in findings:
-        ways = [known[name] for name in leading.get(finding.path, ()) if name in known]
-        if any(one.block_replica_key is not None for one in ways):
+        ways = known.get(finding.path, [])
+        if file_here(ways) is not None:
             fine.append(finding.pk)
-        elif ways:
-            finding.kind, finding.lfn = FindingKind.STRAY, ways[0].lfn
-            finding.dataset_name, finding.block_name = ways[0].dataset, ways[0].block
-            changed.append(finding)
         else:
-            finding.kind, finding.lfn, finding.dataset_name, finding.block_name = FindingKind.DARK, "", "", ""
+            mark_unknown_here(finding, ways)
             changed.append(finding)
     for finding, first in _seen_before(changed, lease):
         finding.first_seen_at = first

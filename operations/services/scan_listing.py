@@ -15,9 +15,9 @@ from enum import Enum
 from django.db import transaction
 from django.db.models import F
 
-from inventory.selectors.site_files import files_known
 from operations.choices import FileOutcome, FindingKind, ScanState
 from operations.models import ScanFinding, ScanFolder, ScanSeen, StorageScan
+from operations.services.known_paths import file_here, known_at, mark_unknown_here
 from operations.services.scan_lease import ScanLease, ScanPulse, scan_locked, scan_move
 from operations.services.scan_place import path_digest
 from operations.services.watch import Clock
@@ -99,21 +99,18 @@ def _note(
     listed.num_files += len(files)
     listed.num_bytes += sum(max(entry.size_bytes, 0) for entry in files.values())
     nameable = [path for path, entry in files.items() if not _unnameable(path, entry)]
-    leading = names.names_of(nameable)
-    known = files_known({name for some in leading.values() for name in some}, lease.site.key)
+    known = known_at(nameable, names, lease.site)
     findings = []
     for path, entry in files.items():
-        ways = [known[name] for name in leading.get(path, ()) if name in known]
-        here = next((one for one in ways if one.block_replica_key is not None), None)
+        ways = known.get(path, [])
+        here = file_here(ways)
         if here is not None and here.block_replica_key is not None:
             listed.num_known += 1
             listed.seen[here.block_replica_key] += 1
             listed.canary = listed.canary or here.lfn
             continue
         finding = _finding(path, entry, folder, lease, now)
-        if ways:
-            finding.kind, finding.lfn = FindingKind.STRAY, ways[0].lfn
-            finding.dataset_name, finding.block_name = ways[0].dataset, ways[0].block
+        mark_unknown_here(finding, ways)
         findings.append(finding)
     ScanFinding.objects.bulk_create(findings, batch_size=_BATCH)
 
