@@ -44,6 +44,7 @@ class FactFeedName(models.TextChoices):
     GLOBAL_CATALOGUES = "global_catalogues", "global catalogues"
     UNHANDLED_COPIES = "unhandled_copies", "copy requests not handled yet"
     ENFORCER = "enforcer", "enforcer"
+    ATTRIBUTES = "attributes", "measured attributes"
 
 
 class LockState(models.TextChoices):

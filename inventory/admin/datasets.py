@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib import admin, messages
@@ -16,7 +17,7 @@ from inventory.admin.lists import KeysetAdmin
 from inventory.choices import FactFeedName
 from inventory.exceptions import InvalidInput
 from inventory.filtersets import DatasetFilterSet
-from inventory.models import Dataset, DatasetReplica
+from inventory.models import Dataset, DatasetFacts, DatasetReplica
 from inventory.selectors.conditions import is_feed_fresh
 from inventory.selectors.datasets_overview import dataset_blocks, dataset_copies, dataset_locks
 from inventory.selectors.keyset import KeysetPage, keyset_page
@@ -45,6 +46,7 @@ class DatasetAdmin(KeysetAdmin):
         ("size", "files", "open"),
         ("usage", "updated"),
         "attributes",
+        "measured",
     ]
     change_form_outer_before_template = "dynamo/dataset_panels.html"
 
@@ -94,11 +96,24 @@ class DatasetAdmin(KeysetAdmin):
     def kind(self, dataset: Dataset) -> str:
         return dataset.data_type or NOTHING
 
+    @display(description="measured attributes")
+    def measured(self, dataset: Dataset) -> SafeString | str:
+        facts = getattr(dataset, "facts", None)
+        if facts is None or facts.attributes is None:
+            return NOTHING
+        text = json.dumps(facts.attributes, ensure_ascii=False, sort_keys=True)
+        return text if is_feed_fresh(FactFeedName.ATTRIBUTES, timezone.now()) else _was(text)
+
     @display(description="usage")
     def usage(self, dataset: Dataset) -> SafeString | str:
         facts = getattr(dataset, "facts", None)
         if facts is None:
             return "no feed names it"
+        words = self._usage(facts)
+        return words if getattr(dataset, "is_popularity_fresh", True) else _was(words)
+
+    @staticmethod
+    def _usage(facts: DatasetFacts) -> SafeString | str:
         known = [
             f"{facts.num_accesses:,.0f} accesses" if facts.num_accesses is not None else "",
             f"usage rank {facts.usage_rank:g}" if facts.usage_rank is not None else "",
@@ -135,3 +150,8 @@ class DatasetAdmin(KeysetAdmin):
     @display(description="status")
     def status_word(self, dataset: Dataset) -> SafeString:
         return badge_html("fine" if dataset.status in ("VALID", "PRODUCTION") else "warning", dataset.get_status_display())
+
+
+def _was(words: SafeString | str) -> SafeString:
+    """Return what a feed said once, as what nobody knows any more."""
+    return format_html("{} no fresh feed; the last one said: {}", badge_html("unknown", "unknown"), words)

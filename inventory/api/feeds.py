@@ -36,6 +36,8 @@ class FeedViewSet(GenericViewSet[models.Injection]):
     def create(self, request: Request, name: str) -> Response:
         """Take the facts in the body, one JSON object a line, as the complete feed of that moment.
 
+        A new ``max_age`` takes the right ``inventory.change_factfeed``.
+
         201: a small feed is over, COMPLETED or FAILED with its rejects. 202: a large one waits for a worker; poll the injection.
         """
         asked = FeedQuerySerializer(data=request.query_params)
@@ -51,6 +53,7 @@ class FeedViewSet(GenericViewSet[models.Injection]):
                 measured_at=wanted["measured_at"],
                 source=wanted["source"],
                 actor=Actor.of(request.user),
+                max_age=wanted["max_age"],
                 is_dry_run=wanted["dry_run"],
             )
         except DocumentTooLarge as error:

@@ -46,7 +46,7 @@ class GroupSerializer(serializers.ModelSerializer[Group]):
 class DatasetFactsSerializer(serializers.ModelSerializer[DatasetFacts]):
     class Meta:
         model = DatasetFacts
-        fields = ["num_accesses", "last_access_at", "usage_rank", "demand_rank"]
+        fields = ["num_accesses", "last_access_at", "usage_rank", "demand_rank", "attributes"]
 
 
 class DatasetSerializer(serializers.ModelSerializer[Dataset]):
@@ -133,6 +133,13 @@ class FactFeedSerializer(serializers.ModelSerializer[FactFeed]):
         fields = ["id", "name", "source", "measured_at", "max_age"]
 
 
+class FeedLimitSerializer(serializers.Serializer[Any]):
+    max_age = serializers.DurationField(
+        help_text="Older than this, the facts count as unknown: [days] hours:minutes:seconds, at most 366 days."
+    )
+    reason = serializers.CharField(max_length=512, required=False, default="", allow_blank=True, help_text="For the audit trail.")
+
+
 class InjectionSerializer(serializers.ModelSerializer[Injection]):
     class Meta:
         model = Injection
@@ -174,6 +181,11 @@ class InjectionQuerySerializer(serializers.Serializer[Any]):
 class FeedQuerySerializer(serializers.Serializer[Any]):
     measured_at = serializers.DateTimeField(help_text="The moment at which all facts of the feed were measured.")
     source = serializers.CharField(max_length=128, help_text="Who measured.")
+    max_age = serializers.DurationField(
+        required=False,
+        default=None,
+        help_text="Freshness limit from now on, as [days] hours:minutes:seconds; older facts count as unknown.",
+    )
     dry_run = serializers.BooleanField(required=False, default=False, help_text="Tell what would change, and change nothing.")
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
@@ -12,6 +16,8 @@ from inventory import filtersets, models
 from inventory.api import serializers
 from inventory.api.exports import ListFileMixin
 from inventory.selectors.datasets_overview import dataset_blocks, dataset_copies
+from inventory.services.audit import Actor
+from inventory.services.feeds import feed_limit_set
 
 #: What the guard of the API lets through on a list below one object.
 _PAGE = [OpenApiParameter("cursor", str, description="As in next and previous."), OpenApiParameter("page_size", int)]
@@ -88,11 +94,23 @@ class BlockReplicaViewSet(ListFileMixin, ReadOnlyModelViewSet[models.BlockReplic
 
 
 class FactFeedViewSet(ReadOnlyModelViewSet[models.FactFeed]):
-    """Feeds of facts and when they were measured."""
+    """Feeds of facts: who measured them, when, and how old they may be."""
 
     queryset = models.FactFeed.objects.all()
     serializer_class = serializers.FactFeedSerializer
     filterset_class = filtersets.FactFeedFilterSet
+
+    def get_permissions(self) -> Sequence[Any]:
+        """Ask the service who may set the limit, which knows of rights on one feed."""
+        return [IsAuthenticated()] if self.action == "partial_update" else super().get_permissions()
+
+    @extend_schema(request=serializers.FeedLimitSerializer, responses=serializers.FactFeedSerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Set how old the facts may be before they count as unknown; it takes the right ``inventory.change_factfeed``."""
+        asked = serializers.FeedLimitSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        feed = feed_limit_set(name=self.get_object().name, actor=Actor.of(request.user), **asked.validated_data)
+        return Response(serializers.FactFeedSerializer(feed).data)
 
 
 class AuditEventViewSet(ReadOnlyModelViewSet[models.AuditEvent]):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 
 from msgspec import UNSET, UnsetType
 
 from inventory.choices import DatasetStatus
+from inventory.ingest.attributes import attributes_problem
 from inventory.ingest.batch import Batch
 from inventory.ingest.names import is_plain_lfn, lfn_problem, name_problem
 from inventory.ingest.records import BlockRecord, DatasetRecord, FileRecord, moment
@@ -46,8 +46,8 @@ def take_dataset(batch: Batch, record: DatasetRecord) -> None:
     release = release_of(record, problems)
     if record.data_type is not UNSET and not record.data_type.isprintable():
         problems.append(Problem("data_type", shown(record.data_type), "printable characters"))
-    if record.attributes is not UNSET and "\\u0000" in json.dumps(record.attributes):
-        problems.append(Problem("attributes", "a NUL character", "text that every database can keep"))
+    if wrong := attributes_problem(record.attributes):
+        problems.append(wrong)
     plans = _plan_blocks(batch, record, problems)
     if problems:
         raise BadRecord(problems)

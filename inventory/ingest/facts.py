@@ -1,9 +1,9 @@
 """Sections ``attrs``: usage facts, locks and enforced replicas of datasets; all of them together are complete feeds.
 
-A document carries the feeds that its ``meta.feeds`` names, without that all; others stay as they are, with their facts. A feed
-is the facts as they were at one moment. What a newer feed does not name is unknown no longer: it is 0, never or no, so what
-older feeds said is cleared. Documents with the same moment belong to one feed and add to one another; a document older than
-the feed that is there changes no fact.
+A document carries the feeds that its ``meta.feeds`` names, without that all but measured attributes; others stay as they are,
+with their facts. A feed is the facts as they were at one moment. What a newer feed does not name is unknown no longer: it is 0,
+never or no, so what older feeds said is cleared. Documents with the same moment belong to one feed and add to one another; a
+document older than the feed that is there changes no fact.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from msgspec import UNSET
 
 from inventory.choices import FactFeedName
+from inventory.ingest.attributes import attributes_problem
 from inventory.ingest.batch import Batch
 from inventory.ingest.reading import rows_of
 from inventory.ingest.records import AttrsRecord, moment
@@ -38,7 +39,10 @@ _COLUMNS = {
     "unknown_in_all_dbs": ("unknown_in_all_dbs", FactFeedName.GLOBAL_CATALOGUES),
     "on_protected_site": ("on_protected_site", FactFeedName.PROTECTED_SITES),
     "is_latest_production_release": ("latest_production_release", FactFeedName.RELEASES),
+    "attributes": ("attributes", FactFeedName.ATTRIBUTES),
 }
+#: What a document carries that names no feeds: all but the one that only who measures it has.
+_WITHOUT_BEING_NAMED = frozenset(FactFeedName.values) - {FactFeedName.ATTRIBUTES}
 _FEED_OF_FIELD = dict(_COLUMNS.values()) | {"enforcer_protected_replicas": FactFeedName.ENFORCER}
 _FACTS = Upsert(DatasetFacts, ("dataset_id", *_COLUMNS), ("dataset_id",), tuple(_COLUMNS))
 _ENFORCED = Upsert(EnforcedReplica, ("dataset_replica_id",), ("dataset_replica_id",), ())
@@ -72,14 +76,14 @@ class Facts:
         return sorted(name for name, age in self._ages.items() if age is FeedAge.OLDER)
 
     def begin(self, measured_at: datetime, *, feeds: Collection[str] | None, source: str | None) -> None:
-        """Compare the document's moment with the feeds that it carries (None: all); called once, before any record is taken.
+        """Compare the document's moment with the feeds that it carries (None: see above); called before any record is taken.
 
         *source* names who measured; without it that is the document.
         """
         self._source = self._source if source is None else source
         known = dict(FactFeed.objects.order_by("name").values_list("name", "measured_at"))
         for name in FactFeedName.values:
-            if feeds is not None and name not in feeds:
+            if name not in (_WITHOUT_BEING_NAMED if feeds is None else feeds):
                 self._ages[name] = FeedAge.ABSENT
                 continue
             before = known.get(name)
@@ -94,6 +98,8 @@ class Facts:
             if self._ages[feed] is FeedAge.ABSENT and getattr(record, name) is not UNSET:
                 help_ = f"name the feed {feed} in meta.feeds if this document has all of it, or leave the field out"
                 problems.append(Problem(name, "a fact of another feed", "only facts of the feeds in meta.feeds", help_))
+        if wrong := attributes_problem(record.attributes):
+            problems.append(wrong)
         if record.locked_blocks is not UNSET:
             for site, blocks in record.locked_blocks.items():
                 batch.places.site_id(site, f"locked_blocks.{site}", problems)

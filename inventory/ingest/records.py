@@ -110,6 +110,7 @@ class AttrsRecord(_Record):
     unknown_in_all_dbs: bool | UnsetType | None = UNSET
     on_protected_site: bool | UnsetType | None = UNSET
     latest_production_release: bool | UnsetType | None = UNSET
+    attributes: dict[str, Any] | UnsetType | None = UNSET
     locked_blocks: dict[SiteName, list[BlockName] | None] | UnsetType = UNSET
     enforcer_protected_replicas: list[SiteName] | UnsetType = UNSET
 

@@ -208,7 +208,7 @@ def _by_natural_key(rows: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], in
 def _adapter(field: Any) -> Callable[[Any], Any] | None:
     """Return what turns a Python value into one that the database takes; None if nothing is to be done."""
     if isinstance(field, models.JSONField):
-        return lambda value: json.dumps(value, sort_keys=True)
+        return lambda value: None if value is None else json.dumps(value, sort_keys=True)
     if isinstance(field, models.DateTimeField) and connection.vendor != "postgresql":
         return lambda value: None if value is None else connection.ops.adapt_datetimefield_value(value)
     return None

@@ -45,6 +45,7 @@ class DatasetFacts(models.Model):
     unknown_in_all_dbs = models.BooleanField(null=True, blank=True)
     on_protected_site = models.BooleanField(null=True, blank=True)
     is_latest_production_release = models.BooleanField(null=True, blank=True)
+    attributes = models.JSONField(null=True, blank=True, help_text="Free-form, as the feed of attributes measured them.")
 
     class Meta:
         verbose_name_plural = "dataset facts"

@@ -139,6 +139,18 @@ def read_dataset_facts(
     return found
 
 
+def read_measured_attributes(reader: Reader, inventory: InventoryColumns) -> list[tuple[int, str]]:
+    """Return row and attributes (the JSON text of an object) of the datasets of *inventory* of which a feed measured some."""
+    only = f" AND dataset_id IN ({_id_list(inventory.dataset_ids)})" if inventory.is_part else ""
+    frame = reader.frame(
+        "SELECT dataset_id, CAST(attributes AS TEXT) FROM inventory_datasetfacts "  # noqa: S608 - a list of integers
+        f"WHERE attributes IS NOT NULL{only}",
+        {"id": pl.Int64, "attributes": pl.String},
+    )
+    rows = rows_of(frame["id"].to_numpy(), inventory.dataset_ids, "attributes of a dataset")
+    return list(zip(rows.tolist(), frame["attributes"].to_list(), strict=True))
+
+
 def read_enforced_replicas(reader: Reader, inventory: InventoryColumns) -> pl.Series:
     """Return for each replica of *inventory*, in its order, whether the enforcer wants it to stay."""
     of_those = f" WHERE dataset_replica_id IN ({_replicas_of(_id_list(inventory.dataset_ids))})" if inventory.is_part else ""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import BufferedReader, RawIOBase
 from typing import IO, Any
 
 import msgspec
 
-from inventory.choices import FactFeedName
-from inventory.exceptions import InvalidInput, NotFound
+from inventory.exceptions import InvalidInput
 from inventory.models import Injection
 from inventory.services.audit import Actor
+from inventory.services.feeds import demand_feed, demand_limit, feed_limit_set
 from inventory.services.injection_jobs import Wishes, injection_receive
 
 #: Largest line of facts.
@@ -20,19 +20,31 @@ _LINE_BYTES = 1 << 20
 
 
 def feed_receive(
-    *, name: str, stream: IO[bytes], measured_at: datetime, source: str, actor: Actor, is_dry_run: bool = False
+    *,
+    name: str,
+    stream: IO[bytes],
+    measured_at: datetime,
+    source: str,
+    actor: Actor,
+    max_age: timedelta | None = None,
+    is_dry_run: bool = False,
 ) -> Injection:
     """Take *stream*, one JSON object of facts on each line, as the complete feed *name*, measured by *source* at *measured_at*.
 
-    What it does not name is 0, never or no from then on. Small ones are taken at once, others by a worker. Raises ``NotFound``
-    for a feed that there is none of, ``InvalidInput`` for a line that is no JSON object, and for a feed that names no dataset: it
-    would say of all that nobody has ever read them. Wrong facts make a failed injection.
+    What it does not name is 0, never or no from then on. With *max_age* the feed has this freshness limit from then on, whatever
+    becomes of the facts. Small ones are taken at once, others by a worker. Raises ``NotFound`` for a feed that there is none of,
+    ``InvalidInput`` for a line that is no JSON object, and for a feed that names no dataset: it would say of all that nobody has
+    ever read them; of a new limit what `feed_limit_set` raises, and nothing is taken then. Wrong facts make a failed injection.
     """
-    if name not in FactFeedName.values:
-        raise NotFound(f"there is no feed {name!r}: the feeds are {', '.join(FactFeedName.values)}")
+    demand_feed(name)
+    if max_age is not None:
+        demand_limit(name, max_age, actor)
     meta = {"now": measured_at.timestamp(), "feeds": [name], "source": source}
     document = BufferedReader(_Pieces(_lines(stream, msgspec.json.encode({"meta": meta}) + b"\n")))
-    return injection_receive(stream=document, actor=actor, wishes=Wishes(name=f"feed {name}", is_dry_run=is_dry_run))
+    injection = injection_receive(stream=document, actor=actor, wishes=Wishes(name=f"feed {name}", is_dry_run=is_dry_run))
+    if max_age is not None and not is_dry_run:
+        feed_limit_set(name=name, max_age=max_age, actor=actor, reason=f"sent with injection {injection.pk} by {source}")
+    return injection
 
 
 def _lines(facts: IO[bytes], first: bytes) -> Iterator[bytes]:

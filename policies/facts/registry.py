@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,6 +13,7 @@ from inventory.selectors.snapshot import FeedState, InventoryColumns, read_feeds
 from policies.evaluation.columns import OPTIONAL_COLUMNS
 from policies.exceptions import ProviderFailedError
 from policies.facts import (
+    attributes,
     enforcer,
     global_catalogues,
     locks,
@@ -23,7 +24,7 @@ from policies.facts import (
     unhandled_copies,
 )
 from policies.facts.request import FactRequest, Facts, Provider
-from policies.language.variables import BY_NAME
+from policies.language.variables import ATTRIBUTES, BY_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -68,19 +69,34 @@ def load_facts(request: FactRequest, providers: Mapping[str, Provider] = PROVIDE
         feed = BY_NAME[name].fact
         if feed is not None:
             by_feed.setdefault(feed, set()).add(name)
-    feeds = read_feeds(request.reader) if any(providers[feed].is_measured for feed in by_feed) else {}
+    feeds = read_feeds(request.reader) if measured_feeds(request.variables, providers) else {}
     values: dict[str, pl.Series] = {}
     unknown: list[UnknownFeed] = []
+    if attributes.ATTRIBUTES_VARIABLE in request.variables and ATTRIBUTES in feeds:
+        reason = _why_unknown(feeds[ATTRIBUTES], request)
+        values[attributes.ATTRIBUTES_VARIABLE] = attributes.with_measured(request, is_fresh=reason is None)
+        unknown += [] if reason is None else [_unknown(ATTRIBUTES, reason)]
     for feed, variables in sorted(by_feed.items()):
         provider = providers[feed]
         reason = _why_unknown(feeds.get(feed), request) if provider.is_measured else None
         if reason is None:
             values.update(_load(provider, request, frozenset(variables)))
         else:
-            logger.warning("the feed %s counts as unknown: %s", feed, reason, extra={"feed": feed})
-            unknown.append(UnknownFeed(feed, reason))
+            unknown.append(_unknown(feed, reason))
             values.update({name: _nulls(name, request.inventory) for name in variables})
     return LoadedFacts(values, tuple(unknown))
+
+
+def measured_feeds(variables: Collection[str], providers: Mapping[str, Provider] = PROVIDERS) -> set[str]:
+    """Return the feeds from outside that *variables* are read from; that of attributes also where it never came."""
+    named = {BY_NAME[name].fact for name in variables}
+    measured = {name for name in named if name is not None and providers[name].is_measured}
+    return measured | ({ATTRIBUTES} if attributes.ATTRIBUTES_VARIABLE in variables else set())
+
+
+def _unknown(feed: str, reason: str) -> UnknownFeed:
+    logger.warning("the feed %s counts as unknown: %s", feed, reason, extra={"feed": feed})
+    return UnknownFeed(feed, reason)
 
 
 def _load(provider: Provider, request: FactRequest, variables: frozenset[str]) -> Facts:

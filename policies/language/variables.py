@@ -26,6 +26,9 @@ LOCKS = "locks"
 
 FACTS = (POPULARITY, TAPE_REQUESTS, RELEASES, PROTECTED_SITES, GLOBAL_CATALOGUES, UNHANDLED_COPIES, ENFORCER, LOCKS)
 
+#: The feed that measures some keys of ``dataset.attr``; the inventory itself knows the others, so that it need not be there.
+ATTRIBUTES = "attributes"
+
 
 @dataclass(frozen=True, slots=True)
 class Variable:
@@ -84,7 +87,12 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "dataset.unhandled_copy_exists", _DATASET, _BOOL, "A copy request for it is not handled yet.", fact=UNHANDLED_COPIES
     ),
-    Variable("dataset.attr", _DATASET, ValueType.ATTRIBUTE, "Free-form metadata: dataset.attr.KEY; absent = unknown."),
+    Variable(
+        "dataset.attr",
+        _DATASET,
+        ValueType.ATTRIBUTE,
+        "Free-form metadata: dataset.attr.KEY; absent, or measured by a stale feed = unknown.",
+    ),
     Variable("replica.size", _REPLICA, _NUMBER, "Bytes present, over its block replicas.", unit=Unit.BYTES),
     Variable("replica.incomplete", _REPLICA, _BOOL, "Some block replica is not complete."),
     Variable("replica.last_block_created", _REPLICA, _TIME, "Newest last_update of its block replicas; without any 0."),

@@ -16,9 +16,8 @@ from inventory.services.audit import Actor, audit_record
 from policies.choices import CycleKind, CycleState
 from policies.evaluation.columns import Snapshot
 from policies.exceptions import CycleLostError
-from policies.facts.registry import PROVIDERS
+from policies.facts.registry import measured_feeds
 from policies.language.ast import Policy as PolicyText
-from policies.language.variables import BY_NAME
 from policies.models import Cycle, CycleRule, CycleSite, Plan
 from policies.planning.decisions import plan_digest
 from policies.planning.outcome import Decision, Outcome
@@ -96,9 +95,7 @@ def feeds_relied_on(result: CycleResult) -> set[str]:
     """Return the feeds of measured facts that decided something; what was unknown decided nothing."""
     scope, rails = result.read.scope, result.read.guardrails
     read = scope_variables([result.policy], scope, [rail.rule.condition for rail in rails])
-    named = {BY_NAME[name].fact for name in read}
-    measured = {name for name in named if name is not None and PROVIDERS[name].is_measured}
-    return measured - {feed.name for feed in result.read.taken.unknown}
+    return measured_feeds(read) - {feed.name for feed in result.read.taken.unknown}
 
 
 def _judged_feeds(result: CycleResult) -> list[Reading]:

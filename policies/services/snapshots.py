@@ -12,12 +12,11 @@ import polars as pl
 from inventory.selectors.reading import consistent_reader
 from inventory.selectors.snapshot import InventoryColumns, dataset_keys, read_inventory
 from policies.evaluation.columns import NOBODY, OPTIONAL_COLUMNS, Snapshot
+from policies.facts.attributes import ATTRIBUTES_VARIABLE
 from policies.facts.registry import PROVIDERS, UnknownFeed, load_facts
 from policies.facts.request import FactRequest, Facts, Provider
 from policies.language.ast import Condition, Policy, predicates
 from policies.selectors.partitions import PartitionScope
-
-_ATTRIBUTES = "dataset.attr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def snapshot_take(
     loaded, and the driver's error when the database cannot be read; there is no partial snapshot.
     """
     with consistent_reader() as reader:
-        inventory = read_inventory(reader, with_attributes=_ATTRIBUTES in variables)
+        inventory = read_inventory(reader, with_attributes=ATTRIBUTES_VARIABLE in variables)
         facts = load_facts(FactRequest(reader, inventory, frozenset(variables), now), providers)
     return TakenSnapshot(_compose(inventory, quotas, facts.values), facts.unknown)
 
@@ -70,7 +69,7 @@ def snapshot_take_part(
     """
     with consistent_reader() as reader:
         keys = dataset_keys(datasets)
-        found = read_inventory(reader, with_attributes=_ATTRIBUTES in variables, only_datasets=keys)
+        found = read_inventory(reader, with_attributes=ATTRIBUTES_VARIABLE in variables, only_datasets=keys)
         inventory = _with_put_back(found, put_back)
         facts = load_facts(FactRequest(reader, inventory, frozenset(variables), now), providers)
     return TakenSnapshot(_compose(inventory, {}, facts.values), facts.unknown)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from inventory.models import DatasetFacts, FactFeed, Injection
+from inventory.models import AuditEvent, DatasetFacts, FactFeed, Injection
 from tests.factories.api import client_with
 from tests.factories.inventory import DatasetFactory
 
@@ -78,3 +78,85 @@ def test_a_dry_run_changes_nothing(client: Client) -> None:
     told = send(client, {"dataset": "/A/1/RAW", "num_access": 3}, more="&dry_run=true").json()
     assert (told["is_dry_run"], told["counts"]["facts"]) == (True, {"created": 1})
     assert not DatasetFacts.objects.exists()
+
+
+ATTRIBUTES = URL.replace("popularity", "attributes")
+
+
+def test_attributes_are_a_feed_of_their_own_beside_those_of_the_dataset(client: Client) -> None:
+    for name in ("/A/1/RAW", "/A/2/RAW"):
+        DatasetFactory(name=name, attributes={"physics": "top"})
+    first = send(client, {"dataset": "/A/1/RAW", "attributes": {"queue": 7, "region": "EU"}}, url=ATTRIBUTES)
+    assert (first.status_code, first.json()["state"]) == (201, "COMPLETED"), first.content
+    assert first.json()["counts"]["facts"] == {"created": 1}
+    assert send(client, {"dataset": "/A/1/RAW", "attributes": {"queue": 7, "region": "EU"}}, url=ATTRIBUTES).json()["counts"] == {
+        "facts": {"unchanged": 1}
+    }
+    facts = DatasetFacts.objects.get(dataset__name="/A/1/RAW")
+    assert (facts.attributes, facts.dataset.attributes) == ({"queue": 7, "region": "EU"}, {"physics": "top"})
+    send(client, {"dataset": "/A/2/RAW", "attributes": {}}, url=ATTRIBUTES, at="2026-01-03T00:00:00Z")
+    assert dict(DatasetFacts.objects.values_list("dataset__name", "attributes")) == {"/A/1/RAW": None, "/A/2/RAW": {}}
+    reader = client_with("view_dataset")
+    shown = reader.get("/api/v1/inventory/datasets/?name=/A/2/RAW").json()["results"][0]
+    assert (shown["attributes"], shown["usage"]["attributes"]) == ({"physics": "top"}, {})
+
+
+def test_a_document_that_names_no_feeds_leaves_measured_attributes_alone(client: Client) -> None:
+    DatasetFactory(name="/A/1/RAW")
+    send(client, {"dataset": "/A/1/RAW", "attributes": {"queue": 7}}, url=ATTRIBUTES)
+    document = {"meta": {"now": 1767400000}, "attrs": [{"dataset": "/A/1/RAW", "num_access": 3}]}
+    told = client.post("/api/v1/inventory/injections/", json.dumps(document), content_type="application/json").json()
+    assert told["state"] == "COMPLETED", told
+    assert DatasetFacts.objects.values_list("attributes", "num_accesses").get() == ({"queue": 7}, 3)
+    document["attrs"] = [{"dataset": "/A/1/RAW", "attributes": {"queue": 8}}]
+    told = client.post("/api/v1/inventory/injections/", json.dumps(document), content_type="application/json").json()
+    assert told["rejects"][0]["help"].startswith("name the feed attributes in meta.feeds"), told
+
+
+@pytest.mark.parametrize("given", ["text", ["list"], {"key": "\x00"}, {"\x00": 1}])
+def test_attributes_that_no_database_takes_are_rejected(client: Client, given: Any) -> None:
+    DatasetFactory(name="/A/1/RAW")
+    told = send(client, {"dataset": "/A/1/RAW", "attributes": given}, url=ATTRIBUTES).json()
+    assert (told["state"], told["rejects"][0]["path"]) == ("FAILED", "attrs[0].attributes"), told
+
+
+def test_who_may_sets_the_freshness_limit_with_the_feed(client: Client) -> None:
+    DatasetFactory(name="/A/1/RAW")
+    line = {"dataset": "/A/1/RAW", "num_access": 3}
+    refused = send(client, line, more="&max_age=12:00:00")
+    assert (refused.status_code, "inventory.change_factfeed" in refused.json()["message"]) == (403, True)
+    assert not Injection.objects.exists()
+    allowed = client_with("add_injection", "change_factfeed")
+    assert send(allowed, line, more="&max_age=12:00:00&dry_run=true").status_code == 201
+    assert not FactFeed.objects.exists()
+    assert send(allowed, line, more="&max_age=12:00:00").json()["state"] == "COMPLETED"
+    feed = FactFeed.objects.get()
+    assert (feed.max_age, feed.source) == (timedelta(hours=12), "counts")
+    event = AuditEvent.objects.get(action="inventory.feed_limit")
+    assert (event.details, event.subject) == ({"before_hours": 48, "after_hours": 12}, "feed popularity")
+    # The same limit again is no change, so that who only measures may always say it.
+    assert send(client, line, more="&max_age=12:00:00").status_code == 201
+    assert AuditEvent.objects.filter(action="inventory.feed_limit").count() == 1
+
+
+@pytest.mark.parametrize("limit", ["0", "-1 00:00:00", "367 00:00:00", "999999999999 00:00:00", "long", "nan", "1e400"])
+def test_a_limit_that_is_none_is_refused_and_nothing_taken(limit: str) -> None:
+    DatasetFactory(name="/A/1/RAW")
+    told = send(client_with("add_injection", "change_factfeed"), {"dataset": "/A/1/RAW"}, more=f"&max_age={limit}")
+    assert told.status_code == 400, told.content
+    assert not FactFeed.objects.exists()
+    assert not Injection.objects.exists()
+
+
+def test_the_limit_is_edited_by_itself_with_a_reason() -> None:
+    feed = FactFeed.objects.create(name="popularity")
+    address = f"/api/v1/inventory/fact-feeds/{feed.pk}/"
+    client = client_with("view_factfeed", "change_factfeed")
+    tag = client.get(address)["ETag"]
+    body = {"max_age": "3 00:00:00", "reason": "holidays"}
+    told = client.patch(address, json.dumps(body), content_type="application/json", headers={"If-Match": tag})
+    assert (told.status_code, told.json()["max_age"]) == (200, "3 00:00:00"), told.content
+    event = AuditEvent.objects.get(action="inventory.feed_limit")
+    assert (event.reason, event.details["after_hours"]) == ("holidays", 72)
+    stale = client.patch(address, json.dumps(body), content_type="application/json", headers={"If-Match": tag})
+    assert stale.status_code == 412

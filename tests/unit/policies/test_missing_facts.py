@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from inventory.choices import FactFeedName
-from inventory.models import FactFeed
+from inventory.models import Dataset, DatasetFacts, FactFeed
 from policies.choices import CycleKind, PlanState
 from policies.facts.registry import PROVIDERS
 from policies.facts.request import Provider
-from policies.models import Plan, PlanItem, Policy
+from policies.models import Cycle, Plan, PlanItem, Policy
 from policies.services.cycles import cycle_carry_out, cycle_run, cycle_start
 from policies.services.policies import policy_create, policy_version_create
 from tests.factories.inventories import TB, dataset, document, replica, site
@@ -80,3 +80,48 @@ def test_items_keep_the_owner_that_the_cycle_saw() -> None:
     owners = set(PlanItem.objects.values_list("owner", flat=True))
     assert owners
     assert "" not in owners
+
+
+BY_ATTRIBUTE = "Partition P\nOn site.name == S*\nWhen always\nUntil never\nDelete dataset.attr.idle_days > 100\nProtect\n"
+
+
+def _measure(**attributes: object) -> None:
+    """Give the datasets by their number attributes that a feed measured."""
+    for number, given in attributes.items():
+        DatasetFacts.objects.update_or_create(
+            dataset=Dataset.objects.get(name=f"/A/{number[1:]}/RAW"), defaults={"attributes": given}
+        )
+
+
+def _deleted_by_attribute() -> tuple[list[str], Cycle]:
+    cycle = cycle_start(text=BY_ATTRIBUTE, source="test", kind=CycleKind.MANUAL, actor=ACTOR, now=CLOCK)
+    done = cycle_carry_out(cycle_id=cycle.pk, actor=ACTOR).cycle
+    return sorted(set(PlanItem.objects.values_list("dataset_name", flat=True))), done
+
+
+def test_measured_attributes_decide_as_long_as_their_feed_is_fresh_and_stand_before_those_of_documents() -> None:
+    Dataset.objects.filter(name="/A/0/RAW").update(attributes={"idle_days": 300})
+    Dataset.objects.filter(name="/A/1/RAW").update(attributes={"idle_days": 300})
+    _measure(n1={"idle_days": 1}, n2={"idle_days": 200})
+    deleted, cycle = _deleted_by_attribute()
+    assert deleted == ["/A/0/RAW", "/A/2/RAW"]
+    assert cycle.unknown_facts == []
+    judged = {(reading["limit"], reading["subject"]) for reading in Plan.objects.get().readings}
+    assert ("fact_feed", "attributes") in judged
+
+
+def test_attributes_that_a_stale_feed_measured_are_unknown_and_no_others() -> None:
+    Dataset.objects.filter(name="/A/0/RAW").update(attributes={"idle_days": 300})
+    Dataset.objects.filter(name="/A/1/RAW").update(attributes={"idle_days": 300})
+    _measure(n1={"idle_days": 200}, n2={"idle_days": 200})
+    FactFeed.objects.filter(name=FactFeedName.ATTRIBUTES).update(measured_at=CLOCK - timedelta(hours=49))
+    deleted, cycle = _deleted_by_attribute()
+    assert deleted == ["/A/0/RAW"]
+    assert [unknown["feed"] for unknown in cycle.unknown_facts] == ["attributes"]
+
+
+def test_without_a_feed_of_attributes_those_of_documents_are_known() -> None:
+    Dataset.objects.filter(name="/A/0/RAW").update(attributes={"idle_days": 300})
+    FactFeed.objects.filter(name=FactFeedName.ATTRIBUTES).delete()
+    deleted, cycle = _deleted_by_attribute()
+    assert (deleted, cycle.unknown_facts) == (["/A/0/RAW"], [])

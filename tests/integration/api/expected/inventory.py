@@ -10,8 +10,8 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from dynamo_site.stories import STORY_RIGHTS
-from inventory.choices import InjectionState
-from inventory.models import Dataset, Injection, LockSet
+from inventory.choices import FactFeedName, InjectionState
+from inventory.models import Dataset, FactFeed, Injection, LockSet
 from tests.factories.screens import Screens
 from tests.integration.api.expected import Expected
 
@@ -116,9 +116,27 @@ OF_INJECTIONS = (
     Expected("POST", INJECTION + "confirm/", ADD_INJECTION, 202, kwargs=dry_run, also=(VIEW_INJECTION,)),
 )
 
+FEED = f"{INVENTORY}fact-feeds/(?P<pk>[^/.]+)/"
+CHANGE_FEED = "inventory.change_factfeed"
+
+
+def feed(_: Screens) -> FactFeed:
+    return FactFeed.objects.get_or_create(name=FactFeedName.POPULARITY)[0]
+
+
 EXPECTED = (
     *OF_LOCKS,
     *OF_INJECTIONS,
+    Expected(
+        "PATCH",
+        FEED,
+        CHANGE_FEED,
+        kwargs=lambda screens: {"pk": feed(screens).pk},
+        body=lambda _: {"max_age": "12:00:00"},
+        guarded=feed,
+        another=lambda _: FactFeed.objects.get_or_create(name=FactFeedName.ENFORCER)[0],
+        also=("inventory.view_factfeed",),
+    ),
     Expected("GET", f"{INVENTORY}statistics/", "inventory.view_dataset"),
     Expected(
         "GET",
