@@ -22,14 +22,14 @@ from inventory.services.audit import Actor, audit_record
 from operations.choices import OPEN_CLEAN_UP_STATES, CleanUpState, FindingKind
 from operations.exceptions import InvalidTransitionError, NotFoundError
 from operations.models import CleanUp, ScanFinding, SiteScans, StorageScan
-from operations.services.known_paths import known_at
+from operations.services.known_paths import known_at, path_names
 from operations.services.over import plan_report, plans_over
 from operations.services.rights import demand_reason, demand_site_right
 from operations.services.scan_limits import ScanLimits, scan_limits_from_settings
 from operations.services.scan_missing import demand_latest
+from operations.services.scan_place import why_another_place
 from operations.services.scans import DECIDE, scan_for_decision
 from operations.services.worker import GatewayFactory, real_gateway
-from operations.storage import backwards
 from policies.choices import PlanKind
 from policies.services.limits import judge_inventory_age
 from policies.services.listed import ListedPath
@@ -88,9 +88,7 @@ def clean_up_create(
         waiting = CleanUp.objects.filter(site_name=scan.site_name, state__in=OPEN_CLEAN_UP_STATES).first()
         if waiting is not None:
             raise InvalidTransitionError(f"{waiting} is {waiting.get_state_display()}: decide on it, or wait until it is done")
-        site = site_storage([scan.site_name]).get(scan.site_name)
-        if site is None:
-            raise NotFoundError(f"there is no site {scan.site_name} any more")
+        site = _site_in_place(scan)
         if problem := why_no_clean_up(site, gateway=gateway):
             raise InvalidTransitionError(problem)
         counting = dark_that_counts(scan, limits, now=at)
@@ -109,15 +107,25 @@ def clean_up_create(
     return made
 
 
+def _site_in_place(scan: StorageScan) -> SiteStorage:
+    """Return the site of a scan. Raises ``NotFoundError``, and ``InvalidTransitionError`` where its storage has moved."""
+    site = site_storage([scan.site_name]).get(scan.site_name)
+    if site is None:
+        raise NotFoundError(f"there is no site {scan.site_name} any more")
+    if problem := why_another_place(scan, site):
+        raise InvalidTransitionError(problem)
+    return site
+
+
 def _items(counting: QuerySet[ScanFinding], site: SiteStorage, scan: StorageScan) -> Iterator[ListedPath]:
     """Yield the files of a list in the order of their paths, but for those that somebody knows by now."""
-    names = backwards(site.lfn_rules)
+    names = path_names(site)
     if names.problem:
         raise InvalidTransitionError(names.problem)
     last = 0
     while some := list(counting.filter(pk__gt=last).order_by("pk")[:_STEP]):
         last = some[-1].pk
-        known = known_at([finding.path for finding in some], names, site)
+        known = known_at([finding.path for finding in some], names)
         for finding in some:
             if finding.path not in known and finding.modified_at is not None:
                 yield ListedPath(
@@ -144,6 +152,7 @@ def clean_up_release(*, clean_up_id: int, digest: str, actor: Actor, reason: str
             raise InvalidTransitionError(f"{row} is {row.get_state_display()}: nothing is left to decide")
         if digest != row.plan.digest:
             raise InvalidTransitionError(f"{row} is not the list with the digest {digest[:16]}: look at it, and release that one")
+        _site_in_place(row.scan)
         _decide(row, CleanUpState.RELEASED, actor, reason, at)
         readings = [judge_inventory_age(inventory_standing(), at)]
         plan = plan_release_listed(plan_id=row.plan_id, actor=actor, reason=reason[:512], readings=readings)
@@ -188,7 +197,7 @@ def clean_ups_sweep(*, now: datetime) -> tuple[int, ...]:
 
 
 def _locked(clean_up_id: int, actor: Actor, reason: str) -> CleanUp:
-    row = CleanUp.objects.select_for_update(of=("self",)).select_related("plan").filter(pk=clean_up_id).first()
+    row = CleanUp.objects.select_for_update(of=("self",)).select_related("plan", "scan").filter(pk=clean_up_id).first()
     if row is None:
         raise NotFoundError(f"there is no clean-up {clean_up_id}: see the command scan for those there are")
     demand_site_right(actor, DECIDE, row.site_name)

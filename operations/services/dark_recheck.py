@@ -5,18 +5,19 @@ Runs inside the transaction of the claim. Whether the file is still as it was se
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from inventory.selectors.replicas import FileRow
 from inventory.selectors.sites import SiteStorage
 from operations.choices import DeletionState, FileOutcome
-from operations.models import Deletion
-from operations.services.known_paths import known_at
+from operations.models import CleanUp, Deletion
+from operations.services.known_paths import known_at, path_names
 from operations.services.recheck import Rechecked, begun_among
+from operations.services.scan_place import why_another_place
 from operations.services.verdict import Verdict
-from operations.storage import Entry, FileResult, Gateway, RestoreResult, Sight, SightKind, TrashedFile, backwards
+from operations.storage import Entry, FileResult, Gateway, RestoreResult, Sight, SightKind, TrashedFile
 from operations.storage.results import ShouldStop
 from policies.selectors.plans import executable_plans
 
@@ -33,6 +34,8 @@ def recheck_paths(rows: Sequence[Deletion], site: SiteStorage) -> Rechecked:
     """Look again at files that nobody knew; the keys of the result are those of the deletions. Locks their plans."""
     executable = executable_plans({row.plan_id for row in rows})
     against = {row.pk: f"plan {row.plan_id} is not released any more" for row in rows if row.plan_id not in executable}
+    moved = _moved({row.plan_id for row in rows}, site)
+    against |= {row.pk: moved[row.plan_id] for row in rows if row.pk not in against and row.plan_id in moved}
     left = [row for row in rows if row.pk not in against]
     against |= {row.pk: reason for row, reason in _known(left, site)}
     begun = begun_among([row for row in rows if row.pk in against])
@@ -49,12 +52,21 @@ def recheck_paths(rows: Sequence[Deletion], site: SiteStorage) -> Rechecked:
     )
 
 
+def _moved(plan_ids: Collection[int], site: SiteStorage) -> dict[int, str]:
+    """Return those plans whose files were seen in another place than the storage of the site is now, and why."""
+    reasons = {
+        row.plan_id: why_another_place(row.scan, site)
+        for row in CleanUp.objects.filter(plan_id__in=plan_ids).select_related("scan")
+    }
+    return {plan_id: reason for plan_id, reason in reasons.items() if reason}
+
+
 def _known(rows: Sequence[Deletion], site: SiteStorage) -> list[tuple[Deletion, str]]:
     """Return those rows that somebody knows by now, and as what."""
-    names = backwards(site.lfn_rules)
+    names = path_names(site)
     if names.problem:
         return [(row, names.problem) for row in rows]
-    found = known_at([row.path for row in rows], names, site)
+    found = known_at([row.path for row in rows], names)
     return [(row, f"the inventory knows it by now, as {found[row.path][0].lfn}") for row in rows if row.path in found]
 
 

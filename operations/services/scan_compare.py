@@ -18,13 +18,13 @@ from inventory.services.audit import Actor, audit_record
 from operations.choices import DeletionState, FindingKind, ScanState, TrashState
 from operations.constants import MAX_FILES_PER_CALL
 from operations.models import Deletion, ScanFinding, ScanSeen, StorageScan, Trash
-from operations.services.known_paths import file_here, known_at, mark_unknown_here
+from operations.services.known_paths import PathNames, file_here, known_at, mark_unknown_here
 from operations.services.scan_lease import ScanLease, ScanPulse, scan_locked, scan_move
 from operations.services.scan_limits import ScanLimits, exceeds
 from operations.services.scan_listing import FOLDER_DEPTH
-from operations.services.scan_place import path_digest
+from operations.services.scan_place import path_digest, why_another_place
 from operations.services.watch import Clock
-from operations.storage import Backwards, Gateway, Sight, SightKind
+from operations.storage import Gateway, Sight, SightKind
 
 #: Block replicas, or findings, that one step takes.
 _STEP = 500
@@ -32,7 +32,7 @@ _NOT_OVER = (DeletionState.QUEUED, DeletionState.ACTING, DeletionState.FAILED)
 _MOVING_TRASH = (TrashState.FILLING, TrashState.RESTORING)
 
 
-def compare_next(lease: ScanLease, *, gateway: Gateway, names: Backwards, clock: Clock, pulse: ScanPulse) -> bool:
+def compare_next(lease: ScanLease, *, gateway: Gateway, names: PathNames, clock: Clock, pulse: ScanPulse) -> bool:
     """Take the next step of comparing, each in one transaction; tell whether there may be another.
 
     Raises ``ScanStoppedError`` at a pause or without the lease.
@@ -166,9 +166,9 @@ def _finding(scan: StorageScan, replica: BlockReplicaRow, file: FileRow, now: da
     )
 
 
-def _recheck(findings: Sequence[ScanFinding], lease: ScanLease, names: Backwards) -> None:
+def _recheck(findings: Sequence[ScanFinding], lease: ScanLease, names: PathNames) -> None:
     """Ask the inventory again for what nobody knew when it was listed, and since when each scan has seen what nobody knows."""
-    known = known_at([finding.path for finding in findings if not finding.problem], names, lease.site)
+    known = known_at([finding.path for finding in findings if not finding.problem], names)
     fine, changed = [], []
     for finding in findings:
         ways = known.get(finding.path, [])
@@ -188,14 +188,14 @@ def _recheck(findings: Sequence[ScanFinding], lease: ScanLease, names: Backwards
 
 
 def _seen_before(findings: Sequence[ScanFinding], lease: ScanLease) -> list[tuple[ScanFinding, datetime]]:
-    """Return the dark files that the scan before this one saw as they are, and since when each scan has."""
+    """Return the dark files that the scan before this one saw as they are in the same place, and since when each scan has."""
     done = StorageScan.objects.filter(site_name=lease.site.name, state=ScanState.DONE, pk__lt=lease.scan_id)
-    before = done.order_by("-pk").values_list("pk", flat=True).first()
-    if before is None:
+    before = done.order_by("-pk").first()
+    if before is None or why_another_place(before, lease.site):
         return []
     dark = [finding for finding in findings if finding.kind == FindingKind.DARK]
     rows = ScanFinding.objects.filter(
-        scan_id=before, kind=FindingKind.DARK, path_digest__in=[finding.path_digest for finding in dark]
+        scan=before, kind=FindingKind.DARK, path_digest__in=[finding.path_digest for finding in dark]
     ).order_by("pk")
     earlier = {
         (digest, size, modified): first

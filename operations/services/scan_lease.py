@@ -19,7 +19,7 @@ from operations.exceptions import InvalidTransitionError, ScanStoppedError
 from operations.models import StorageScan
 from operations.selectors.pausing import pause_state
 from operations.services.scan_limits import ScanLimits
-from operations.services.scan_place import place_digest
+from operations.services.scan_place import why_another_place
 from operations.services.watch import Clock
 
 
@@ -51,8 +51,8 @@ def scan_take(*, worker: str, now: datetime, limits: ScanLimits, only: int | Non
             if scan is None:
                 return None
             site = site_storage([scan.site_name]).get(scan.site_name)
-            if site is None or place_digest(site) != scan.place_digest:
-                _moved(scan, now)
+            if site is None or (moved := why_another_place(scan, site)):
+                _moved(scan, moved if site is not None else f"there is no site {scan.site_name} any more", now)
                 continue
             scan.lease_token, scan.lease_until, scan.worker = uuid4(), now + limits.lease, worker[:128]
             scan.progress_at = now
@@ -60,9 +60,8 @@ def scan_take(*, worker: str, now: datetime, limits: ScanLimits, only: int | Non
             return ScanLease(scan.pk, scan.lease_token, site, limits)
 
 
-def _moved(scan: StorageScan, now: datetime) -> None:
+def _moved(scan: StorageScan, reason: str, now: datetime) -> None:
     """End a scan whose storage is not where it was; one that was taking missing files out is done with what it could."""
-    reason = "endpoint or LFN rules of the site were changed since the scan began: what it saw is of another place; scan again"
     scan_move(scan, ScanState.DONE if scan.state == ScanState.APPLYING else ScanState.FAILED, now=now, failure=reason)
     audit_record(actor=Actor("scan"), action="operations.scan_failed", subject=str(scan), reason=reason)
 

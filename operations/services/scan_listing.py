@@ -17,11 +17,11 @@ from django.db.models import F
 
 from operations.choices import FileOutcome, FindingKind, ScanState
 from operations.models import ScanFinding, ScanFolder, ScanSeen, StorageScan
-from operations.services.known_paths import file_here, known_at, mark_unknown_here
+from operations.services.known_paths import PathNames, file_here, known_at, mark_unknown_here
 from operations.services.scan_lease import ScanLease, ScanPulse, scan_locked, scan_move
 from operations.services.scan_place import path_digest
 from operations.services.watch import Clock
-from operations.storage import Backwards, Entry, Gateway, ListingError, path_problem
+from operations.storage import Entry, Gateway, ListingError, path_problem
 
 #: Components of a path: a deeper tree is a loop of links, or nobody's data.
 MAX_DEPTH = 100
@@ -49,11 +49,11 @@ class _Listed:
     num_bytes: int = 0
     num_known: int = 0
     seen: Counter[int] = field(default_factory=Counter)
-    folders: list[ScanFolder] = field(default_factory=list)
+    folders: dict[str, ScanFolder] = field(default_factory=dict)
     canary: str = ""
 
 
-def list_next_folder(lease: ScanLease, *, gateway: Gateway, names: Backwards, clock: Clock, pulse: ScanPulse) -> Listing:
+def list_next_folder(lease: ScanLease, *, gateway: Gateway, names: PathNames, clock: Clock, pulse: ScanPulse) -> Listing:
     """List the next folder and write down what is in it.
 
     Raises ``ScanStoppedError`` at a pause or without the lease: then the folder is as if it had not been begun.
@@ -82,7 +82,7 @@ def _note(
     listed: _Listed,
     lease: ScanLease,
     *,
-    names: Backwards,
+    names: PathNames,
     clock: Clock,
 ) -> None:
     """Compare one page of a list with the inventory as it is now, after the storage showed the files."""
@@ -93,13 +93,13 @@ def _note(
         path = "/".join((*parts, entry.name))
         if entry.is_folder:
             problem = entry.problem or path_problem((*parts, entry.name)) or _too_deep(parts)
-            listed.folders.append(ScanFolder(scan_id=lease.scan_id, path=path, problem=problem[:1024]))
+            listed.folders[path] = ScanFolder(scan_id=lease.scan_id, path=path, problem=problem[:1024])
         else:
             files[path] = entry
     listed.num_files += len(files)
     listed.num_bytes += sum(max(entry.size_bytes, 0) for entry in files.values())
     nameable = [path for path, entry in files.items() if not _unnameable(path, entry)]
-    known = known_at(nameable, names, lease.site)
+    known = known_at(nameable, names)
     findings = []
     for path, entry in files.items():
         ways = known.get(path, [])
@@ -112,7 +112,8 @@ def _note(
         finding = _finding(path, entry, folder, lease, now)
         mark_unknown_here(finding, ways)
         findings.append(finding)
-    ScanFinding.objects.bulk_create(findings, batch_size=_BATCH)
+    # A folder that changes while it is listed may show a name on two pages.
+    ScanFinding.objects.bulk_create(findings, batch_size=_BATCH, ignore_conflicts=True)
 
 
 def _finding(path: str, entry: Entry, folder: ScanFolder, lease: ScanLease, now: datetime) -> ScanFinding:
@@ -165,8 +166,8 @@ def _write_down(folder: ScanFolder, listed: _Listed, lease: ScanLease, clock: Cl
     """Write down a folder that was listed to its end, with the folders in it, in one transaction."""
     with transaction.atomic():
         scan = scan_locked(lease)
-        failed = sum(1 for below in listed.folders if below.problem)
-        ScanFolder.objects.bulk_create(listed.folders, batch_size=_BATCH)
+        failed = sum(1 for below in listed.folders.values() if below.problem)
+        ScanFolder.objects.bulk_create(listed.folders.values(), batch_size=_BATCH)
         seen = (ScanSeen(scan_id=scan.pk, block_replica_key=key, num_files=number) for key, number in listed.seen.items())
         ScanSeen.objects.bulk_create(seen, batch_size=_BATCH)
         folder.delete()

@@ -15,6 +15,7 @@ from inventory.services.audit import Actor
 from operations.choices import ScanState
 from operations.exceptions import ScanStoppedError
 from operations.models import StorageScan
+from operations.services.known_paths import path_names
 from operations.services.scan_compare import compare_next
 from operations.services.scan_lease import ScanLease, ScanPulse, scan_release, scan_take
 from operations.services.scan_limits import ScanLimits, scan_limits_from_settings
@@ -22,7 +23,7 @@ from operations.services.scan_listing import Listing, list_next_folder
 from operations.services.scan_missing import missing_apply_next, missing_confirm
 from operations.services.watch import Clock
 from operations.services.worker import GatewayFactory, real_gateway
-from operations.storage import Gateway, backwards
+from operations.storage import Gateway
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class _Steps:
         self._gateway = gateway
         self._clock = clock
         self._pulse = ScanPulse(lease, clock, sleep)
-        self._names = backwards(lease.site.lfn_rules)
+        self._names = path_names(lease.site)
         self._failures = 0
 
     def next(self) -> bool:

@@ -15,10 +15,10 @@ from inventory.services.sites import site_locked
 from operations.choices import OPEN_SCAN_STATES, ScanState
 from operations.exceptions import InvalidTransitionError, NotFoundError
 from operations.models import ScanFolder, ScanSeen, SiteScans, StorageScan
+from operations.services.known_paths import path_names
 from operations.services.rights import demand_reason, demand_right, demand_site_right
 from operations.services.scan_lease import scan_move
 from operations.services.scan_place import place_digest
-from operations.storage import backwards
 
 SCAN = "inventory.scan_site"
 DECIDE = "inventory.decide_scan"
@@ -64,7 +64,7 @@ def _demand_storage(site: SiteStorage) -> None:
         raise InvalidTransitionError(f"{site.name} has no endpoint: there is nothing to list")
     if site.status not in (SiteStatus.READY, SiteStatus.WAITROOM):
         raise InvalidTransitionError(f"{site.name} is {SiteStatus(site.status).label}: scan it when it is ready again")
-    if problem := backwards(site.lfn_rules).problem:
+    if problem := path_names(site).problem:
         raise InvalidTransitionError(f"{site.name} cannot be scanned: {problem}; write the rule so")
 
 
@@ -170,7 +170,7 @@ def scans_due_start(*, now: datetime) -> list[StorageScan]:
             last.state not in OPEN_SCAN_STATES and last.started_at + timedelta(days=setting.every_days or 0) <= now
         )
         site = site_storage([setting.site.name])[setting.site.name]
-        if is_due and site.endpoint_url and not backwards(site.lfn_rules).problem:
+        if is_due and site.endpoint_url and not path_names(site).problem:
             try:
                 begun.append(scan_start(site_name=site.name, actor=CALENDAR, now=now))
             except InvalidTransitionError:

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from inventory.endpoints import endpoint_problem, redacted
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_DEFAULT_PORTS = {"root": 1094, "davs": 443, "https": 443, "dav": 80, "http": 80}
 _HTTP_SCHEMES = {"davs": "https", "https": "https", "dav": "http", "http": "http"}
 
 
@@ -99,13 +100,19 @@ def remote_place(endpoint_url: str) -> RemotePlace | None:
         parts = split_endpoint(endpoint_url)
         if parts.scheme == "root":
             root = xrootd_root(endpoint_url)
-            return "root", parts.netloc.lower(), tuple(filter(None, root.path.split("/")))
+            return "root", _host(parts), tuple(filter(None, root.path.split("/")))
         if parts.scheme in _HTTP_SCHEMES:
             base = urlsplit(http_base(endpoint_url))
-            return "http", base.netloc.lower(), tuple(filter(None, unquote(base.path).split("/")))
+            return "http", _host(base), tuple(filter(None, unquote(base.path).split("/")))
         if parts.scheme == "s3":
             s3 = s3_root(endpoint_url)
-            return "s3", f"{s3.server}/{s3.bucket}", tuple(filter(None, s3.prefix.split("/")))
+            return "s3", f"{_host(urlsplit(s3.server))}/{s3.bucket}", tuple(filter(None, s3.prefix.split("/")))
     except BadEndpoint:
         return None
     return None
+
+
+def _host(parts: SplitResult) -> str:
+    """Return host and port in one way of writing: a port that goes without saying is left out."""
+    host = (parts.hostname or "").rstrip(".")
+    return host if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f"{host}:{parts.port}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -54,6 +55,53 @@ def _is_nested(one: RemotePlace, other: RemotePlace | None) -> bool:
         return False
     depth = min(len(one[2]), len(other[2]))
     return one[2][:depth] == other[2][:depth]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRoot:
+    """How the root of another site lies to one whose files it may show: ``above``: folders between it and the site's root
+    (it holds that), ``below``: folders from the site's root down to it (it lies in that). At most one of them is not empty.
+    """
+
+    above: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
+
+    def path_there(self, path: str) -> str | None:
+        """Return where a path below the site's root is below the other, None where it is not."""
+        if not self.below:
+            return "/".join((*self.above, path))
+        start = "/".join(self.below) + "/"
+        return path.removeprefix(start) if path.startswith(start) and path != start else None
+
+
+def shared_root(endpoint_url: str, other_url: str) -> SharedRoot | None:
+    """Return how another site's root lies to this one if they may show the same files, None if they cannot.
+
+    Unlike ``overlapping_site`` it suspects: the same host by another protocol or port, the same bucket by another server. What
+    such endpoints have in common nobody can tell by their text; paths that are not nested are taken for the same folder.
+    """
+    root, other = local_root(endpoint_url), local_root(other_url)
+    if root is not None and other is not None:
+        return _relation(root.parts, other.parts)
+    here, there = remote_place(endpoint_url), remote_place(other_url)
+    if here is None or there is None or _store_of(here) != _store_of(there):
+        return None
+    relation = _relation(here[2], there[2])
+    return relation if relation is not None or here[:2] == there[:2] else SharedRoot()
+
+
+def _store_of(place: RemotePlace) -> tuple[bool, str]:
+    """Return the host without its port, or the bucket without its server."""
+    kind, host, _ = place
+    return (True, host.partition("/")[2]) if kind == "s3" else (False, host.partition(":")[0])
+
+
+def _relation(root: tuple[str, ...], other: tuple[str, ...]) -> SharedRoot | None:
+    if root[: len(other)] == other:
+        return SharedRoot(above=root[len(other) :])
+    if other[: len(root)] == root:
+        return SharedRoot(below=other[len(root) :])
+    return None
 
 
 def local_root(endpoint_url: str) -> Path | None:

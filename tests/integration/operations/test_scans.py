@@ -170,6 +170,12 @@ def breaks_off(gateway: Gateway, folder: tuple[str, ...]) -> Iterator[list[Entry
         raise ListingError(FileOutcome.RETRYABLE, "503 Service Unavailable")
 
 
+def shows_twice(gateway: Gateway, folder: tuple[str, ...]) -> Iterator[list[Entry]]:
+    """A folder that changes while it is listed may show a name on two pages."""
+    pages = list(gateway.list_folder(folder, should_stop=lambda: False))
+    yield from [*pages, *pages]
+
+
 def forbids(gateway: Gateway, folder: tuple[str, ...]) -> Iterator[list[Entry]]:
     raise ListingError(FileOutcome.REFUSED, "permission denied")
 
@@ -195,6 +201,13 @@ class Showing:
         self.asked += lfns
         sights = self.real.look(lfns, should_stop=should_stop)
         return [self.looks(sight) for sight in sights] if self.looks else sights
+
+
+def test_name_that_a_list_shows_twice_is_one_finding_and_a_folder_is_listed_once(small: World, clock: Clock):
+    write(small, "lost/found", at=clock.now - OLD)
+    done = scan(small, clock, gateway=lambda site: Showing(local_gateway(site), lists=shows_twice))
+    assert (done.state, findings(done), done.files_dark) == (ScanState.DONE, {"DARK": {"lost/found"}}, 1)
+    assert done.folders_done == 7
 
 
 @pytest.mark.parametrize(("lists", "why"), [(empty, "no file was found"), (breaks_off, "503"), (forbids, "permission denied")])
@@ -379,7 +392,7 @@ def test_scan_does_not_go_on_in_another_place(small: World, clock: Clock):
     site.save()
     go_on(clock)
     begun.refresh_from_db()
-    assert (begun.state, "were changed since the scan began" in begun.failure) == (ScanState.FAILED, True)
+    assert (begun.state, "were changed since scan" in begun.failure) == (ScanState.FAILED, True)
 
 
 # Races with the inventory and the pipeline.

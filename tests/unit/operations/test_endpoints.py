@@ -11,7 +11,7 @@ from operations.choices import FileOutcome
 from operations.storage import Access, RefusingGateway, gateway_for
 from operations.storage.credentials import credentials_of
 from operations.storage.endpoints import BadEndpoint, S3Root, http_base, s3_root, xrootd_root
-from operations.storage.roots import overlapping_site
+from operations.storage.roots import overlapping_site, shared_root
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,51 @@ def test_endpoints_that_cannot_be_used_refuse_every_file_and_say_why(endpoint: s
         ("s3://data/a", "s3://data/b", False),
         ("s3://data", "s3://data/b", True),
         ("s3://data/a", "s3://data/a?endpoint=https://h", False),
+        # Ports that go without saying, and names as a resolver takes them.
+        ("root://x.example.org:1094//store", "root://x.example.org//store", True),
+        ("davs://d.example.org:443/store", "https://d.example.org./store/sub", True),
+        ("dav://d.example.org:80/store", "http://d.example.org/store", True),
+        ("davs://d.example.org:8443/store", "davs://d.example.org/store", False),
+        ("s3://data/a?endpoint=https://H:443", "s3://data/a?endpoint=https://h", True),
     ],
 )
 def test_storages_of_two_sites_that_hold_each_other_are_noticed(one: str, other: str, is_overlap: bool):
     assert overlapping_site("T2_A", one, {"T2_A": one, "T2_B": other}) == ("T2_B" if is_overlap else "")
     assert overlapping_site("T2_B", other, {"T2_A": one, "T2_B": other}) == ("T2_A" if is_overlap else "")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "path", "there"),
+    [
+        ("root://x.example.org//store", "davs://x.example.org:2880/store", "a/b", "a/b"),
+        ("root://x.example.org//store/a", "davs://x.example.org/store", "b", "a/b"),
+        ("root://x.example.org//store", "davs://x.example.org/store/a", "a/b", "b"),
+        ("root://x.example.org//store", "davs://x.example.org/store/a", "ab/c", None),
+        # What a door shows as its root nobody can tell: not nested by their text, they may be the same.
+        ("root://x.example.org//store", "davs://x.example.org/pnfs", "a/b", "a/b"),
+        ("s3://data/a?endpoint=https://h", "s3://data", "b", "a/b"),
+        ("file:///data/store", "file:///data", "a", "store/a"),
+    ],
+)
+def test_path_is_found_below_the_root_of_a_site_whose_storage_may_be_the_same(one: str, other: str, path: str, there: str | None):
+    shared = shared_root(one, other)
+    assert shared is not None
+    assert shared.path_there(path) == there
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("root://x.example.org//a", "root://y.example.org//a"),
+        ("root://x.example.org//a", "root://x.example.org//b"),
+        ("file:///data/a", "file:///data/b"),
+        ("file:///data/a", "root://x.example.org//data/a"),
+        ("s3://data/a", "s3://other/a"),
+        ("s3://data/a", ""),
+    ],
+)
+def test_storages_that_cannot_be_the_same_share_no_root(one: str, other: str):
+    assert shared_root(one, other) is None
 
 
 def test_credentials_are_read_per_site_and_only_where_nobody_else_may(tmp_path: Path):
