@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from inventory.selectors.wording import exact_text, size_text
 from operations.choices import DeletionState
 from operations.exceptions import OperationsError
 from operations.management.commands._actor import shell_actor
@@ -77,7 +78,7 @@ class Command(BaseCommand):
         pause = pause_state()
         if pause.is_paused:
             who = (
-                f"since {pause.changed_at:%Y-%m-%d %H:%M:%S} UTC by {pause.changed_by}: {pause.reason}"
+                f"since {exact_text(pause.changed_at)} by {pause.changed_by}: {pause.reason}"
                 if pause.is_switched
                 else "by a file on this host"
             )
@@ -86,12 +87,12 @@ class Command(BaseCommand):
             self.stdout.write(f"plan {plan_id} waits: {reason}")
         rows = [row for row in deletions_under_way(now=timezone.now()) if site_name in {"", row.site_name}]
         self.stdout.write(
-            f"{'site':<24}{'waiting':>10}{'acting':>8}{'failed':>8}{'done/h':>8}{'files/h':>10}{'GB/h':>10}  remarks"
+            f"{'site':<24}{'waiting':>10}{'acting':>8}{'failed':>8}{'done/h':>8}{'files/h':>10}{'size/h':>10}  remarks"
         )
         for row in rows:
             self.stdout.write(
                 f"{row.site_name:<24}{row.num_queued:>10}{row.num_acting:>8}{row.num_failed:>8}{row.num_done_last_hour:>8}"
-                f"{row.files_last_hour:>10}{row.bytes_last_hour / 1e9:>10.1f}  {row.remark}".rstrip()
+                f"{row.files_last_hour:>10}{size_text(row.bytes_last_hour):>10}  {row.remark}".rstrip()
             )
         if not rows:
             self.stdout.write("nothing waits, nothing failed, nothing was deleted in the last hour")

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from inventory.selectors.wording import exact_text
 from operations.management.commands._actor import shell_actor
 from operations.services.pausing import pause_all
 
@@ -25,6 +26,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Pause, and say since when and why."""
         state = pause_all(actor=shell_actor(), reason=options["reason"])
-        self.stdout.write(
-            f"All deletions are paused since {state.changed_at} by {state.changed_by}: {state.reason or 'no reason given'}"
-        )
+        since = exact_text(state.changed_at)
+        self.stdout.write(f"All deletions are paused since {since} by {state.changed_by}: {state.reason or 'no reason given'}")

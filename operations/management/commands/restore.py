@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from inventory.selectors.wording import size_text
 from operations.exceptions import OperationsError
 from operations.management.commands._actor import shell_actor
 from operations.selectors.trash import restore_reports, trash_by_site
@@ -60,11 +61,11 @@ class Command(BaseCommand):
 
     def _list(self) -> None:
         sites = trash_by_site()
-        self.stdout.write(f"{'site':<24}{'block replicas':>15}{'files':>12}{'GB':>12}  first purge (UTC)")
+        self.stdout.write(f"{'site':<24}{'block replicas':>15}{'files':>12}{'size':>12}  first purge (UTC)")
         for site in sites:
             until = f"{site.next_purge_at:%Y-%m-%d %H:%M}" if site.next_purge_at else "under way"
             self.stdout.write(
-                f"{site.site_name:<24}{site.num_block_replicas:>15}{site.num_files:>12}{site.size_bytes / 1e9:>12.1f}  {until}"
+                f"{site.site_name:<24}{site.num_block_replicas:>15}{site.num_files:>12}{size_text(site.size_bytes):>12}  {until}"
             )
         if not sites:
             self.stdout.write("nothing lies in any trash")
