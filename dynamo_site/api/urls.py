@@ -9,6 +9,7 @@ from rest_framework.routers import SimpleRouter
 from dynamo_site.api.guarding import guard_patterns, guarded
 from dynamo_site.api.histories import DatasetHistoryView
 from dynamo_site.api.scopes import READ, TOKENS_WRITE
+from dynamo_site.api.storage import StorageView
 from dynamo_site.api.tokens import TokenViewSet
 from dynamo_site.api.views import ApiRoot
 
@@ -33,6 +34,10 @@ urlpatterns = [
         ),
     ),
     path("v1/inventory/", guarded("inventory.api.urls", write_scope="inventory:write")),
+    path(
+        "v1/policies/",
+        include((guard_patterns([path("storage/", StorageView.as_view(), name="storage")], write_scope=READ), "v1-storage")),
+    ),
     path("v1/policies/", guarded("policies.api.urls", write_scope="policies:write")),
     path("v1/campaigns/", guarded("campaigns.api.urls", write_scope="campaigns:write")),
     path("v1/operations/", guarded("operations.api.urls", write_scope="operations:write")),

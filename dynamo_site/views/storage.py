@@ -12,9 +12,8 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from dynamo_site.panels import trash_of_partitions
 from dynamo_site.plots import Plot, Series, plot_of
-from operations.selectors.trash import trash_shares
+from dynamo_site.stored import stored
 from policies.selectors.forecast import Outlook, forecast_text
 from policies.selectors.storage import DayReading, StorageRow, storage_days, storage_rows
 
@@ -30,26 +29,19 @@ def storage_view(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("policies.view_partition"):
         raise PermissionDenied("policies.view_partition is needed.")
     partition, site = request.GET.get("partition", "").strip(), request.GET.get("site", "").strip()
-    rows = storage_rows(partition=partition, site=site)
-    trash = trash_of_partitions(trash_shares())
-    others = {key: size for key, size in trash.items() if key[0] is None}
+    found = stored(partition=partition, site=site)
+    rows = [one.row for one in found.rows]
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Is there enough storage?",
         "partition": partition,
         "site": site,
-        "rows": [_item(row, trash.get((row.partition_id, row.site), 0)) for row in rows],
-        "other_trash": [(name, size) for (key, name), size in sorted(others.items()) if not site or name == site],
+        "rows": found.rows,
+        "other_trash": found.other_trash,
         "partitions": sorted({row.partition for row in rows}),
         "plot": _plot(rows, site=site) if partition and rows else None,
     }
     return TemplateResponse(request, "dynamo/storage.html", context)
-
-
-def _item(row: StorageRow, trash_bytes: int) -> dict[str, Any]:
-    """Return a row of the table; the trash takes room at the site until it is purged, so that it is not free."""
-    free = None if row.free_bytes is None else row.free_bytes - trash_bytes
-    return {"row": row, "text": forecast_text(row.forecast), "trash": trash_bytes, "free": free}
 
 
 def _plot(rows: list[StorageRow], *, site: str) -> Plot | None:

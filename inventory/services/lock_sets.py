@@ -25,7 +25,7 @@ from inventory.services.locks import (
     late_details,
     tell,
 )
-from inventory.services.rights import has_right, require
+from inventory.services.rights import actor_may, require
 from inventory.services.under_way import too_late_for
 
 #: Locks that one set may have.
@@ -168,7 +168,7 @@ def _checked(locks: Sequence[WantedLock], now: datetime) -> dict[Patterns, Wante
 def _demand_owner(actor: Actor, owner: str) -> None:
     """Raise ``PermissionDenied`` unless *actor* may keep sets of *owner*."""
     require(actor, ADD_LOCK, Lock())
-    if owner != actor.name and not has_right(actor, CHANGE_LOCK, Lock()):
+    if owner != actor.name and not actor_may(actor, CHANGE_LOCK, Lock()):
         raise PermissionDenied(f"{actor.name} may not replace locks of {owner}: {CHANGE_LOCK} is needed for locks of others.")
 
 

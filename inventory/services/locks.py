@@ -13,7 +13,7 @@ from django.db import transaction
 from inventory.exceptions import InvalidInput, InvalidTransition, NotFound
 from inventory.models import Lock
 from inventory.services.audit import Actor, audit_record
-from inventory.services.rights import has_right, require
+from inventory.services.rights import actor_may, require
 from inventory.services.under_way import UnderWay, too_late_for
 
 logger = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ def may_end(actor: Actor, lock: Lock) -> bool:
     """
     user = actor.user
     is_own = user is not None and (lock.created_by_id == user.pk or lock.owner == user.get_username())
-    return has_right(actor, CHANGE_LOCK, lock) or (is_own and has_right(actor, ADD_LOCK, Lock()))
+    return actor_may(actor, CHANGE_LOCK, lock) or (is_own and actor_may(actor, ADD_LOCK, Lock()))
 
 
 def _unreleased(lock_id: int) -> Lock:

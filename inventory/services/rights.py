@@ -15,12 +15,12 @@ def require(actor: Actor, permission: str, subject: Model) -> None:
 
     An actor without a user is a part of the system, or somebody at a shell of the server, who has the database anyway.
     """
-    if not has_right(actor, permission, subject):
+    if not actor_may(actor, permission, subject):
         named = f" {subject}" if subject.pk is not None else ""
         raise PermissionDenied(f"{actor.name} lacks the right {permission!r} on {subject._meta.verbose_name}{named}.")
 
 
-def has_right(actor: Actor, permission: str, subject: Model) -> bool:
+def actor_may(actor: Actor, permission: str, subject: Model) -> bool:
     """Tell whether *actor* has *permission* in general or on *subject*; see `require`. One that is not saved has no key."""
     user = actor.user
     if user is None:

@@ -7,7 +7,7 @@ from policies.api.comparisons import ComparisonViewSet
 from policies.api.editing import ExpectationsCheckView, ExpectationsView, VersionsView
 from policies.api.limits import PartitionLimitsView
 from policies.api.quotas import QuotaPreviewViewSet, QuotaViewSet
-from policies.api.storage import StorageReadingsView, StorageView
+from policies.api.storage import StorageReadingsView
 from policies.api.test_runs import TestRunView
 
 app_name = "policies-api"
@@ -25,7 +25,6 @@ router.register("plan-items", views.PlanItemViewSet)
 urlpatterns = [
     path("check/", CheckView.as_view(), name="check"),
     path("partitions/<int:pk>/limits/", PartitionLimitsView.as_view(), name="partition-limits"),
-    path("storage/", StorageView.as_view(), name="storage"),
     path("storage/readings/", StorageReadingsView.as_view(), name="storage-readings"),
     path("test-runs/", TestRunView.as_view(), name="test-runs"),
     path("expectations/check/", ExpectationsCheckView.as_view(), name="expectations-check"),

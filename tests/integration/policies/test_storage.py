@@ -13,6 +13,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operations.models import Trash
 from policies.choices import CycleKind
 from policies.models import Partition, StorageReading
 from policies.selectors.forecast import MIN_READINGS, Growth, Outlook, forecast, forecast_text, growth_of
@@ -24,7 +25,7 @@ from policies.tasks import record_readings
 from tests.factories.api import client_with
 from tests.factories.inventories import TB, dataset, document, replica, site
 from tests.factories.policies import ACTOR, define, store
-from tests.factories.screens import account
+from tests.factories.screens import account, make_screens
 
 TEXT = """\
 Partition P
@@ -216,3 +217,15 @@ def test_the_rows_take_as_many_queries_for_many_as_for_few(stored: date) -> None
         counts.append(len(queries))
     assert len(rows) > 60
     assert counts[0] == counts[1]
+
+
+def test_what_lies_in_the_trash_is_not_free(db: None) -> None:
+    make_screens(num_datasets=3)
+    trash = Trash.objects.get()
+    record_readings()
+    plan = trash.deletion.plan
+    assert plan.partition is not None
+    asked = {"partition": plan.partition.name, "site": trash.site_name}
+    (row,) = client_with("view_partition").get(STORAGE, asked).json()["results"]
+    assert row["trash_bytes"] == trash.size_bytes > 0
+    assert row["free_bytes"] == row["quota_bytes"] - row["used_bytes"] - trash.size_bytes
