@@ -6,8 +6,9 @@ no path and has no folders; no caches of s3fs are used.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
@@ -26,11 +27,9 @@ from operations.storage.endpoints import s3_root
 from operations.storage.listing import Entry
 from operations.storage.overlapping import overlapping
 from operations.storage.remote import RemoteGateway
-from operations.storage.s3_versions import Versions
+from operations.storage.s3_versions import Versions, common_start
 
 _KEYS_PER_REQUEST = 1000
-#: A list of keys is followed for so many pages; what it has not shown by then is asked for by name.
-_MAX_PAGES = 5
 #: From so many keys with a common folder on, the keys are listed instead of asking for each.
 _LIST_FROM = 4
 #: Clients that one process keeps, with their connections.
@@ -134,10 +133,8 @@ class S3Store:
         by_folder: dict[Path, list[Path]] = defaultdict(list)
         for path in paths:
             by_folder[path[:-1]].append(path)
-        seen: dict[Path, Seen] = {}
-        for some in by_folder.values():
-            if len(some) >= _LIST_FROM:
-                seen |= self._listed(sorted(some, key=self._key), may_go)
+        listed = [path for some in by_folder.values() if len(some) >= _LIST_FROM for path in some]
+        seen = self._listed({self._key(path): path for path in listed}, may_go)
         return seen | overlapping([path for path in paths if path not in seen], self._look_at, may_go)
 
     def entries(self, folder: Path) -> Iterator[list[Entry]]:
@@ -222,29 +219,35 @@ class S3Store:
         except (OSError, BotoCoreError, ClientError) as error:
             raise StorageError(answer_of(error)) from error
 
-    def _listed(self, paths: Sequence[Path], may_go: MayGo) -> dict[Path, Seen]:
-        """Return those of *paths* (in the order of their keys, in one folder) that a few pages of the list of keys show."""
-        wanted = {self._key(path): path for path in paths}
-        first, last = self._key(paths[0]), self._key(paths[-1])
+    def _listed(self, wanted: Mapping[str, Path], may_go: MayGo) -> dict[Path, Seen]:
+        """Return those of *wanted*, by key, that the list of keys shows, page after page, each begun at a key that is wanted.
+
+        A page covers what lies between its first key and its last, in however many folders. Where it covers too few of the
+        wanted to be worth it, others lie between them: the rest of that folder is left out.
+        """
         seen: dict[Path, Seen] = {}
-        # Keys are listed after this one: the first that is wanted, without its last character, comes before it.
-        position: dict[str, str] = {"StartAfter": first[:-1]}
-        for _ in range(_MAX_PAGES):
-            if not may_go():
-                break
-            prefix = self._key(paths[0][:-1]) + "/" if len(paths[0]) > 1 else self._prefix
+        keys = sorted(wanted)
+        prefix = common_start(keys[0], keys[-1]) if keys else ""
+        at, shown = 0, ""
+        while at < len(keys) and may_go():
+            # The list begins after a key: the one that is wanted, without its last character, comes before it.
+            after = max(shown, keys[at][:-1])
             try:
-                page = self._ask("list_objects_v2", Bucket=self._bucket, Prefix=prefix, **position)
+                page = self._ask("list_objects_v2", Bucket=self._bucket, Prefix=prefix, StartAfter=after)
             except StorageError:
                 break  # each is asked for by name, and says what is wrong
             for entry in page.get("Contents", ()):
-                if entry["Key"] in wanted:
+                if path := wanted.get(entry["Key"]):
                     modified_at = entry["LastModified"].replace(microsecond=0)
-                    seen[wanted[entry["Key"]]] = Seen(Kind.FILE, entry["Size"], modified_at=modified_at)
-            shown = page["Contents"][-1]["Key"] if page.get("Contents") else ""
-            if not page.get("IsTruncated") or shown >= last:
+                    seen[path] = Seen(Kind.FILE, entry["Size"], modified_at=modified_at)
+            if not page.get("IsTruncated") or not page.get("Contents"):
                 break
-            position = {"ContinuationToken": page["NextContinuationToken"]}
+            shown = page["Contents"][-1]["Key"]
+            covered = bisect_right(keys, shown, lo=at)
+            if covered - at < _LIST_FROM:
+                folder = keys[at].rpartition("/")[0]
+                covered = next((i for i in range(covered, len(keys)) if keys[i].rpartition("/")[0] != folder), len(keys))
+            at = covered
         return seen
 
     def _look_at(self, path: Path) -> Seen:

@@ -56,8 +56,7 @@ class Versions:
         markers: dict[str, list[dict[str, str]]] = defaultdict(list)
         hidden: set[str] = set()
         first, last = min(wanted), max(wanted)
-        common = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-        prefix, position = first[:common], dict[str, str]()
+        prefix, position = common_start(first, last), dict[str, str]()
         while True:
             page = self._ask("list_object_versions", Bucket=self._bucket, Prefix=prefix, **position)
             for entry in page.get("Versions", ()):
@@ -85,3 +84,9 @@ class Versions:
                 first.get("Key", ""),
                 first.get("Code", ""),
             )
+
+
+def common_start(first: str, last: str) -> str:
+    """Return what two keys begin with, and so all keys between them."""
+    differ = (at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
+    return first[: next(differ, min(len(first), len(last)))]
