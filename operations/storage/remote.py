@@ -19,6 +19,7 @@ from operations.storage.checksums import content_problem
 from operations.storage.listing import Entry, ListingError, Sight, SightKind
 from operations.storage.local_listing import believed
 from operations.storage.markers import MARKER_NAME
+from operations.storage.overlapping import overlapping
 from operations.storage.paths import RESERVED_PREFIX, Placement, place
 from operations.storage.results import FileResult, RestoreResult, ShouldStop, TrashedFile, moved_before, refused
 from operations.storage.trash_names import trash_folder, trash_path
@@ -182,10 +183,10 @@ class _Call:
         self._prove(seen)
         missing = [p.parts for p in placed if p.parts in seen and seen[p.parts].kind == Kind.MISSING]
         present = [p.parts for p in placed if p.parts in seen and seen[p.parts].kind == Kind.FILE]
-        fresh: set[Path] = set()
-        if present and self._may_go():
+        made: dict[Path, bool] = {}
+        if present:
             try:
-                fresh = {folder for folder in folders if self._store.make_folder(folder)}
+                made = overlapping(sorted(folders), self._store.make_folder, self._may_go)
             except StorageError as error:
                 answer = replace(error.answer, message=f"no folder in the trash: {error.answer.message}")
                 if answer.outcome == FileOutcome.ABSENT:
@@ -193,9 +194,9 @@ class _Call:
                 failed = {path: replace(answer, is_untouched=True) for path in present}
                 return self._trashed(placed, seen, failed, self._look_in_trash(missing, targets))
         # What an earlier attempt moved is there; nothing in the trash is ever overwritten.
-        uncertain = missing + [path for path in present if targets[path][:-1] not in fresh]
+        uncertain = missing + [path for path in present if made.get(targets[path][:-1]) is False]
         there = self._look_in_trash(uncertain, targets)
-        free = [p for p in present if targets[p][:-1] in fresh or (p in there and there[p].kind == Kind.MISSING)]
+        free = [p for p in present if made.get(targets[p][:-1]) or (p in there and there[p].kind == Kind.MISSING)]
         answers = self._store.move([(path, targets[path]) for path in free], self._may_go)
         answers |= self._move_on([path for path in present if path in there and there[path].kind != Kind.MISSING], targets, there)
         self._prune({path[:-1] for path, answer in answers.items() if answer.outcome == FileOutcome.DELETED})
@@ -354,9 +355,11 @@ class _Call:
         """Remove folders that are empty now, deepest first, never the root; a folder that stays does no harm."""
         if not self._store.can_prune:
             return
-        for folder in sorted(folders, key=len, reverse=True):
-            while folder and self._may_go() and self._store.remove_folder(folder):
-                folder = folder[:-1]  # noqa: PLW2901 - upwards
+        while folders - {()}:
+            depth = max(len(folder) for folder in folders)
+            deepest = sorted(folder for folder in folders if len(folder) == depth)
+            removed = overlapping(deepest, self._store.remove_folder, self._may_go)
+            folders = folders.difference(deepest) | {folder[:-1] for folder, is_gone in removed.items() if is_gone}
 
 
 def _sight(lfn: str, seen: Seen) -> Sight:
