@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 from guardian.shortcuts import get_objects_for_user
 
 from campaigns.choices import ANNOUNCED_STATES, FINAL_STATES, ExceptionState
@@ -161,4 +161,5 @@ def inbox(user_id: int, *, only_unread: bool = False) -> QuerySet[Notice]:
     notices = Notice.objects.filter(user_id=user_id).select_related("campaign")
     if only_unread:
         notices = notices.filter(read_at__isnull=True)
-    return notices.order_by("read_at", "due_at", "-pk")
+    # Databases differ in where they put what is not there.
+    return notices.order_by(F("read_at").desc(nulls_first=True), F("due_at").asc(nulls_last=True), "-pk")

@@ -50,7 +50,7 @@ def campaigns_standing(plan_ids: Collection[int], *, now: datetime) -> dict[int,
         return {}
     _hold_still(campaign_ids)
     # Read after the lock: whoever held it may have changed everything.
-    revisions = Revision.objects.filter(plan_id__in=list(plan_ids)).select_related("campaign").order_by("pk")
+    revisions = Revision.objects.filter(plan_id__in=list(plan_ids)).select_related("campaign", "plan").order_by("pk")
     return {
         revision.plan_id: Standing(
             plan_id=revision.plan_id,
@@ -115,6 +115,8 @@ def _hold(campaign: Campaign, revision: Revision, now: datetime) -> str:
         return f"campaign {campaign.pk} is {campaign.get_state_display()}"
     if not revision.is_current:
         return f"revision {revision.number} of campaign {campaign.pk} is void"
+    if revision.plan.digest != revision.digest:
+        return f"the list of plan {revision.plan_id} is not the one that was signed for campaign {campaign.pk}"
     if campaign.expires_at is None or now >= campaign.expires_at:
         return f"campaign {campaign.pk} expired"
     quorum = quorum_of(revision)

@@ -7,15 +7,18 @@ from datetime import datetime
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from guardian.shortcuts import get_users_with_perms
 
 from campaigns.choices import Verdict
 from campaigns.constants import DEFAULT_APPROVER_GROUPS, TWO_SIGNATURES_FRACTION
-from campaigns.models import Approval, QuorumRule, Revision
+from campaigns.models import Approval, Campaign, QuorumRule, Revision
+
+_SIGN = "approve_campaign"
 
 
 @dataclass(frozen=True, slots=True)
 class GroupNeed:
-    """How many of a group must sign, how many have, and how many of its other members still could."""
+    """How many of a group must sign, how many have, and how many of its other members, who have said nothing, still could."""
 
     name: str
     needed: int
@@ -91,6 +94,15 @@ def approver_groups(partition_id: int) -> list[str]:
     ]
 
 
+def num_who_could_sign(campaign: Campaign, *, proposer_id: int) -> int:
+    """Return how many active accounts beside the proposer may sign the campaign once it is proposed."""
+    accounts = get_user_model().objects
+    of_groups = accounts.filter(is_active=True, groups__name__in=approver_groups(campaign.partition_id))
+    on_all = accounts.with_perm(f"campaigns.{_SIGN}", backend="django.contrib.auth.backends.ModelBackend")
+    on_it = {user.pk for user in get_users_with_perms(campaign, only_with_perms_in=[_SIGN]) if user.is_active}
+    return len((on_it | {user.pk for some in (of_groups, on_all) for user in some}) - {proposer_id})
+
+
 def two_signatures_because(revision: Revision) -> tuple[str, ...]:
     """Return why two signatures are needed at least: tape, last copies, or a large part of the partition."""
     reasons = []
@@ -129,7 +141,7 @@ def quorum_of(revision: Revision, *, proposer_id: int | None = None) -> Quorum:
             given=sum(name in row.group_names for row in counting),
             num_others=get_user_model()
             .objects.filter(groups__name=name, is_active=True)
-            .exclude(pk__in=signed | ({proposer} if proposer is not None else set()))
+            .exclude(pk__in={row.approver_id for row in rows} | ({proposer} if proposer is not None else set()))
             .count(),
         )
         for name, needed in needs.items()

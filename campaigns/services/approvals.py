@@ -12,7 +12,7 @@ from campaigns.exceptions import AlreadySigned, DigestOutdated, InvalidInput, Ow
 from campaigns.models import Approval, Campaign, Revision
 from campaigns.selectors.quorum import quorum_groups, quorum_of
 from campaigns.services.notices import notices_settle
-from campaigns.services.transitions import campaign_lock_for, campaign_move, current_revision, demand_reason
+from campaigns.services.transitions import campaign_lock_for, campaign_move, current_revision, demand_reason, storable
 from inventory.services.audit import Actor
 
 #: Constraints of the table, and what they mean to a person.
@@ -35,7 +35,7 @@ def campaign_sign(
     if verdict == Verdict.REJECT:
         comment = demand_reason(comment, "it is rejected")
     approval = _save(
-        campaign, revision, verdict=verdict, digest=digest, actor=actor, now=now, comment=comment.strip(), address=address
+        campaign, revision, verdict=verdict, digest=digest, actor=actor, now=now, comment=storable(comment), address=address
     )
     notices_settle(key_prefix=f"to-sign-{revision.pk}-", user_id=approval.approver_id, now=now)
     details = {

@@ -34,6 +34,7 @@ from campaigns.services.transitions import (
     campaign_move,
     demand_reason,
     event_add,
+    storable,
 )
 from inventory.services.audit import Actor
 from policies.selectors.partitions import partition_by_name
@@ -128,6 +129,8 @@ def campaign_revise(*, campaign_id: int, reason: str, actor: Actor, now: datetim
     changed = ["announced_at"]
     campaign.announced_at = None
     if text is not None:
+        if not storable(text):
+            raise InvalidInput("the text is empty: write the rules of the list")
         campaign.text = text
         changed.append("text")
     campaign_move(campaign, CampaignAction.REVISE, actor=actor, now=now, reason=reason, changed=changed)
@@ -158,7 +161,7 @@ def campaign_comment(*, campaign_id: int, text: str, actor: Actor, now: datetime
         campaign=campaign,
         author_id=None if actor.user is None else actor.user.pk,
         author_name=actor.name,
-        text=text.strip(),
+        text=storable(text),
         at=now,
     )
     event_add(campaign, "COMMENT", campaign.state, actor=actor, now=now, reason=comment.text)
@@ -196,6 +199,8 @@ def site_fits(campaign: Campaign, site_name: str) -> bool:
 
 
 def _clean(campaign: Campaign) -> None:
+    for written in (campaign.title, campaign.purpose, campaign.text, campaign.site_patterns, campaign.notice_reason):
+        storable(written)
     if not campaign.site_patterns.split():
         raise InvalidInput("name the sites that the campaign may touch, or * for all")
     try:

@@ -21,7 +21,7 @@ from campaigns.models import Campaign, DroppedItem, ExceptionRequest, Revision
 from campaigns.models.exception_requests import protect_rule
 from campaigns.permissions import DECIDE_EXCEPTIONS, represents
 from campaigns.services.notices import notices_settle
-from campaigns.services.transitions import campaign_lock, campaign_move, current_revision, demand_reason
+from campaigns.services.transitions import campaign_lock, campaign_move, current_revision, demand_reason, storable
 from inventory.permissions import may
 from inventory.selectors.groups import group_exists
 from inventory.services.audit import Actor
@@ -29,7 +29,7 @@ from policies.selectors.plan_items import NamedItem, plan_items_named
 from policies.services.checking import policy_check
 
 #: What a name or pattern may be made of: nothing that ends a value of the language or means more in it than in a lock.
-_PATTERN = re.compile(r"[^\s\[\](),#'\"]{1,512}")
+_PATTERN = re.compile(r"[^\s\x00-\x1f\x7f\[\](),#'\"]{1,512}")
 _FRAME = "On site.name == *\nWhen never\nUntil never\nDismiss\n"
 
 
@@ -137,7 +137,7 @@ def exception_decide(
     if exception.state != ExceptionState.ASKED:
         raise InvalidTransition(f"exception {exception.pk} is {exception.get_state_display()} already")
     state = _decision(exception, is_granted=is_granted, until=until, reason=reason, now=now)
-    exception.state, exception.decided_at, exception.decision_reason = state, now, reason.strip()
+    exception.state, exception.decided_at, exception.decision_reason = state, now, storable(reason)
     exception.decided_by_id = None if actor.user is None else actor.user.pk
     exception.granted_until = (until or exception.until) if state in KEEPING_STATES else None
     exception.becomes_lock = becomes_lock and state in KEEPING_STATES

@@ -13,7 +13,14 @@ from campaigns.models import Campaign, ExceptionRequest, Revision
 from campaigns.selectors.quorum import quorum_of
 from campaigns.services.campaigns import plan_give_up
 from campaigns.services.readings import check_readings, readings_passed
-from campaigns.services.transitions import campaign_lock, campaign_lock_for, campaign_move, current_revision, demand_reason
+from campaigns.services.transitions import (
+    campaign_lock,
+    campaign_lock_for,
+    campaign_move,
+    current_revision,
+    demand_reason,
+    storable,
+)
 from inventory.services.audit import Actor
 from policies.choices import PlanState
 from policies.selectors.plan_items import plan_states
@@ -42,6 +49,7 @@ def campaign_execute(*, campaign_id: int, actor: Actor, now: datetime) -> Campai
         reason=f"campaign {campaign.pk} r{revision.number}, {signatures} signature{'' if signatures == 1 else 's'}",
         readings=readings,
         passed=readings_passed(revision),
+        digest=revision.digest,
     )
     campaign.started_at = now
     details = {"revision": revision.number, "digest": revision.digest, "plan": revision.plan_id}
@@ -83,7 +91,7 @@ def campaign_resume(*, campaign_id: int, actor: Actor, now: datetime, reason: st
     campaign = campaign_lock_for(campaign_id, CampaignAction.RESUME, actor)
     if campaign.expires_at is not None and now >= campaign.expires_at:
         raise TooLate(f"the campaign expired at {campaign.expires_at:%Y-%m-%d %H:%M} UTC: nothing of it is deleted any more")
-    campaign_move(campaign, CampaignAction.RESUME, actor=actor, now=now, reason=reason.strip())
+    campaign_move(campaign, CampaignAction.RESUME, actor=actor, now=now, reason=storable(reason))
     return campaign
 
 

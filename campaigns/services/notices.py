@@ -18,7 +18,7 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import Q
 
-from campaigns.choices import CampaignState, ExceptionState, NoticeKind
+from campaigns.choices import FINAL_STATES, CampaignState, ExceptionState, NoticeKind
 from campaigns.constants import REMINDERS
 from campaigns.models import Campaign, CampaignEvent, ExceptionRequest, GroupRepresentative, Notice, Revision
 from campaigns.selectors.quorum import approver_groups
@@ -61,6 +61,7 @@ def campaign_tell(*, campaign_id: int, now: datetime) -> int:
         told += _announce(campaign, revision, now)
         Revision.objects.filter(pk=revision.pk).update(told_at=now)
     told += _tell_of_exceptions(campaign, now)
+    _settle_what_is_over(campaign, now)
     return told + _tell_of_moves(campaign, now)
 
 
@@ -111,7 +112,7 @@ def notices_mail(*, now: datetime) -> tuple[int, int]:
             EmailMessage(subject=" ".join(notice.subject.split()), body=_body(notice), to=[notice.user.email]).send(
                 fail_silently=False
             )
-        except (OSError, SMTPException) as error:
+        except (OSError, SMTPException, ValueError) as error:  # the last: an address that cannot stand in a mail
             failed += 1
             Notice.objects.filter(pk=pk).update(mail_error=str(error)[:512])
             logger.warning("mail to %s failed: %s", notice.user, error, extra={"campaign_id": notice.campaign_id})
@@ -133,6 +134,14 @@ def notices_settle(*, key_prefix: str, now: datetime, user_id: int | None = None
     if user_id is not None:
         waiting = waiting.filter(user_id=user_id)
     waiting.update(read_at=now)
+
+
+def _settle_what_is_over(campaign: Campaign, now: datetime) -> None:
+    """Take out of the inboxes what need not or cannot be answered any more."""
+    over = [NoticeKind.TO_SIGN] if campaign.state != CampaignState.PROPOSED else []
+    if campaign.state in FINAL_STATES:
+        over.append(NoticeKind.EXCEPTION_ASKED)
+    Notice.objects.filter(campaign=campaign, kind__in=over, read_at__isnull=True).update(read_at=now)
 
 
 def parts_of(revision: Revision, now: datetime) -> dict[int, Part]:

@@ -10,7 +10,7 @@ from django.db import transaction
 from campaigns.choices import CampaignAction
 from campaigns.exceptions import InvalidInput, QuorumImpossible
 from campaigns.models import Campaign, Revision
-from campaigns.selectors.quorum import quorum_of
+from campaigns.selectors.quorum import num_who_could_sign, quorum_of
 from campaigns.services.campaigns import rights_give
 from campaigns.services.transitions import campaign_lock_for, campaign_move, current_revision
 from inventory.selectors.wording import duration_text
@@ -82,10 +82,16 @@ def check_times(campaign: Campaign, now: datetime) -> None:
 
 
 def check_quorum_possible(revision: Revision, proposer_id: int) -> None:
-    """Raise `QuorumImpossible` where a group that must sign has not enough active members beside the proposer."""
-    impossible = quorum_of(revision, proposer_id=proposer_id).impossible
-    if impossible:
+    """Raise `QuorumImpossible` where not enough active accounts beside the proposer could sign, in all or of a group."""
+    quorum = quorum_of(revision, proposer_id=proposer_id)
+    if quorum.impossible:
         raise QuorumImpossible(
-            f"nobody could sign for {', '.join(impossible)}: the group has not enough active members beside who proposes; "
+            f"nobody could sign for {', '.join(quorum.impossible)}: the group has not enough active members beside who proposes; "
             "add members, change the quorum of the partition, or let somebody else propose"
+        )
+    possible = num_who_could_sign(revision.campaign, proposer_id=proposer_id)
+    if possible < quorum.needed:
+        raise QuorumImpossible(
+            f"{possible} of {quorum.needed} signatures could be given: too few active accounts beside who proposes may sign; "
+            "give the right to more, or let somebody else propose"
         )

@@ -180,6 +180,7 @@ def _save(study: Study, studied: StudiedList, actor: Actor, now: datetime) -> St
         with transaction.atomic():
             campaign = campaign_lock(study.campaign_id)
             held = _lock_running(study, campaign)
+            _check_sites(campaign, studied)
             revision_void(campaign, reason=f"studied again by {actor.name}", actor=actor, now=now)
             plan = plan_freeze_listed(
                 kind=PlanKind.CAMPAIGN,

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
+from typing import TypeVar
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Q
 
 from campaigns.choices import KEEPING_STATES, CampaignState
@@ -26,6 +28,8 @@ logger = logging.getLogger(__name__)
 #: Who acts when a campaign moves on by itself.
 CLOCK = Actor("campaign clock")
 
+Done = TypeVar("Done")
+
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
@@ -41,16 +45,25 @@ class Ticked:
 
 
 def campaigns_tick(*, now: datetime) -> Ticked:
-    """Do what is due at *now*. Safe at any time and in any number at once: each step asks again under its lock."""
-    studies_sweep(now=now)
-    expired = _expire(now)
-    started = _start(now)
-    settled = _settle(now)
-    told = sum(campaign_tell(campaign_id=pk, now=now) for pk in _worth_telling(now))
-    told += reminders_give(now=now)
-    locks = exception_locks_ensure(now=now)
-    mailed, failed = notices_mail(now=now)
-    return Ticked(started, expired, settled, told, mailed, failed, locks)
+    """Do what is due at *now*. Safe at any time and in any number at once: each step asks again under its lock.
+
+    Nothing that fails keeps the rest from its turn; all of it is raised at the end, as one ``ExceptionGroup``.
+    """
+    failures: list[Exception] = []
+    attempt = partial(_attempt, failures)
+    locks = attempt("locks of exceptions", partial(exception_locks_ensure, now=now))
+    attempt("studies of dead processes", partial(studies_sweep, now=now))
+    expired = _expire(now, failures)
+    started = _start(now, failures)
+    settled = _settle(now, failures)
+    told = sum(
+        attempt(f"telling of campaign {pk}", partial(campaign_tell, campaign_id=pk, now=now)) or 0 for pk in _worth_telling(now)
+    )
+    told += attempt("reminders", partial(reminders_give, now=now)) or 0
+    mailed, unsent = attempt("mails", partial(notices_mail, now=now)) or (0, 0)
+    if failures:
+        raise ExceptionGroup("not everything that is due for campaigns could be done", failures)
+    return Ticked(started, expired, settled, told, mailed, unsent, locks or 0)
 
 
 def exception_locks_ensure(*, now: datetime) -> int:
@@ -81,13 +94,14 @@ def exception_locks_ensure(*, now: datetime) -> int:
     return made
 
 
-def _expire(now: datetime) -> int:
+def _expire(now: datetime, failures: list[Exception]) -> int:
     states = [CampaignState.PROPOSED, CampaignState.APPROVED, CampaignState.EXECUTING, CampaignState.PAUSED]
     due = Campaign.objects.filter(state__in=states, expires_at__lte=now).order_by("pk").values_list("pk", flat=True)
-    return sum(_attempt("expire", pk, partial(campaign_expire, campaign_id=pk, actor=CLOCK, now=now)) for pk in list(due))
+    steps = {pk: partial(campaign_expire, campaign_id=pk, actor=CLOCK, now=now) for pk in list(due)}
+    return sum(_step("expire", pk, step, failures) is not None for pk, step in steps.items())
 
 
-def _start(now: datetime) -> int:
+def _start(now: datetime, failures: list[Exception]) -> int:
     due = Campaign.objects.filter(
         state=CampaignState.APPROVED,
         starts_by_itself=True,
@@ -96,23 +110,39 @@ def _start(now: datetime) -> int:
         expires_at__gt=now,
     )
     ids = list(due.order_by("pk").values_list("pk", flat=True))
-    return sum(_attempt("start", pk, partial(campaign_execute, campaign_id=pk, actor=CLOCK, now=now)) for pk in ids)
+    steps = {pk: partial(campaign_execute, campaign_id=pk, actor=CLOCK, now=now) for pk in ids}
+    return sum(_step("start", pk, step, failures) is not None for pk, step in steps.items())
 
 
-def _settle(now: datetime) -> int:
+def _settle(now: datetime, failures: list[Exception]) -> int:
     running = Campaign.objects.filter(state__in=[CampaignState.EXECUTING, CampaignState.PAUSED]).order_by("pk")
     states = dict(running.values_list("pk", "state"))
-    return sum(campaign_settle(campaign_id=pk, actor=CLOCK, now=now).state != state for pk, state in states.items())
+    steps = {pk: partial(campaign_settle, campaign_id=pk, actor=CLOCK, now=now) for pk in states}
+    ends = {pk: _step("end", pk, step, failures) for pk, step in steps.items()}
+    return sum(campaign is not None and campaign.state != states[pk] for pk, campaign in ends.items())
 
 
-def _attempt(what: str, campaign_id: int, act: Callable[[], Campaign]) -> bool:
-    """Do one step of one campaign; what refuses it is logged and leaves the others their turn."""
+def _step(what: str, campaign_id: int, act: Callable[[], Campaign], failures: list[Exception]) -> Campaign | None:
+    """Do one step of one campaign, None where it is refused: that is logged, and asked again at the next turn."""
+
+    def done() -> Campaign | None:
+        try:
+            return act()
+        except (CampaignError, PolicyError, PermissionDenied) as refused:
+            logger.warning("campaign %s does not %s: %s", campaign_id, what, refused, extra={"campaign_id": campaign_id})
+            return None
+
+    return _attempt(failures, f"campaign {campaign_id} does not {what}", done)
+
+
+def _attempt(failures: list[Exception], what: str, act: Callable[[], Done]) -> Done | None:
+    """Return what *act* returns, or None and one failure more."""
     try:
-        act()
-    except (CampaignError, PolicyError) as refused:
-        logger.warning("campaign %s does not %s: %s", campaign_id, what, refused, extra={"campaign_id": campaign_id})
-        return False
-    return True
+        return act()
+    except Exception as error:
+        logger.exception("%s", what)
+        failures.append(error)
+        return None
 
 
 def _worth_telling(now: datetime) -> list[int]:

@@ -129,4 +129,11 @@ def demand_reason(reason: str, what: str) -> str:
     """Return the reason without blanks around it. Raises `InvalidInput` where there is none."""
     if not reason.strip():
         raise InvalidInput(f"say why {what}: the reason is shown to everybody and kept")
-    return reason.strip()
+    return storable(reason)
+
+
+def storable(text: str) -> str:
+    """Return what somebody wrote without blanks around it. Raises `InvalidInput` for what not every database takes."""
+    if "\x00" in text:
+        raise InvalidInput("the text holds a NUL character: write it without")
+    return text.strip()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 
 _ROWS_AT_ONCE = 2_000
 _SPECIAL = ("\\", "\t", "\n", "\r")
@@ -27,6 +27,16 @@ def copy_text(fields: Sequence[models.Field[Any, Any]], rows: Iterable[Sequence[
             for field, of_text, column in zip(fields, is_text, zip(*some, strict=True), strict=True)
         ]
         yield "\n".join(map("\t".join, zip(*columns, strict=True))) + "\n"
+
+
+def copy_into(cursor: Any, target: str, fields: Sequence[models.Field[Any, Any]], rows: Iterable[Sequence[Any]]) -> None:
+    """Send *rows* by COPY to PostgreSQL; what it refuses is raised as Django's errors, as from any other statement.
+
+    *target*: table and columns as they stand in the statement; *fields* and the values of a row in the order of the columns.
+    """
+    with connection.wrap_database_errors, cursor.cursor.copy(f"COPY {target} FROM STDIN") as copy:
+        for text in copy_text(fields, rows):
+            copy.write(text)
 
 
 def _words(column: Sequence[Any], *, is_nullable: bool) -> Iterable[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import connection, models
 
-from inventory.ingest.copying import copy_text
+from inventory.ingest.copying import copy_into
 
 #: Parameters per statement, below SQLite's limit of 32,766.
 PARAMETERS_PER_STATEMENT = 30_000
@@ -62,7 +62,7 @@ class Upsert:
         with connection.cursor() as cursor:
             pks = _drawn_keys(cursor, table, columns[0], len(rows))
             target = f"{connection.ops.quote_name(table)} ({_names(columns)})"
-            _copy(cursor, target, self._fields(columns), _with_keys(pks, self._adapted(rows)))
+            copy_into(cursor, target, self._fields(columns), _with_keys(pks, self._adapted(rows)))
         return list(pks)
 
     def change(self, pks: Sequence[int], rows: Sequence[tuple[Any, ...]]) -> None:
@@ -80,7 +80,7 @@ class Upsert:
             columns = (str(self.model._meta.pk.column), *self.update)
             staging = self._staging(cursor, columns, "changed")
             changed = [row[first:] for row in self._adapted(rows)]
-            _copy(cursor, staging, self._fields(columns), _with_keys(pks, changed))
+            copy_into(cursor, staging, self._fields(columns), _with_keys(pks, changed))
             # Locked in the order of their keys, as by those who remove rows.
             cursor.execute(
                 f"SELECT 1 FROM {table} WHERE id IN (SELECT id FROM {staging}) ORDER BY id FOR NO KEY UPDATE"  # noqa: S608 - as above
@@ -118,7 +118,7 @@ class Upsert:
         columns = _names(self.columns)
         with connection.cursor() as cursor:
             staging = self._staging(cursor, self.columns, "staging")
-            _copy(cursor, f"{staging} ({columns})", self._fields(self.columns), rows)
+            copy_into(cursor, f"{staging} ({columns})", self._fields(self.columns), rows)
             # Ordered by the natural key, so that two writers that meet take their row locks in the same order.
             cursor.execute(
                 f"INSERT INTO {table} AS old ({columns}) SELECT {columns} FROM {staging} ORDER BY {_names(self.key)} "  # noqa: S608 - as above
@@ -188,13 +188,6 @@ def _sequence(cursor: Any, table: str, column: str) -> str:
 
 def _with_keys(pks: Sequence[int], rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
     return ((pk, *row) for pk, row in zip(pks, rows, strict=True))
-
-
-def _copy(cursor: Any, target: str, fields: Sequence[models.Field[Any, Any]], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Send *rows* by COPY; what PostgreSQL refuses is raised as Django's errors, as from any other statement."""
-    with connection.wrap_database_errors, cursor.cursor.copy(f"COPY {target} FROM STDIN") as copy:
-        for text in copy_text(fields, rows):
-            copy.write(text)
 
 
 def _names(columns: Iterable[str]) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
+from inventory.ingest.copying import copy_into
 from inventory.services.audit import Actor, audit_record
 from policies.choices import PLAN_TRANSITIONS, PlanKind, PlanState
 from policies.evaluation.columns import Snapshot
@@ -25,7 +27,8 @@ from policies.signals import plan_released
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 2000
+_BATCH = 20_000
+_ROWS_PER_INSERT = 2000
 
 
 def plan_freeze(*, cycle: Cycle, outcome: Outcome, snapshot: Snapshot, readings: Sequence[Reading], actor: Actor) -> Plan:
@@ -124,10 +127,12 @@ def plan_release_listed(
     reason: str,
     readings: Sequence[Reading] = (),
     passed: Collection[tuple[str, str]] = frozenset(),
+    digest: str = "",
 ) -> Plan:
     """Release a frozen list, or hold it for a person where one of *readings* trips that is not among *passed*.
 
-    *passed*: limits (name, subject) that those who decided saw tripped, and passed.
+    *passed*: limits (name, subject) that those who decided saw tripped, and passed. *digest*: of the list that they saw, where
+    that is kept apart from the plan.
 
     Called by the application that froze it, once those who must decide have: it answers for their rights. Raises
     `InvalidTransitionError` unless the plan is a frozen list, `PlanAlteredError` where its items are no longer those that were
@@ -137,6 +142,10 @@ def plan_release_listed(
     _require_reason(reason)
     if plan.kind == PlanKind.CYCLE or plan.state != PlanState.FROZEN:
         raise _refusal(plan, PlanState.RELEASED)
+    if digest and digest != plan.digest:
+        raise PlanAlteredError(
+            f"plan {plan.pk} has the digest {plan.digest[:12]}, but {digest[:12]} was signed: it was altered since; discard it"
+        )
     plan.readings = [r.as_json() for r in readings]
     plan.tripped = [r.as_json() for r in readings if r.is_tripped]
     plan.save(update_fields=["readings", "tripped"])
@@ -209,12 +218,23 @@ def items_freeze(items: Iterator[PlanItem]) -> tuple[int, str, int]:
     def stored() -> Iterator[PlanItem]:
         nonlocal size
         while batch := list(islice(items, _BATCH)):
-            PlanItem.objects.bulk_create(batch)
+            _store(batch)
             size += sum(item.size_bytes for item in batch if not item.new_owner)
             yield from batch
 
     count, digest = items_digest(digest_row(item) for item in stored())
     return count, digest, size
+
+
+def _store(items: list[PlanItem]) -> None:
+    if connection.vendor != "postgresql":
+        PlanItem.objects.bulk_create(items, batch_size=_ROWS_PER_INSERT)
+        return
+    fields = [field for field in PlanItem._meta.concrete_fields if not field.primary_key]
+    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    values = attrgetter(*(field.attname for field in fields))
+    with connection.cursor() as cursor:
+        copy_into(cursor, f"{connection.ops.quote_name(PlanItem._meta.db_table)} ({columns})", fields, map(values, items))
 
 
 def _release(plan: Plan, actor: Actor, reason: str) -> None:
