@@ -99,8 +99,8 @@ def num_who_could_sign(campaign: Campaign, *, proposer_id: int) -> int:
     accounts = get_user_model().objects
     of_groups = accounts.filter(is_active=True, groups__name__in=approver_groups(campaign.partition_id))
     on_all = accounts.with_perm(f"campaigns.{_SIGN}", backend="django.contrib.auth.backends.ModelBackend")
-    on_it = {user.pk for user in get_users_with_perms(campaign, only_with_perms_in=[_SIGN]) if user.is_active}
-    return len((on_it | {user.pk for some in (of_groups, on_all) for user in some}) - {proposer_id})
+    on_it = set(get_users_with_perms(campaign, only_with_perms_in=[_SIGN]))
+    return len({user.pk for some in (of_groups, on_all, on_it) for user in some if user.is_active} - {proposer_id})
 
 
 def two_signatures_because(revision: Revision) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from datetime import date, datetime
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Count, Sum
 
 from campaigns.choices import KEEPING_STATES, CampaignAction, ExceptionState
 from campaigns.constants import LONGEST_EXCEPTION, MAX_PATTERNS
@@ -25,7 +26,7 @@ from campaigns.services.transitions import campaign_lock, campaign_move, current
 from inventory.permissions import may
 from inventory.selectors.groups import group_exists
 from inventory.services.audit import Actor
-from policies.selectors.plan_items import NamedItem, plan_items_named
+from policies.selectors.plan_items import NamedItem, plan_datasets_named, plan_items_named
 from policies.services.checking import policy_check
 
 #: What a name or pattern may be made of: nothing that ends a value of the language or means more in it than in a lock.
@@ -57,7 +58,7 @@ def exception_effect(*, campaign_id: int, patterns: Sequence[str]) -> Effect:
     revision = Revision.objects.filter(campaign_id=campaign_id, is_current=True).first()
     if revision is None:
         raise NotFound(f"campaign {campaign_id} has no list: there is nothing to keep")
-    return _effect(_concerned(revision, wanted))
+    return _would_keep(revision, wanted)
 
 
 @transaction.atomic
@@ -82,7 +83,7 @@ def exception_ask(
         raise InvalidInput(f"there is no group {group_name!r}: name the group that the data are kept for")
     _check_rule(wanted, group_name, until)
     revision = current_revision(campaign)
-    effect = _effect(_concerned(revision, wanted))
+    effect = _would_keep(revision, wanted)
     if effect.num_items == 0:
         raise InvalidInput("nothing of this campaign's list has such a name: nothing would be kept; look at the names again")
     exception = ExceptionRequest(
@@ -255,6 +256,20 @@ def _decision(exception: ExceptionRequest, *, is_granted: bool, until: date | No
         raise InvalidInput(f"{until} is not between today and {exception.until}, which was asked for")
     demand_reason(reason, "it is shortened")
     return ExceptionState.SHORTENED
+
+
+def _would_keep(revision: Revision, patterns: Sequence[str]) -> Effect:
+    """Add up what the patterns name of a list without what has dropped out already, dataset by dataset in the database."""
+    found = plan_datasets_named(revision.plan_id, patterns)
+    dropped = DroppedItem.objects.filter(revision=revision).order_by().values("plan_item__dataset_name")
+    gone = {
+        name: (number, size)
+        for name, number, size in dropped.annotate(number=Count("pk"), size=Sum("size_bytes")).values_list(
+            "plan_item__dataset_name", "number", "size"
+        )
+    }
+    kept = [(number - gone.get(name, (0, 0))[0], size - gone.get(name, (0, 0))[1]) for name, (number, size) in found.items()]
+    return Effect(sum(number for number, _ in kept), sum(number > 0 for number, _ in kept), sum(size for _, size in kept))
 
 
 def _concerned(revision: Revision, patterns: Sequence[str]) -> list[NamedItem]:

@@ -14,6 +14,11 @@ def _may_view(permission: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.user.has_perm(permission)
 
 
+def _is_below(name: str, *, but: str) -> Callable[[HttpRequest], bool]:
+    """Tell whether a page belongs to an entry: it is below its address, and not that of the other entry *but*."""
+    return lambda request: request.path.startswith(str(reverse_lazy(name))) and request.path != str(reverse_lazy(but))
+
+
 def _entry(title: str, icon: str, model: str) -> dict[str, Any]:
     app, name = model.split(".")
     return {
@@ -77,6 +82,7 @@ UNFOLD: dict[str, Any] = {
                         "title": "Campaigns",
                         "icon": "campaign",
                         "link": reverse_lazy("admin:campaigns_campaign_changelist"),
+                        "active": _is_below("admin:campaigns_campaign_changelist", but="admin:campaigns_inbox"),
                     },
                     {"title": "Inbox", "icon": "inbox", "link": reverse_lazy("admin:campaigns_inbox")},
                     _entry("Who must sign", "draw", "campaigns.quorumrule"),

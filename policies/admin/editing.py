@@ -113,6 +113,7 @@ def _config(
     act = reverse("dynamo_act", args=["policy-activate", 0])
     return {
         "policy": policy.pk,
+        "name": str(policy),
         "partition": policy.partition.name,
         "deletion_per_iteration": policy.deletion_per_iteration,
         "may_change": may_change,

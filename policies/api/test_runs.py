@@ -26,6 +26,9 @@ class TestRunRequestSerializer(serializers.Serializer[Any]):
         required=False, help_text="Instead of a text: test-run this saved version, now, as its activation needs it."
     )
     partition = serializers.CharField(required=False, help_text="Partition named beside the text, as a campaign has it.")
+    title = serializers.CharField(
+        required=False, max_length=200, help_text="What lists call a test run of a text; default: that it came by the API."
+    )
     clock = serializers.DateTimeField(required=False, help_text="What the policy's times are relative to; default: now.")
     deletion_per_iteration = serializers.FloatField(required=False, default=0.01, min_value=1e-9, max_value=1)
     with_guardrails = serializers.BooleanField(
@@ -37,7 +40,7 @@ class TestRunRequestSerializer(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("text" in attrs) == ("version" in attrs):
             raise ValidationError({"text": "Give either a text or a version."})
-        given = {"partition", "clock", "deletion_per_iteration"} & set(self.initial_data)
+        given = {"partition", "title", "clock", "deletion_per_iteration"} & set(self.initial_data)
         if "version" in attrs and given:
             raise ValidationError(dict.fromkeys(sorted(given), "A version is test-run now, by what its policy says."))
         return attrs
@@ -76,7 +79,7 @@ class TestRunView(APIView):
     def _text(self, wanted: dict[str, Any], actor: Actor) -> Cycle:
         return test_run_request(
             text=wanted["text"],
-            source=f"API, {actor.name}",
+            source=wanted.get("title") or f"text by the API, {actor.name}",
             actor=actor,
             now=wanted.get("clock") or timezone.now(),
             partition_name=wanted.get("partition"),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
 
 from policies.choices import PlanKind, PlanState
 from policies.models import Plan, PlanItem
@@ -34,6 +34,18 @@ def plan_items_named(plan_id: int, patterns: Collection[str]) -> list[NamedItem]
         for pk, dataset, size in rows.values_list("pk", "dataset_name", "size_bytes"):
             found[pk] = NamedItem(pk, dataset, size)
     return [found[pk] for pk in sorted(found)]
+
+
+def plan_datasets_named(plan_id: int, patterns: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Return number and bytes of a plan's items by dataset, of those whose whole name fits one of *patterns* (``*``, ``?``)."""
+    exact = sorted({pattern for pattern in patterns if not _WILD.search(pattern)})
+    wild = sorted({pattern for pattern in patterns if _WILD.search(pattern)})
+    found: dict[str, tuple[int, int]] = {}
+    for condition in [*_exactly(exact), *_fitting(wild)]:
+        rows = PlanItem.objects.filter(condition, plan_id=plan_id).order_by().values("dataset_name")
+        summed = rows.annotate(number=Count("pk"), size=Sum("size_bytes"))
+        found |= {name: (number, size) for name, number, size in summed.values_list("dataset_name", "number", "size")}
+    return found
 
 
 def plan_kinds(plan_ids: Collection[int]) -> dict[int, str]:

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from inventory.selectors.snapshot import FeedState, InventoryStanding
+from inventory.selectors.wording import size_text
 from policies.models import Partition
 from policies.planning.outcome import SiteOutcome
 
@@ -115,7 +116,9 @@ def _judge_site(load: SiteLoad, bound: float) -> Reading:
     if load.quota_bytes < 0:
         base, of_what = load.bytes_before, "bytes in the partition (its quota is unlimited)"
     if base == 0:
-        text = f"{load.deleted_bytes:,} bytes would be deleted at {load.site_name}, which has no quota in this partition; set one"
+        text = (
+            f"{size_text(load.deleted_bytes)} would be deleted at {load.site_name}, which has no quota in this partition; set one"
+        )
         return Reading("site_fraction", load.site_name, None, bound, is_tripped=True, text=text)
     value = load.deleted_bytes / base
     text = f"{value:.2%} of the {of_what} of {load.site_name} would be deleted; at most {bound:.2%} may"

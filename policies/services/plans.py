@@ -231,7 +231,7 @@ def _store(items: list[PlanItem]) -> None:
         PlanItem.objects.bulk_create(items, batch_size=_ROWS_PER_INSERT)
         return
     fields = [field for field in PlanItem._meta.concrete_fields if not field.primary_key]
-    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
     values = attrgetter(*(field.attname for field in fields))
     with connection.cursor() as cursor:
         copy_into(cursor, f"{connection.ops.quote_name(PlanItem._meta.db_table)} ({columns})", fields, map(values, items))

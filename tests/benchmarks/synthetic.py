@@ -28,14 +28,17 @@ _PRIMARY = ("SingleMuon", "JetHT", "TTJets_TuneCP5", "QCD_Pt-15to7000", "ZeroBia
 _NUM_DISK, _NUM_TAPE = 56, 8
 
 
-def make_snapshot(num_datasets: int, *, seed: int = 1) -> Snapshot:
-    """Return a snapshot of *num_datasets* datasets whose quotas leave a third of the sites above 90 %."""
+def make_snapshot(num_datasets: int, *, seed: int = 1, typical_blocks: float = 4.7) -> Snapshot:
+    """Return a snapshot of *num_datasets* datasets whose quotas leave a third of the sites above 90 %.
+
+    *typical_blocks*: the median of blocks in a dataset; with 1.3 there are about 7 block replicas per dataset.
+    """
     rng = np.random.default_rng(seed)
     names = sorted(
         f"/{rng.choice(_PRIMARY)}-{number}/Run20{rng.integers(12, 19)}-PU{rng.integers(1, 60)}_v{number % 7}/{rng.choice(_TIERS)}"
         for number in range(num_datasets)
     )
-    num_blocks = np.clip(np.exp(rng.normal(1.55, 1.25, num_datasets)).astype(np.int64), 1, 200)
+    num_blocks = np.clip(np.exp(rng.normal(np.log(typical_blocks), 1.25, num_datasets)).astype(np.int64), 1, 200)
     block_dataset = np.repeat(np.arange(num_datasets), num_blocks)
     block_size = np.maximum(1000, np.exp(rng.normal(25.0, 1.5, len(block_dataset)))).astype(np.int64)
     blocks = pl.DataFrame(

@@ -268,6 +268,7 @@
         : {
             text: doc.toString(),
             partition: config.partition,
+            title: `${config.name}, as edited`,
             deletion_per_iteration: config.deletion_per_iteration,
             with_guardrails: withGuardrails,
           };

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 from django.test import Client
 from guardian.shortcuts import assign_perm
@@ -71,6 +71,17 @@ def assert_right_is_asked(expected: Expected, world: Any) -> None:
         assign_perm(expected.right, of_this, this)
         status, said = ask(client_of(of_this), expected, world)
         assert status == expected.status, said
+
+
+def assert_auditors_only_read(expected: Expected, world: Any, *, of_everybody: Collection[str]) -> None:
+    """Try the operation as an auditor: whatever reads answers, whatever writes is refused but for what is *of_everybody*."""
+    auditor = User.objects.create_user("auditor")
+    auditor.groups.add(Group.objects.get(name="Auditors"))
+    status, said = ask(client_of(auditor), expected, world)
+    if expected.method == "GET":
+        assert status == expected.status, said
+    elif expected.address not in of_everybody:
+        assert status == 403, said
 
 
 @contextmanager

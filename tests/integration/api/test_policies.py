@@ -76,6 +76,14 @@ def test_checking_needs_a_token_and_a_text(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("inventory", "carried_out")
+def test_lists_call_a_test_run_what_it_is_a_test_of(client: Client) -> None:
+    assert post(client, TEST_RUNS, {"text": TEXT, "title": "P, as edited"})[1]["source"] == "P, as edited"
+    assert post(client, TEST_RUNS, {"text": TEXT})[1]["source"] == "text by the API, reader"
+    status, body = post(client, TEST_RUNS, {"version": 1, "title": "x"})
+    assert (status, list(body["details"])) == (400, ["title"])
+
+
+@pytest.mark.usefixtures("inventory", "carried_out")
 def test_a_test_run_shows_what_the_text_would_do_and_why(client: Client) -> None:
     status, cycle = post(client, TEST_RUNS, {"text": TEXT, "clock": "2026-01-01T00:00:00Z"})
     assert status == 202

@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.contrib.auth.models import Group as AuthGroup
+from django.contrib.auth.models import User
 from django.test import Client, override_settings
 from guardian.shortcuts import assign_perm
 
@@ -16,7 +18,7 @@ from tests.factories.api import client_of
 from tests.factories.screens import Screens, make_screens
 from tests.integration.api.expected import Expected, inventory, policies, site
 from tests.integration.api.expected import operations as of_operations
-from tests.integration.api.rights import address_of, assert_right_is_asked, user_with
+from tests.integration.api.rights import address_of, assert_auditors_only_read, assert_right_is_asked, user_with
 from tests.integration.api.routes import Operation, operations
 
 pytestmark = pytest.mark.django_db
@@ -24,6 +26,12 @@ OPERATIONS = list(operations())
 PLAIN = [operation for operation in OPERATIONS if operation.is_plain]
 #: Campaigns have a world of their own: ``test_campaign_rights.py``.
 EXPECTED = [*site.EXPECTED, *inventory.EXPECTED, *policies.EXPECTED, *of_operations.EXPECTED]
+#: What reading allows although it is a POST: one's own tokens, and questions that change nothing of what they are about.
+OF_EVERYBODY = {
+    site.TOKENS,
+    "/api/v1/inventory/locks/preview/",
+    *(f"/api/v1/policies/{asked}/" for asked in ("check", "expectations/check", "test-runs", "comparisons", "quota-previews")),
+}
 #: Models of which the screens' factory makes no rows: for them the right is asked on the list alone.
 WITHOUT_ROWS = {"CleanUp", "Comparison", "DeletionRequest", "Invalidation", "QuotaPreview", "ScanFinding", "StorageScan"}
 
@@ -45,6 +53,22 @@ def _without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("expected", EXPECTED, ids=lambda e: f"{e.method} {e.address}")
 def test_an_operation_takes_its_right_in_general_or_on_its_object(expected: Expected, screens: Screens) -> None:
     assert_right_is_asked(expected, screens)
+
+
+@pytest.mark.parametrize("expected", EXPECTED, ids=lambda e: f"{e.method} {e.address}")
+def test_an_auditor_reads_and_changes_nothing(expected: Expected, screens: Screens) -> None:
+    assert_auditors_only_read(expected, screens, of_everybody=OF_EVERYBODY)
+
+
+@pytest.mark.parametrize("operation", PLAIN, ids=str)
+def test_an_auditor_reads_every_list_and_page(operation: Operation, screens: Screens) -> None:
+    auditor = User.objects.create_user("auditor")
+    auditor.groups.add(AuthGroup.objects.get(name="Auditors"))
+    row = operation.callback.cls.queryset.model._default_manager.first()
+    if operation.handler == "list":
+        assert client_of(auditor).get(operation.address).status_code == 200
+    elif row is not None:
+        assert client_of(auditor).get(page(operation, row)).status_code == 200
 
 
 def test_lists_and_pages_show_what_one_may_view_in_general_or_row_by_row(screens: Screens) -> None:

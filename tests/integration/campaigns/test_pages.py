@@ -293,3 +293,12 @@ def test_a_report_is_made_read_and_is_the_one_that_the_chain_knows(people: Colla
     assert client.get(reverse("admin:campaigns_report", args=[campaign.pk, report.pk, "exe"])).status_code == 404
     other = people.proposed("Another")
     assert client.get(reverse("admin:campaigns_report", args=[other.pk, report.pk, "json"])).status_code == 404
+
+
+@pytest.mark.parametrize(("page", "entry"), [("campaigns_campaign_changelist", "Campaigns"), ("campaigns_inbox", "Inbox")])
+def test_one_entry_of_the_sidebar_is_that_of_the_page(people: Collaboration, client: Client, page: str, entry: str) -> None:
+    enter(client, people, "olga")
+    (campaigns,) = [
+        group for group in client.get(reverse(f"admin:{page}")).context["sidebar_navigation"] if group.get("title") == "Campaigns"
+    ]
+    assert [str(item["title"]) for item in campaigns["items"] if item["active"]] == [entry]

@@ -32,8 +32,9 @@ def test_a_site_without_deletions_is_not_judged() -> None:
 
 
 def test_any_deletion_at_a_site_without_a_quota_trips() -> None:
-    (reading,) = judge_sites(Partition(name="P"), [load(1, quota=0)])
+    (reading,) = judge_sites(Partition(name="P"), [load(1_500 * GB, quota=0)])
     assert reading.is_tripped
+    assert reading.text.startswith("1.50 TB would be deleted at")
     assert "which has no quota in this partition" in reading.text
 
 
