@@ -14,14 +14,16 @@ from rest_framework.exceptions import APIException, NotFound
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from inventory import filtersets, models
-from inventory.api.serializers import InjectionQuerySerializer, InjectionSerializer
+from inventory.api.serializers import GiveUpSerializer, InjectionQuerySerializer, InjectionSerializer
 from inventory.choices import InjectionState
 from inventory.exceptions import DocumentTooLarge
 from inventory.services.audit import Actor
-from inventory.services.injection_jobs import Wishes, injection_cancel, injection_receive, injection_repeat
+from inventory.services.injection_jobs import Wishes, injection_cancel, injection_receive, injection_repeat, injection_resume
+from inventory.services.resumable import injection_give_up
 
 _DOCUMENT = {"application/json": OpenApiTypes.OBJECT, "application/x-ndjson": OpenApiTypes.BINARY}
 
@@ -74,7 +76,7 @@ class InjectionViewSet(ReadOnlyModelViewSet[models.Injection]):
         stream: Any = request.stream
         if stream is None:
             raise LengthRequired
-        wishes = Wishes(wanted["name"], wanted["dry_run"], wanted["skip_bad"], wanted["bring_back"])
+        wishes = Wishes(wanted["name"], wanted["dry_run"], wanted["skip_bad"], wanted["bring_back"], wanted["batch"])
         try:
             injection = injection_receive(stream=stream, actor=Actor.of(request.user), wishes=wishes)
         except DocumentTooLarge as error:
@@ -97,6 +99,22 @@ class InjectionViewSet(ReadOnlyModelViewSet[models.Injection]):
         started = injection_repeat(injection_id=injection.pk, actor=Actor.of(request.user))
         is_over = started.state != InjectionState.QUEUED
         return self._answer(started, status.HTTP_201_CREATED if is_over else status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses={202: InjectionSerializer})
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: str) -> Response:
+        """Go on with a document of ``batch=true`` that was left half-way."""
+        injection = self.get_object()
+        return self._answer(injection_resume(injection_id=injection.pk, actor=Actor.of(request.user)), status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=GiveUpSerializer, responses=InjectionSerializer)
+    @action(detail=True, methods=["post"], url_path="give-up", parser_classes=api_settings.DEFAULT_PARSER_CLASSES)
+    def give_up(self, request: Request, pk: str) -> Response:
+        """Leave a document half loaded for good: what is there counts as the inventory, and deleting goes on."""
+        asked = GiveUpSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        left = injection_give_up(injection_id=self.get_object().pk, actor=Actor.of(request.user), **asked.validated_data)
+        return self._answer(left, status.HTTP_200_OK)
 
     @extend_schema(responses={(200, "application/gzip"): OpenApiResponse(OpenApiTypes.BINARY)})
     @action(detail=True, url_path="bad-records")

@@ -141,6 +141,8 @@ class FeedLimitSerializer(serializers.Serializer[Any]):
 
 
 class InjectionSerializer(serializers.ModelSerializer[Injection]):
+    is_batch = serializers.BooleanField(read_only=True, help_text="Its document is kept part by part.")
+
     class Meta:
         model = Injection
         fields = [
@@ -158,6 +160,8 @@ class InjectionSerializer(serializers.ModelSerializer[Injection]):
             "is_dry_run",
             "skips_bad",
             "brings_back",
+            "is_batch",
+            "records_kept",
             "position_bytes",
             "length_bytes",
             "cancelled_by",
@@ -176,6 +180,13 @@ class InjectionQuerySerializer(serializers.Serializer[Any]):
     bring_back = serializers.BooleanField(
         required=False, default=False, help_text="Take block replicas too that were deleted after the document's meta.now."
     )
+    batch = serializers.BooleanField(
+        required=False, default=False, help_text="Keep each part at once: whenever a worker dies, the next one goes on."
+    )
+
+
+class GiveUpSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=512, help_text="For the audit trail.")
 
 
 class FeedQuerySerializer(serializers.Serializer[Any]):

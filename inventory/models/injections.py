@@ -5,8 +5,8 @@ from django.db.models import Q
 
 from inventory.choices import InjectionState
 
-#: States of a document that is kept part by part in which not all of it is there.
-HALF_LOADED = (InjectionState.RUNNING.value, InjectionState.FAILED.value)
+#: States of a document that is kept part by part in which not all of it is there; one that waits may have been begun.
+HALF_LOADED = (InjectionState.QUEUED.value, InjectionState.RUNNING.value, InjectionState.FAILED.value)
 
 
 class Injection(models.Model):
@@ -46,3 +46,8 @@ class Injection(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} ({self.get_state_display()})"
+
+    @property
+    def is_batch(self) -> bool:
+        """Tell whether its document is kept part by part."""
+        return bool(self.fingerprint)

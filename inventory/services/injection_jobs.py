@@ -6,6 +6,7 @@ The row is the queue: a lost message loses nothing, because the sweeper asks for
 from __future__ import annotations
 
 import gzip
+import hashlib
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ from django.utils import timezone
 from inventory.choices import InjectionState
 from inventory.exceptions import DocumentTooLarge, IngestError, InvalidInput, InvalidTransition, NotFound
 from inventory.models import Injection
+from inventory.models.injections import HALF_LOADED
 from inventory.services.audit import Actor, audit_record
 from inventory.services.injections import inject
+from inventory.services.resumable import inject_by_parts, kept_text, resume_values
 from inventory.signals import injection_queued
 
 #: A document of at most so many bytes, as it is sent, is injected while the sender waits.
@@ -39,28 +42,42 @@ _PIECE = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """How a document is to be taken: see `inject`; ``name`` only names it, and tells a table by its end (.csv)."""
+    """How a document is to be taken: see `inject`; ``name`` only names it, and tells a table by its end (.csv).
+
+    ``is_batch``: kept part by part by a worker, see `inject_by_parts`; without dry run, and bad records cannot be left out.
+    """
 
     name: str = "api"
     is_dry_run: bool = False
     skips_bad: bool = False
     brings_back: bool = False
+    is_batch: bool = False
 
 
 def injection_receive(*, stream: IO[bytes], actor: Actor, wishes: Wishes, at_once: bool = True) -> Injection:
     """Store the document that *stream* holds, and inject it: at once if it is small (unless not *at_once*), else by a worker.
 
     Returns the injection: over if it was carried out, else queued. Raises ``DocumentTooLarge`` beyond
-    ``DYNAMO_INJECT_MAX_BYTES``, ``InvalidInput`` without content; a document that cannot be taken makes a failed injection.
+    ``DYNAMO_INJECT_MAX_BYTES``, ``InvalidInput`` without content or for wishes that do not go together; a document that cannot be
+    taken makes a failed injection.
     """
+    if wishes.is_batch and (wishes.is_dry_run or wishes.skips_bad):
+        raise InvalidInput("batch goes neither with dry_run nor with skip_bad: each part is kept at once, and none by halves")
     with TemporaryFile() as spool:
         size = _spooled(stream, spool)
         if size == 0:
             raise InvalidInput("the body is empty: expected a JSON object with sections, or one per line")
         path = f"{_FOLDER}/{timezone.now():%Y-%m}/{uuid.uuid4().hex}"
-        is_small = at_once and size <= AT_ONCE_BYTES
+        is_small = at_once and size <= AT_ONCE_BYTES and not wishes.is_batch
         # What a dry run has shown can be confirmed without sending it again.
         is_kept = wishes.is_dry_run or not is_small
+        as_batch: dict[str, Any] = {}
+        if wishes.is_batch:
+            spool.seek(0)
+            as_batch = {
+                "fingerprint": hashlib.file_digest(spool, "sha256").hexdigest(),
+                "resume_with": resume_values(now=timezone.now(), brings_back=wishes.brings_back),
+            }
         if is_kept:
             spool.seek(0)
             path = default_storage.save(path, StoredFile(spool))
@@ -73,11 +90,12 @@ def injection_receive(*, stream: IO[bytes], actor: Actor, wishes: Wishes, at_onc
             is_dry_run=wishes.is_dry_run,
             skips_bad=wishes.skips_bad,
             brings_back=wishes.brings_back,
+            **as_batch,
         )
         if is_small:
             spool.seek(0)
             _carry_out(injection, spool, actor)
-            _drop_unless_confirmable(injection)
+            _drop_unless_needed(injection)
         else:
             transaction.on_commit(lambda: injection_queued.send(sender=Injection, injection_id=injection.pk))
     injection.refresh_from_db()
@@ -113,6 +131,26 @@ def injection_repeat(*, injection_id: int, actor: Actor) -> Injection:
     return injection
 
 
+def injection_resume(*, injection_id: int, actor: Actor) -> Injection:
+    """Let a worker go on with a document that was sent to be kept part by part and was left half-way.
+
+    Raises ``NotFound``, and ``InvalidTransition`` unless it was, and its document is kept.
+    """
+    with transaction.atomic():
+        injection = _locked(injection_id)
+        if not injection.is_batch or injection.state != InjectionState.FAILED or not injection.document:
+            raise InvalidTransition(
+                f"injection {injection_id} is {injection.get_state_display()}: a worker can go on only with a document that was "
+                "sent with batch=true and was left half-way"
+            )
+        injection.state, injection.finished_at, injection.error = InjectionState.QUEUED, None, ""
+        injection.save(update_fields=["state", "finished_at", "error"])
+        details = {"records_kept": injection.records_kept}
+        audit_record(actor=actor, action="inventory.injection_resume", subject=f"injection {injection_id}", details=details)
+        transaction.on_commit(lambda: injection_queued.send(sender=Injection, injection_id=injection.pk))
+    return injection
+
+
 def documents_sweep(*, now: datetime) -> int:
     """Remove the documents of dry runs that nobody has confirmed for `CONFIRMABLE_FOR`; return how many."""
     old = Injection.objects.filter(is_dry_run=True, state=InjectionState.COMPLETED, finished_at__lt=now - CONFIRMABLE_FOR)
@@ -132,16 +170,19 @@ def injection_carry_out(*, injection_id: int) -> Injection | None:
     injection = Injection.objects.get(pk=injection_id)
     try:
         with default_storage.open(injection.document, "rb") as stored:
-            _carry_out(injection, stored, Actor(injection.started_by))
+            carry_out = _carry_out_by_parts if injection.is_batch else _carry_out
+            carry_out(injection, stored, Actor(injection.started_by))
     except OSError as error:
         fields = {"state": InjectionState.FAILED, "finished_at": timezone.now()}
         Injection.objects.filter(pk=injection.pk).update(error=f"its document cannot be read: {error}", **fields)
-    _drop_unless_confirmable(injection)
+    _drop_unless_needed(injection)
     return injection
 
 
 def injection_cancel(*, injection_id: int, actor: Actor, reason: str = "") -> Injection:
     """Cancel an injection that waits or runs; a running one stops at its next batch, and nothing of it is kept.
+
+    One that is kept part by part stays half-way where parts of it are there: somebody goes on with it, or gives it up.
 
     Raises ``InvalidTransition`` if it is over, and on SQLite while it runs: there nobody else can write until it ends.
     """
@@ -151,6 +192,9 @@ def injection_cancel(*, injection_id: int, actor: Actor, reason: str = "") -> In
             injection.state = InjectionState.CANCELLED
             injection.finished_at = timezone.now()
             injection.error = f"cancelled by {actor.name}; nothing was kept"
+            if injection.records_kept:
+                injection.state = InjectionState.FAILED
+                injection.error = f"cancelled by {actor.name}; {kept_text(injection)}"
         elif injection.state != InjectionState.RUNNING or connection.vendor != "postgresql":
             state = injection.get_state_display()
             raise InvalidTransition(
@@ -201,6 +245,15 @@ def _carry_out(injection: Injection, document: IO[bytes], actor: Actor) -> None:
             Injection.objects.filter(pk=injection.pk).update(bad_records=path)
 
 
+def _carry_out_by_parts(injection: Injection, document: IO[bytes], actor: Actor) -> None:
+    try:
+        inject_by_parts(
+            source=injection.source, stream=document, injection=injection, actor=actor, brings_back=injection.brings_back
+        )
+    except IngestError:
+        return  # told in the injection's row
+
+
 def _locked(injection_id: int) -> Injection:
     injection = Injection.objects.select_for_update().filter(pk=injection_id).first()
     if injection is None:
@@ -212,9 +265,13 @@ def _is_small(injection: Injection) -> bool:
     return injection.length_bytes is not None and injection.length_bytes <= AT_ONCE_BYTES
 
 
-def _drop_unless_confirmable(injection: Injection) -> None:
+def _drop_unless_needed(injection: Injection) -> None:
+    """Remove a document that nobody can confirm or go on with."""
     injection.refresh_from_db()
-    if not injection.is_dry_run or injection.state != InjectionState.COMPLETED:
+    is_confirmable = injection.is_dry_run and injection.state == InjectionState.COMPLETED
+    is_half_loaded = injection.records_kept > 0 and injection.state in HALF_LOADED
+    is_under_way = injection.state in {InjectionState.QUEUED, InjectionState.RUNNING}
+    if not (is_confirmable or is_half_loaded or is_under_way):
         _drop_document(injection)
 
 

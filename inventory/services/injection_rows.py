@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.db import DatabaseError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from inventory.choices import InjectionState
@@ -45,25 +46,31 @@ def show_life(injection_id: int) -> None:
 def life_of_many_transactions(injection_id: int) -> Iterator[bool]:
     """Hold the injection's own lock as long as this process lives, or until the end; gives False if somebody else holds it.
 
-    On SQLite nobody can hold one: gives True.
+    On a connection of its own, which ends with it: one of the pool would go back there with the lock. On SQLite nobody can hold
+    one: gives True.
     """
     if connection.vendor != "postgresql":
         yield True
         return
+    alone = connection.copy()
+    alone.settings_dict["OPTIONS"] = {name: value for name, value in alone.settings_dict["OPTIONS"].items() if name != "pool"}
     key = [_LIFE, _life_key(injection_id)]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
-        (is_mine,) = cursor.fetchone()
-    if not is_mine:
-        yield False
-        return
     try:
-        yield True
+        with alone.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
+            (is_mine,) = cursor.fetchone()
+        try:
+            yield bool(is_mine)
+        finally:
+            _let_go(alone)
     finally:
-        # A connection that broke has let go of it.
-        if connection.connection is not None and connection.is_usable():
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+        alone.close()
+
+
+def _let_go(alone: BaseDatabaseWrapper) -> None:
+    """Give the lock back at once: closing tells the server, which does it in its own time. What broke has let go of it."""
+    with suppress(DatabaseError), alone.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock_all()")
 
 
 def is_dead(injection_id: int) -> bool:

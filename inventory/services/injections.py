@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import IO
 
 from django.db import DatabaseError, connection, transaction
@@ -55,7 +56,9 @@ _TIME_TO_BEGIN = timedelta(minutes=1)
 #: After this time in the queue a worker is told again.
 _PATIENCE = timedelta(minutes=2)
 _DIED = "its process has died; nothing of the document was kept: inject it again"
-_DIED_HALF_WAY = "its process has died; the parts before stay: go on by the same command"
+_DIED_HALF_WAY = "its process has died; the parts before stay: go on by the same command, or by POST injections/{id}/resume/"
+#: So many workers may die of the same part of a document before a person must look.
+_DEATHS_OF_A_PART = 3
 #: A part takes minutes at most.
 _TIME_FOR_A_PART = timedelta(hours=1)
 _SWEEPER = Actor(name="sweeper")
@@ -250,11 +253,13 @@ def _load(injection: Injection | None, *, actor: Actor, wanted: _Wanted) -> tupl
 def injections_sweep(*, now: datetime) -> list[int]:
     """Fail the running injections whose process has died, and return them: the database has taken back what they had done.
 
+    Documents that were sent to be kept part by part wait for a worker again, which goes on where they were.
+
     A running injection is in a transaction from its first second to its end. On PostgreSQL it holds a lock of its own there,
     which goes with its connection; on SQLite it is the one writer, so that whoever may write knows that there is none.
     Wakes a worker again for what has waited long: its message may be lost.
     """
-    died: list[int] = []
+    died: dict[int, str] = {}
     silent = Injection.objects.filter(state=InjectionState.RUNNING, started_at__lt=now - _TIME_TO_BEGIN).order_by("pk")
     # One that keeps its parts is between two transactions now and then, where on SQLite nothing shows that it lives.
     patience = _TIME_TO_BEGIN if connection.vendor == "postgresql" else _TIME_FOR_A_PART
@@ -263,18 +268,44 @@ def injections_sweep(*, now: datetime) -> list[int]:
         with transaction.atomic():
             if not is_dead(pk):
                 continue
-            changed = Injection.objects.filter(pk=pk, state=InjectionState.RUNNING).update(
-                state=InjectionState.FAILED, finished_at=now, error=_DIED if not kept else _DIED_HALF_WAY
+            injection = Injection.objects.select_for_update().filter(pk=pk, state=InjectionState.RUNNING).first()
+            if injection is None or injection.records_kept != kept:
+                continue
+            goes_on = _goes_on(injection)
+            if goes_on:
+                injection.state, injection.error = (
+                    InjectionState.QUEUED,
+                    f"its process has died; it goes on after {kept:,} records",
+                )
+                transaction.on_commit(partial(injection_queued.send, sender=Injection, injection_id=pk))
+            else:
+                injection.state, injection.finished_at = InjectionState.FAILED, now
+                injection.error = _DIED_HALF_WAY if kept else _DIED
+            injection.save(update_fields=["state", "finished_at", "error", "resume_with"])
+            audit_record(
+                actor=_SWEEPER,
+                action="inventory.injection_died",
+                subject=f"injection {pk}",
+                reason=injection.error,
+                details={"records_kept": kept, "goes_on": goes_on},
             )
-            if changed:
-                audit_record(actor=_SWEEPER, action="inventory.injection_died", subject=f"injection {pk}", reason=_DIED)
-                died.append(pk)
+            died[pk] = injection.error
     waiting = Injection.objects.filter(state=InjectionState.QUEUED, started_at__lt=now - _PATIENCE)
     for pk in list(waiting.order_by("pk").values_list("pk", flat=True)):
         injection_queued.send(sender=Injection, injection_id=pk)
-    for pk in died:
-        logger.error("injection %s: %s", pk, _DIED, extra={"injection": pk})
-    return died
+    for pk, what in died.items():
+        logger.error("injection %s: %s", pk, what, extra={"injection": pk})
+    return list(died)
+
+
+def _goes_on(injection: Injection) -> bool:
+    """Tell whether a worker may go on with a document whose worker has died: not where several have died of the same part."""
+    if not (injection.is_batch and injection.document):
+        return False
+    died_at, deaths = injection.resume_with.get("died_at"), injection.resume_with.get("deaths", 0)
+    deaths = deaths + 1 if died_at == injection.records_kept else 1
+    injection.resume_with |= {"died_at": injection.records_kept, "deaths": deaths}
+    return deaths <= _DEATHS_OF_A_PART
 
 
 def late_details(result: LoadResult, now: datetime) -> dict[str, object]:

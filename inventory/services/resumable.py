@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from django.core.files.storage import default_storage
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
@@ -71,11 +72,15 @@ def inject_by_parts(
     brings_back: bool = False,
     feeds: Collection[str] | None = None,
     feed_source: str | None = None,
+    stream: IO[bytes] | None = None,
+    injection: Injection | None = None,
     batch_size: int = BATCH_SIZE,
     max_record_bytes: int = MAX_RECORD_BYTES,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> InjectionReport:
     """Bring the file at *source* into the inventory part by part, or go on where the same file was left.
+
+    Or *stream*, the document that was sent with *injection*, which says how far it is.
 
     With *bad_records*, records that are wrong are left out and written to this file, which must not exist unless it is gone on
     with. Without, the first part with one is the last: what was kept before stays. Everything else is as for `inject`. Raises
@@ -83,7 +88,8 @@ def inject_by_parts(
     """
     started = time.monotonic()
     told = _Told(brings_back, bad_records is not None, None if feeds is None else sorted(set(feeds)), feed_source)
-    injection = _begun(source, actor=actor, told=told, now=now or timezone.now())
+    if injection is None:
+        injection = _begun(source, actor=actor, told=told, now=now or timezone.now())
     before = injection.records_kept
     with ExitStack() as stack:
         if not stack.enter_context(life_of_many_transactions(injection.pk)):
@@ -92,7 +98,13 @@ def inject_by_parts(
         try:
             bad = None if bad_records is None else stack.enter_context(_opened_bad(bad_records, injection))
             reader = stack.enter_context(
-                open_document(source, known_sections=known_sections(), max_record_bytes=max_record_bytes)
+                open_document(
+                    source,
+                    known_sections=known_sections(),
+                    max_record_bytes=max_record_bytes,
+                    stream=stream,
+                    length=injection.length_bytes,
+                )
             )
             loader = Loader(
                 source=source,
@@ -108,14 +120,14 @@ def inject_by_parts(
             )
             is_kept = _Parts(injection, loader, reader, bad, actor).take()
         except (IngestError, InjectionCancelledError) as error:
-            fail(injection, f"{error}; {_kept_text(injection)}")
-            raise IngestError(f"{str(error).replace('; nothing was kept', '')}; {_kept_text(injection)}") from error
+            fail(injection, f"{error}; {kept_text(injection)}")
+            raise IngestError(f"{str(error).replace('; nothing was kept', '')}; {kept_text(injection)}") from error
         except (DatabaseError, OSError) as error:
-            message = f"{source}: {cause(error)}; {_kept_text(injection)}"
+            message = f"{source}: {cause(error)}; {kept_text(injection)}"
             fail(injection, message)
             raise IngestError(message) from error
         except KeyboardInterrupt:
-            fail(injection, f"interrupted; {_kept_text(injection)}")
+            fail(injection, f"interrupted; {kept_text(injection)}")
             raise
     return InjectionReport.of(
         loader.result,
@@ -137,13 +149,16 @@ def injection_give_up(*, injection_id: int, actor: Actor, reason: str) -> Inject
     injection = Injection.objects.select_for_update().filter(pk=injection_id).first()
     if injection is None:
         raise NotFound(f"there is no injection {injection_id}")
-    if not injection.fingerprint or injection.state != InjectionState.FAILED:
+    if not injection.is_batch or injection.state != InjectionState.FAILED:
         raise InvalidTransition(
             f"injection {injection_id} is {injection.get_state_display()}: only one that was left half-way can"
         )
+    left, injection.document = injection.document, ""
     injection.state = InjectionState.CANCELLED
     injection.error = f"given up by {actor.name}; {injection.records_kept:,} of its records were read for what is kept"
-    injection.save(update_fields=["state", "error"])
+    injection.save(update_fields=["state", "error", "document"])
+    if left:
+        transaction.on_commit(lambda: default_storage.delete(left))
     details = {"records_kept": injection.records_kept, "counts": injection.counts}
     audit_record(
         actor=actor, action="inventory.injection_give_up", subject=f"injection {injection_id}", reason=reason, details=details
@@ -151,14 +166,22 @@ def injection_give_up(*, injection_id: int, actor: Actor, reason: str) -> Inject
     return injection
 
 
+def resume_values(*, now: datetime, brings_back: bool) -> dict[str, Any]:
+    """Return what the row of a document keeps that was sent to be loaded part by part."""
+    return {"now": now.isoformat(), **asdict(_Told(brings_back, skips_bad=False, feeds=None, feed_source=None))}
+
+
 def _begun(source: str, *, actor: Actor, told: _Told, now: datetime) -> Injection:
     """Return the injection of the same file that was left half-way, or a new one. Raises ``IngestError``."""
     fingerprint = _fingerprint(source)
-    found = Injection.objects.filter(fingerprint=fingerprint, state__in=HALF_LOADED).order_by("-pk").first()
+    # What was sent to be loaded by a worker is gone on with where it was sent.
+    left = Injection.objects.filter(fingerprint=fingerprint, state__in=HALF_LOADED, document="")
+    found = left.order_by("-pk").first()
     options = asdict(told)
     if found is None:
         return Injection.objects.create(
-            source=tail(source),
+            # With its folder: an injection takes the place of what was left of the same file, not of one of the same name.
+            source=tail(str(Path(source).resolve())),
             started_by=actor.name,
             fingerprint=fingerprint,
             skips_bad=told.skips_bad,
@@ -167,7 +190,7 @@ def _begun(source: str, *, actor: Actor, told: _Told, now: datetime) -> Injectio
             kept_at=timezone.now(),
         )
     other = [name for name, value in options.items() if found.records_kept and found.resume_with.get(name) != value]
-    if told.skips_bad and not found.num_rejects:  # none was found so far, so that the file begins here
+    if told.skips_bad and not found.skips_bad:  # none was left out so far, so that the file begins here
         other = [name for name in other if name != "skips_bad"]
         found.resume_with |= {"skips_bad": True}
     if other:
@@ -222,7 +245,10 @@ class _Parts:
                     self.loader.finish(self.reader)
                     self._complete()
             except _Rejected:
-                fail(self.injection, f"{self.loader.result.num_rejects} records were rejected; {_kept_text(self.injection)}")
+                result = self.loader.result
+                rejects = {"rejects": rejects_kept(result), "num_rejects": result.num_rejects}
+                Injection.objects.filter(pk=self.injection.pk).update(**rejects)
+                fail(self.injection, f"{self.loader.result.num_rejects} records were rejected; {kept_text(self.injection)}")
                 return False
         return True
 
@@ -261,34 +287,49 @@ class _Parts:
         self._note()
         injection, result = self.injection, self.loader.result
         finish(injection, result, InjectionState.COMPLETED, "")
-        # The same file, mended: what it was before will not be gone on with.
-        left = Injection.objects.filter(source=injection.source, state=InjectionState.FAILED).exclude(fingerprint="")
-        replaced = list(left.order_by("pk").values_list("pk", flat=True))
-        left.update(state=InjectionState.CANCELLED, error=f"injection {injection.pk} of the same source took its place")
+        replaced = self._replaced()
         details: dict[str, Any] = {"injection": injection.pk, "counts": result.counts.as_json(), "rejects": result.num_rejects}
         details |= {"brings_back": True} if injection.brings_back else {}
         details |= {"took_the_place_of": replaced} if replaced else {}
         details |= late_details(result, timezone.now())
         audit_record(actor=self.actor, action="inventory.inject", subject=injection.source, details=details)
 
+    def _replaced(self) -> list[int]:
+        """Cancel what was left of the same file before it was mended, and return it.
+
+        The name of a document that was sent says too little for that: who sent one that is left half-way gives it up.
+        """
+        if self.injection.document:
+            return []
+        left = Injection.objects.filter(source=self.injection.source, state=InjectionState.FAILED, document="")
+        left = left.exclude(fingerprint="")
+        replaced = list(left.order_by("pk").values_list("pk", flat=True))
+        left.update(state=InjectionState.CANCELLED, error=f"injection {self.injection.pk} of the same source took its place")
+        return replaced
+
     def _demand_no_rejects(self) -> None:
         if self.loader.result.num_rejects and self.bad is None:
             raise _Rejected
 
 
-def _kept_text(injection: Injection) -> str:
+def kept_text(injection: Injection) -> str:
+    """Say what is kept of an injection that stopped, and what to do."""
     if not injection.records_kept:
         return "nothing of the document was kept: mend the cause, then inject it again"
+    how = f"POST injections/{injection.pk}/resume/ (or give-up/)" if injection.document else "the same command"
     return (
         f"what its first {injection.records_kept:,} records say was kept, and nothing is deleted until the rest is there: "
-        "mend the cause, then go on by the same command"
+        f"mend the cause, then go on by {how}"
     )
 
 
 def _result_so_far(injection: Injection) -> LoadResult:
-    result = LoadResult(num_records=injection.records_kept, num_rejects=injection.num_rejects if injection.records_kept else 0)
-    if injection.records_kept:
+    # What stopped it is read again; only what was left out before stays so.
+    is_left_out = injection.records_kept > 0 and injection.skips_bad
+    result = LoadResult(num_records=injection.records_kept, num_rejects=injection.num_rejects if is_left_out else 0)
+    if is_left_out:
         result.rejects = [Reject(**reject) for reject in injection.rejects]
+    if injection.records_kept:
         for table, counts in injection.counts.items():
             for what, number in counts.items():
                 result.counts.add(table, what, number)

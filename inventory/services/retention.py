@@ -17,9 +17,11 @@ _UNDER_WAY = (InjectionState.QUEUED, InjectionState.RUNNING)
 def documents_forget(*, before: datetime) -> int:
     """Remove the documents and bad records of injections that were over before that moment; return how many files.
 
-    Rows forget the names first, as in ``policies.services.retention``.
+    Rows forget the names first, as in ``policies.services.retention``. The document of what is there by half stays: somebody
+    may go on with it.
     """
     over = Injection.objects.exclude(state__in=_UNDER_WAY).filter(finished_at__lt=before)
+    over = over.exclude(pk__in=half_loaded_injections().values("pk"))
     names = []
     for field in ("document", "bad_records"):
         for pk, name in over.exclude(**{field: ""}).order_by("pk").values_list("pk", field):

@@ -232,3 +232,69 @@ def test_two_processes_that_inject_overlapping_documents_do_not_disturb_each_oth
     assert [len(rows) for rows in tables] == [900, 1800, 1800, 1800, 3600]
     assert all(rows == [name, 2 * (int(name[3:7]) + 1), 2, 2] for rows in tables[0] for name in rows[:1])
     assert {state for state, _ in injections} == {"COMPLETED"}
+
+
+#: Stores a document as the API does, for a worker.
+SEND = """
+import sys
+import django
+django.setup()
+from inventory.services.audit import Actor
+from inventory.services.injection_jobs import Wishes, injection_receive
+with open(sys.argv[1], "rb") as stream:
+    print(injection_receive(stream=stream, actor=Actor("producer"), wishes=Wishes(is_batch=True)).pk)
+"""
+#: What a worker does when it is told, in smaller parts.
+WORK = """
+import sys
+import django
+django.setup()
+from inventory.services.resumable import inject_by_parts
+from inventory.tasks import carry_out_injection
+inject_by_parts.__kwdefaults__["batch_size"] = 40
+carry_out_injection(int(sys.argv[1]))
+"""
+#: What the sweeper does, some time later.
+SWEEP = """
+import sys
+import django
+django.setup()
+from datetime import timedelta
+from django.utils import timezone
+from inventory.services.injections import injections_sweep
+print(injections_sweep(now=timezone.now() + timedelta(hours=int(sys.argv[1]))))
+"""
+
+
+def test_a_document_that_was_sent_is_gone_on_with_by_another_worker_when_its_own_is_killed(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment |= {
+        "DJANGO_SETTINGS_MODULE": "dynamo_site.settings.base",
+        "DATABASE_URL": environment["TEST_DATABASE_URL"],
+        "DYNAMO_VAR_DIR": str(tmp_path / "var"),
+        "CELERY_BROKER_URL": "memory://",
+    }
+    run(environment, "manage.py", "migrate", "--verbosity=0")
+    run(environment, "manage.py", *SITES)
+    source = document(tmp_path / "document.jsonl", 0, 1500)
+    sent = run(environment, "-c", SEND, source).split()[-1]
+    child = subprocess.Popen([sys.executable, "-c", WORK, sent], cwd=ROOT, env=environment)
+    try:
+        until = time.monotonic() + 60
+        while not records_kept(environment):
+            assert child.poll() is None
+            assert time.monotonic() < until
+    finally:
+        child.kill()
+        child.wait()
+    *_, (_, (state, kept)) = content(environment)
+    assert state == "RUNNING"
+    assert 0 < kept < 4500
+    assert run(environment, "-c", SWEEP, "2").split()[-1] == f"[{sent}]"
+    assert content(environment)[-1][1:] == [["QUEUED", kept]]
+    run(environment, "-c", WORK, sent)
+    *tables, injections = content(environment)
+    assert injections[1:] == [["COMPLETED", 4500]]
+    assert [len(rows) for rows in tables] == [1500, 3000, 3000, 3000, 6000]
+    assert "0 changes" in run(environment, "manage.py", "inject", source)

@@ -5,20 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 
 from inventory.choices import InjectionState
-from inventory.exceptions import IngestError, InvalidTransition
+from inventory.exceptions import IngestError, InvalidInput, InvalidTransition
 from inventory.models import AuditEvent, Block, BlockReplica, Dataset, DatasetFacts, FactFeed, File, Injection, Lock
 from inventory.selectors.snapshot import inventory_standing
-from inventory.services import resumable
+from inventory.services import injection_jobs, resumable
 from inventory.services.audit import Actor
-from inventory.services.injections import InjectionReport, inject
+from inventory.services.injection_jobs import (
+    Wishes,
+    injection_cancel,
+    injection_carry_out,
+    injection_receive,
+    injection_resume,
+)
+from inventory.services.injections import InjectionReport, inject, injections_sweep
 from inventory.services.resumable import inject_by_parts, injection_give_up
+from inventory.services.retention import documents_forget
 from policies.services.limits import judge_inventory_age
 from tests.factories.inventory import NOW, write_document
 
@@ -172,3 +183,111 @@ def test_a_second_process_cannot_go_on_with_what_another_has_gone_on_with(tmp_pa
 
     with pytest.raises(IngestError, match="another process goes on with it"):
         put(path, on_progress=meddle)
+
+
+def sent(*documents: dict[str, Any], **wishes: Any) -> Injection:
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in documents)
+    return injection_receive(stream=BytesIO(body), actor=ACTOR, wishes=Wishes(is_batch=True, **wishes))
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(injection_jobs, "inject_by_parts", partial(inject_by_parts, batch_size=4))
+
+
+def wake(injection: Injection) -> Injection:
+    injection_carry_out(injection_id=injection.pk)
+    injection.refresh_from_db()
+    return injection
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("small_batches")
+def test_a_document_that_was_sent_is_gone_on_with_when_its_worker_died(monkeypatch: pytest.MonkeyPatch) -> None:
+    injection = sent(*lines())
+    assert (injection.state, injection.is_batch) == (InjectionState.QUEUED, True)
+    monkeypatch.setattr(injection_jobs, "inject_by_parts", partial(put_stopped, after=5))
+    with pytest.raises(Stop):
+        injection_carry_out(injection_id=injection.pk)
+    kept = Injection.objects.get().records_kept
+    assert 0 < kept < 3 * NUM + 1
+    later = timezone.now() + timedelta(hours=2)
+    assert injections_sweep(now=later) == [injection.pk]
+    injection.refresh_from_db()
+    assert (injection.state, f"after {kept} records" in injection.error) == (InjectionState.QUEUED, True)
+    assert inventory_standing().half_loaded
+    event = AuditEvent.objects.get(action="inventory.injection_died")
+    assert event.details == {"records_kept": kept, "goes_on": True}
+    monkeypatch.setattr(injection_jobs, "inject_by_parts", partial(inject_by_parts, batch_size=4))
+    over = wake(injection)
+    assert (over.state, over.num_records, over.document, over.error) == (InjectionState.COMPLETED, 3 * NUM + 1, "", "")
+    assert not inventory_standing().half_loaded
+    assert Dataset.objects.count() == NUM
+    assert DatasetFacts.objects.count() == NUM
+
+
+def put_stopped(*, after: int, **options: Any) -> InjectionReport:
+    return inject_by_parts(batch_size=4, on_progress=stopped_after(after), **options)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_part_of_which_workers_die_again_and_again_waits_for_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    injection = sent(*lines())
+    monkeypatch.setattr(injection_jobs, "inject_by_parts", partial(put_stopped, after=1))
+    states = []
+    for hours in range(2, 10, 2):
+        with pytest.raises(Stop):
+            injection_carry_out(injection_id=injection.pk)
+        injections_sweep(now=timezone.now() + timedelta(hours=hours))
+        injection.refresh_from_db()
+        states.append(injection.state)
+    assert states == ["QUEUED"] * 3 + ["FAILED"]
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_what_was_sent_and_stopped_by_a_bad_record_is_resumed_or_given_up(tmp_path: Path) -> None:
+    half = wake(sent(*lines(bad=6), name="inventory.jsonl"))
+    assert (half.state, half.num_rejects, half.document != "") == (InjectionState.FAILED, 2, True)
+    assert f"POST injections/{half.pk}/resume/" in half.error
+    documents_forget(before=timezone.now() + timedelta(days=1))
+    resumed = wake(injection_resume(injection_id=half.pk, actor=ACTOR))
+    assert (resumed.state, resumed.num_rejects, resumed.records_kept) == (InjectionState.FAILED, 2, half.records_kept)
+    mended = wake(sent(*lines(), name="inventory.jsonl"))
+    assert mended.state == InjectionState.COMPLETED
+    # A name that was sent says too little to take the place of what is left half-way.
+    assert inventory_standing().half_loaded
+    document = half.document
+    injection_give_up(injection_id=half.pk, actor=ACTOR, reason="mended")
+    assert not inventory_standing().half_loaded
+    with pytest.raises(InvalidTransition, match="cancelled"):
+        injection_resume(injection_id=half.pk, actor=ACTOR)
+    assert Injection.objects.get(pk=half.pk).document == ""
+    assert document
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_one_that_waits_half_loaded_and_is_cancelled_stays_half_loaded() -> None:
+    half = wake(sent(*lines(bad=6)))
+    injection_resume(injection_id=half.pk, actor=ACTOR)
+    cancelled = injection_cancel(injection_id=half.pk, actor=ACTOR)
+    assert (cancelled.state, cancelled.document != "") == (InjectionState.FAILED, True)
+    assert inventory_standing().half_loaded
+
+
+@pytest.mark.parametrize("wishes", [{"is_dry_run": True}, {"skips_bad": True}])
+def test_parts_go_neither_with_a_dry_run_nor_without_bad_records(wishes: dict[str, bool]) -> None:
+    with pytest.raises(InvalidInput, match="batch goes neither"):
+        sent(*lines(), **wishes)
+    assert not Injection.objects.exists()
+
+
+def test_a_file_takes_the_place_of_the_same_file_not_of_one_of_the_same_name_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, document in (("one", lines(bad=6)), ("two", lines())):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        write_document(Path("inventory.jsonl"), *document)
+        put(Path("inventory.jsonl"), now=NOW)
+    assert list(Injection.objects.order_by("pk").values_list("state", flat=True)) == ["FAILED", "COMPLETED"]
+    assert inventory_standing().half_loaded

@@ -92,6 +92,11 @@ def dry_run(_: Screens) -> Mapping[str, Any]:
     return {"pk": injection("dry", is_dry_run=True, document=default_storage.save("dry", ContentFile(b"{}"))).pk}
 
 
+def half_loaded(_: Screens) -> Mapping[str, Any]:
+    state = {"state": InjectionState.FAILED, "fingerprint": "f", "records_kept": 1}
+    return {"pk": injection("half", document=default_storage.save("half", ContentFile(b"{}")), **state).pk}
+
+
 # Whoever may inject may cancel and confirm what others have sent; it is seen by the view right, in general or on it.
 OF_INJECTIONS = (
     Expected("POST", INJECTIONS, ADD_INJECTION, 201, body=lambda _: {"site": [{"name": "T9_New"}]}),
@@ -114,6 +119,15 @@ OF_INJECTIONS = (
     ),
     Expected("POST", INJECTION + "cancel/", ADD_INJECTION, kwargs=queued, also=(VIEW_INJECTION,)),
     Expected("POST", INJECTION + "confirm/", ADD_INJECTION, 202, kwargs=dry_run, also=(VIEW_INJECTION,)),
+    Expected("POST", INJECTION + "resume/", ADD_INJECTION, 202, kwargs=half_loaded, also=(VIEW_INJECTION,)),
+    Expected(
+        "POST",
+        INJECTION + "give-up/",
+        ADD_INJECTION,
+        kwargs=half_loaded,
+        body=lambda _: {"reason": "wrong file"},
+        also=(VIEW_INJECTION,),
+    ),
 )
 
 FEED = f"{INVENTORY}fact-feeds/(?P<pk>[^/.]+)/"
