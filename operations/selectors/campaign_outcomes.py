@@ -15,7 +15,7 @@ from campaigns.services.outcomes import Aftermath, Outcome
 from operations.choices import DeletionState, RestoreOutcome, TrashState
 from operations.models import Deletion, Trash, TrashFile
 
-_WORDS = {
+_WORDS: dict[str, ItemOutcome] = {
     DeletionState.QUEUED: ItemOutcome.WAITING,
     DeletionState.ACTING: ItemOutcome.WAITING,
     DeletionState.DONE: ItemOutcome.DELETED,
@@ -42,7 +42,7 @@ def campaign_outcomes(plan_id: int) -> Iterator[Outcome]:
     fields = ("pk", "plan_item_id", "state", "reason", "files_deleted", "files_absent", "bytes_deleted", "finished_at")
     for pk, item, state, reason, deleted, absent, size, at in rows.values_list(*fields).iterator(chunk_size=5000):
         after, why = trash[pk](size) if pk in trash else (_NOTHING_HAPPENED, "")
-        outcome = _WORDS[DeletionState(state)]
+        outcome = _WORDS[state]
         if after.is_whole:
             outcome = ItemOutcome.RESTORED
         elif after.files_restored:

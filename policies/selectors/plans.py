@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from django.db import connection
@@ -33,6 +34,7 @@ _DIGEST_FIELDS = (
     "path",
     "modified_at",
 )
+_DIGESTED = attrgetter(*_DIGEST_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +210,9 @@ def items_digest(rows: Iterable[tuple[Any, ...]]) -> tuple[int, str]:
     return count, digest.hexdigest()
 
 
-def digest_row(item: PlanItem) -> tuple[Any, ...]:
-    """Return what `items_digest` takes of *item*."""
-    return tuple(getattr(item, name) for name in _DIGEST_FIELDS)
+def digest_row(item: Any) -> tuple[Any, ...]:
+    """Return what `items_digest` takes of *item*, which has the attributes of a ``PlanItem``."""
+    return _DIGESTED(item)
 
 
 def partition_superseded_in(plan_id: int) -> int | None:

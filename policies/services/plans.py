@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from itertools import islice
 from operator import attrgetter
 from typing import Any
@@ -21,7 +22,7 @@ from policies.permissions import RELEASE_PLAN, require
 from policies.planning.outcome import Outcome
 from policies.selectors.plans import digest_row, items_digest, plan_digest_matches
 from policies.services.limits import Reading
-from policies.services.listed import ListedFile, ListedPath, ListedReplica, listed_files_store, listed_rows
+from policies.services.listed import ListedFile, ListedPath, ListedReplica, PlanRow, listed_files_store, listed_rows
 from policies.services.recording import plan_item_rows
 from policies.signals import plan_released
 
@@ -211,11 +212,11 @@ def plan_finish(*, plan_id: int) -> Plan:
     return plan
 
 
-def items_freeze(items: Iterator[PlanItem]) -> tuple[int, str, int]:
+def items_freeze(items: Iterator[PlanRow]) -> tuple[int, str, int]:
     """Store the items of one plan in order; return their number, digest and the bytes that are deleted."""
     size = 0
 
-    def stored() -> Iterator[PlanItem]:
+    def stored() -> Iterator[PlanRow]:
         nonlocal size
         while batch := list(islice(items, _BATCH)):
             _store(batch)
@@ -226,9 +227,9 @@ def items_freeze(items: Iterator[PlanItem]) -> tuple[int, str, int]:
     return count, digest, size
 
 
-def _store(items: list[PlanItem]) -> None:
+def _store(items: list[PlanRow]) -> None:
     if connection.vendor != "postgresql":
-        PlanItem.objects.bulk_create(items, batch_size=_ROWS_PER_INSERT)
+        PlanItem.objects.bulk_create((PlanItem(**asdict(item)) for item in items), batch_size=_ROWS_PER_INSERT)
         return
     fields = [field for field in PlanItem._meta.concrete_fields if not field.primary_key]
     columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)

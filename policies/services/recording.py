@@ -6,6 +6,7 @@ import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,10 +16,11 @@ from django.core.files.storage import default_storage
 from policies.choices import PlanAction
 from policies.evaluation.columns import NOBODY, NOBODY_NAME, Snapshot
 from policies.language.ast import Condition
-from policies.models import Cycle, CycleRule, CycleSite, PlanItem
+from policies.models import Cycle, CycleRule, CycleSite
 from policies.planning.decisions import WORDS
 from policies.planning.evidence import write_evidence
 from policies.planning.outcome import NOT_HANDED_OVER, Decision, GuardrailRule, Outcome
+from policies.services.listed import PlanRow
 
 #: Columns of a decisions file: a row per (replica, decision, line) and per new owner of handed-over blocks. ``blocks`` is null
 #: where the row has all the blocks that the replica had in the partition at the start (num_blocks says how many).
@@ -125,7 +127,7 @@ def rule_rows(cycle: Cycle, outcome: Outcome, snapshot: Snapshot) -> list[CycleR
     return [_rule_row(cycle, rule.decision_line, rule.text, found.get(row, (0, 0, 0))) for row, rule in stack]
 
 
-def plan_item_rows(plan_id: int, outcome: Outcome, snapshot: Snapshot) -> Iterator[PlanItem]:
+def plan_item_rows(plan_id: int, outcome: Outcome, snapshot: Snapshot) -> Iterator[PlanRow]:
     """Yield the items of a plan in order: hand-overs first, then the deletions as they were decided.
 
     Raises ``ValueError`` if the snapshot was not read from a database.
@@ -133,17 +135,17 @@ def plan_item_rows(plan_id: int, outcome: Outcome, snapshot: Snapshot) -> Iterat
     sequence = -1
     for item in _reown_rows(outcome, snapshot):
         sequence += 1
-        yield PlanItem(plan_id=plan_id, sequence=sequence, action=PlanAction.REOWN, line=None, **item)
+        yield PlanRow(plan_id=plan_id, sequence=sequence, action=PlanAction.REOWN, line=None, **item)
     for item in _delete_rows(outcome, snapshot):
         sequence += 1
-        yield PlanItem(plan_id=plan_id, sequence=sequence, action=PlanAction.DELETE, **item)
+        yield PlanRow(plan_id=plan_id, sequence=sequence, action=PlanAction.DELETE, **item)
 
 
 def _rule_row(cycle: Cycle, line: int, text: str, found: tuple[int, int, int]) -> CycleRule:
     return CycleRule(cycle=cycle, line=line, text=text, num_replicas=found[0], num_block_replicas=found[1], size_bytes=found[2])
 
 
-def _delete_rows(outcome: Outcome, snapshot: Snapshot) -> Iterator[dict[str, object]]:
+def _delete_rows(outcome: Outcome, snapshot: Snapshot) -> Iterator[dict[str, Any]]:
     if not outcome.deletions:
         return
     counts = [len(deletion.block_replicas) for deletion in outcome.deletions]
@@ -158,7 +160,7 @@ def _delete_rows(outcome: Outcome, snapshot: Snapshot) -> Iterator[dict[str, obj
             yield item | decided[rule]
 
 
-def _reown_rows(outcome: Outcome, snapshot: Snapshot) -> Iterator[dict[str, object]]:
+def _reown_rows(outcome: Outcome, snapshot: Snapshot) -> Iterator[dict[str, Any]]:
     rows = np.flatnonzero(outcome.new_owner != NOT_HANDED_OVER)
     owners = _owner_names(snapshot).gather(outcome.new_owner[rows].astype(np.int64) + 1).to_list()
     for start in range(0, len(rows), _BATCH):
@@ -167,7 +169,7 @@ def _reown_rows(outcome: Outcome, snapshot: Snapshot) -> Iterator[dict[str, obje
             yield item | {"new_owner": owner}
 
 
-def _named(rows: np.ndarray[tuple[int], np.dtype[np.int64]], snapshot: Snapshot) -> Iterator[dict[str, object]]:
+def _named(rows: np.ndarray[tuple[int], np.dtype[np.int64]], snapshot: Snapshot) -> Iterator[dict[str, Any]]:
     if snapshot.block_replica_keys is None:
         raise ValueError("the snapshot has no keys of block replicas: only what was read from the database can be planned")
     chosen = snapshot.block_replicas.select("replica", "block", "group", "size", "num_files")[rows]
