@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 
 from campaigns.choices import Verdict
-from campaigns.exceptions import InvalidInput, QuorumImpossible
+from campaigns.exceptions import InvalidInput, QuorumImpossible, TooEarly, TooLate
 from campaigns.models import Notice
 from campaigns.selectors.campaigns import inbox
 from campaigns.selectors.execution import campaigns_standing
@@ -218,3 +218,23 @@ def test_a_partition_without_a_rule_and_without_two_who_could_sign_is_told_so(pe
         user.save()
     with pytest.raises(QuorumImpossible, match="1 of 2"):
         campaign_propose(campaign_id=campaign.pk, actor=people.actor("olga"), now=people.now)
+
+
+def test_the_closing_date_the_start_and_the_expiry_each_begin_at_their_instant(people: Collaboration) -> None:
+    campaign = people.approved()
+    instant = timedelta(microseconds=1)
+    people.now = campaign.exceptions_close_at - instant
+    exception = people.ask(campaign)
+    people.now = campaign.exceptions_close_at
+    with pytest.raises(TooLate, match="exceptions closed"):
+        people.ask(campaign, patterns=("/Top/*",))
+    people.grant(exception)  # what was asked in time is decided afterwards too, and execution waits for it
+    Injection.objects.update(finished_at=campaign.earliest_start_at)
+    who = {"campaign_id": campaign.pk, "actor": people.actor("olga")}
+    with pytest.raises(TooEarly, match="it may start"):
+        campaign_execute(now=campaign.earliest_start_at - instant, **who)
+    campaign_execute(now=campaign.earliest_start_at, **who)
+    plan_id = people.revision(campaign).plan_id
+    expires = people.fresh(campaign).expires_at
+    assert campaigns_standing([plan_id], now=expires - instant)[plan_id].hold == ""
+    assert "expired" in campaigns_standing([plan_id], now=expires)[plan_id].hold
