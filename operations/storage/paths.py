@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,10 +76,9 @@ def _check_step(step: LfnRule, number: int) -> None:
 def place(lfns: Sequence[str], rules: Sequence[LfnRule]) -> list[Placement]:
     """Return where each file lies, in the order given. Two names that lead to one path are both refused."""
     placements = place_each(lfns, rules)
-    seen: dict[tuple[str, ...], int] = {}
-    for placement in placements:
-        if not placement.problem:
-            seen[placement.parts] = seen.get(placement.parts, 0) + 1
+    seen = Counter(placement.parts for placement in placements if not placement.problem)
+    if len(seen) == seen.total():
+        return placements
     clash = "the LFN rules lead from several files to this path"
     return [Placement(p.lfn, problem=clash) if not p.problem and seen[p.parts] > 1 else p for p in placements]
 

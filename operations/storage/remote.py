@@ -128,8 +128,8 @@ class RemoteGateway:
 
     def _nameable(self, p: Placement) -> Placement:
         """Return the placement, or a refused one when the back end would take its path for another."""
-        bad = set(self.store.unnameable).intersection("/".join(p.parts))
-        return Placement(p.lfn, problem=f"the path has the character {min(bad)!r}, which this storage cannot name") if bad else p
+        bad = next((char for char in self.store.unnameable if any(char in part for part in p.parts)), "")
+        return Placement(p.lfn, problem=f"the path has the character {bad!r}, which this storage cannot name") if bad else p
 
     def _begun(
         self, placed: Sequence[Placement], should_stop: ShouldStop, act: Callable[[_Call], list[FileResult]]

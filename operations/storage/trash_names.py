@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from operations.storage.answers import Path
 
@@ -20,6 +21,7 @@ def trash_name(lfn: str) -> str:
     return f"{hashlib.sha256(lfn.encode()).hexdigest()[:16]}{tail}"
 
 
+@lru_cache(maxsize=1024)
 def trash_folder(folder: str) -> Path:
     """Return the path of a deletion's folder below the root of its site. Raises ``ValueError`` for one that leads elsewhere."""
     parts = folder.split("/")
