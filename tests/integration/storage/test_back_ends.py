@@ -191,6 +191,21 @@ def test_absent_before_is_absent_and_not_in_the_trash(storage: RealStorage):
     assert [(result.outcome, result.is_in_trash) for result in results] == [("DELETED", True), ("ABSENT", False)]
 
 
+@pytest.mark.parametrize("num_others", [0, 100], ids=["alone", "among others"])
+def test_many_of_one_folder_go_to_the_trash_as_they_are(storage: RealStorage, num_others: int):
+    """So many that a folder is listed where the storage can do that, or so few among others that it is not."""
+    files = [f"/store/x/f{index:02}" for index in range(20)]
+    others = {f"/store/x/other-{index:03}-{'n' * 100}" for index in range(num_others)} | {"/store/x/folder/kept"}
+    for name in [*files, *others]:
+        storage.put(name)
+    wanted = [*files, "/store/x/missing", "/store/x/folder"]
+    said = outcomes(storage.gateway().trash([trashed(name) for name in wanted], should_stop=never))
+    not_there = {"/store/x/missing": "ABSENT", "/store/x/folder": "ABSENT" if storage.kind == "s3" else "REFUSED"}
+    assert said == dict.fromkeys(files, "DELETED") | not_there
+    assert storage.names() == others
+    assert len(storage.trash_names()) == len(files)
+
+
 def test_nothing_in_the_trash_is_overwritten_by_a_second_attempt(storage: RealStorage):
     storage.put("/store/a", b"first")
     storage.put("/store/b")
