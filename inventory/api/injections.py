@@ -32,7 +32,7 @@ class LengthRequired(APIException):
     """A body whose length the client does not say."""
 
     status_code = status.HTTP_411_LENGTH_REQUIRED
-    default_detail = "Send the document as the body, with a Content-Length (curl: --data-binary @FILE, or -T FILE)."
+    default_detail = "Send the document as the body, with a Content-Length (curl: --data-binary @FILE)."
     default_code = "length_required"
 
 

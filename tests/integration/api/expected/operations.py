@@ -9,11 +9,13 @@ from typing import Any
 from django.utils import timezone
 
 from inventory.models import Site
+from inventory.selectors.sites import site_storage
 from inventory.services.naming import targets_of
 from operations.models import CleanUp, ScanFinding, SiteScans, StorageScan
 from operations.services.clean_ups import clean_up_create
 from operations.services.deletion_requests import deletion_request_create
 from operations.services.invalidation_preview import invalidation_preview
+from operations.services.scan_place import place_digest
 from tests.factories.screens import ACTOR, Screens
 from tests.integration.api.expected import Expected
 
@@ -65,7 +67,8 @@ def scan_of(screens: Screens, **fields: Any) -> StorageScan:
     """A scan that found a lost file, one that nobody knows for long, and one that had been lost and is there again."""
     now = timezone.now()
     name = screens.site.name
-    common = {"site_name": name, "started_at": now, "place_digest": "", "last_replica_key": 0}
+    place = place_digest(site_storage([name])[name])
+    common = {"site_name": name, "started_at": now, "place_digest": place, "last_replica_key": 0}
     earlier = StorageScan.objects.create(**common, state="DONE")
     scan = StorageScan.objects.create(**common, **fields)
     SiteScans.objects.get_or_create(site=screens.site, defaults={"has_no_links": True})
