@@ -7,7 +7,7 @@
     +-- InvalidTransitionError   the state does not allow the act: dropping what is done, resuming what is not paused
     +-- InvalidationChangedError what is to be invalidated is not what was previewed
     +-- LockedDataError          a lock holds what is to be invalidated, and nobody who may has overridden it
-    +-- OwnRequestError          somebody would approve what they asked for themselves
+    +-- OwnRequestError          somebody would approve or release what they asked for themselves
     +-- PlanAlteredError         the items of a plan are not those that its digest was taken of
     +-- ScanStoppedError         a scan does not go on here: a pause, or another worker has it
 """

@@ -163,7 +163,8 @@ ACTS: dict[str, Act] = {
         model="operations.CleanUp",
         question=lambda row: f"Delete {plural(row.plan.num_items, 'file')} at {row.site_name} that nobody knows?",
         consequence=lambda row: (
-            "Each is asked once more: one that somebody knows by then, or that is not as it was seen, stays. "
+            "Whoever had the list frozen cannot release it. "
+            "Each file is asked once more: one that somebody knows by then, or that is not as it was seen, stays. "
             "They go into the trash, where the site has one, and can be brought back from it."
         ),
         perform=_clean_up_release,

@@ -225,7 +225,7 @@ class CleanUpViewSet(_DecidingViewSet, ReadOnlyModelViewSet[models.CleanUp]):
     @extend_schema(request=ReleaseSerializer, responses=CleanUpSerializer)
     @action(detail=True, methods=["post"])
     def release(self, request: Request, pk: str) -> Response:
-        """Let the files of the list be deleted; it takes ``inventory.decide_scan`` at its site."""
+        """Let the files of the list be deleted; it takes ``inventory.decide_scan`` at its site. Not by its asker."""
         found = self.get_object()
         wanted = ReleaseSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)

@@ -210,9 +210,11 @@ class CleanUp(models.Model):
     plan = models.OneToOneField("policies.Plan", on_delete=models.PROTECT, related_name="clean_up")
     state = models.CharField(max_length=16, choices=CleanUpState, default=CleanUpState.WAITING)
     asked_at = models.DateTimeField(auto_now_add=True)
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     asked_by_name = models.CharField(max_length=150)
     reason = models.CharField(max_length=512)
     decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     decided_by_name = models.CharField(max_length=150, blank=True)
     decided_reason = models.CharField(max_length=512, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -230,6 +232,13 @@ class CleanUp(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["site_name"], condition=Q(state__in=sorted(OPEN_CLEAN_UP_STATES)), name="clean_up_one_open_per_site"
+            ),
+            # Nobody releases the list that they had frozen, whatever rights they have, by whatever way.
+            models.CheckConstraint(
+                condition=~Q(state__in=[CleanUpState.RELEASED, CleanUpState.DONE])
+                | ~Q(decided_by_name=F("asked_by_name"))
+                & (Q(decided_by__isnull=True) | Q(asked_by__isnull=True) | ~Q(decided_by=F("asked_by"))),
+                name="clean_up_not_released_by_asker",
             ),
         ]
 

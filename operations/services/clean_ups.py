@@ -24,7 +24,7 @@ from operations.exceptions import InvalidTransitionError, NotFoundError
 from operations.models import CleanUp, ScanFinding, SiteScans, StorageScan
 from operations.services.known_paths import known_at, path_names
 from operations.services.over import plan_report, plans_over
-from operations.services.rights import demand_reason, demand_site_right
+from operations.services.rights import demand_another, demand_reason, demand_site_right
 from operations.services.scan_limits import ScanLimits, scan_limits_from_settings
 from operations.services.scan_missing import demand_latest
 from operations.services.scan_place import why_another_place
@@ -100,7 +100,12 @@ def clean_up_create(
         title = f"clean-up of {scan.site_name} after scan {scan.pk}"
         plan = plan_freeze_listed(kind=PlanKind.CLEAN_UP, title=title, items=_items(counting, site, scan), actor=actor)
         made = CleanUp.objects.create(
-            scan=scan, site_name=scan.site_name, plan_id=plan.pk, asked_by_name=actor.name[:150], reason=reason[:512]
+            scan=scan,
+            site_name=scan.site_name,
+            plan_id=plan.pk,
+            asked_by_id=actor.user.pk if actor.user is not None else None,
+            asked_by_name=actor.name[:150],
+            reason=reason[:512],
         )
         details = {"plan": plan.pk, "digest": plan.digest, "files": plan.num_items, "bytes": plan.size_bytes, "scan": scan.pk}
         _audit("operations.clean_up_create", made, actor, reason, details)
@@ -140,16 +145,18 @@ def _items(counting: QuerySet[ScanFinding], site: SiteStorage, scan: StorageScan
 def clean_up_release(*, clean_up_id: int, digest: str, actor: Actor, reason: str, now: datetime | None = None) -> CleanUp:
     """Let the files of a frozen list be deleted; *digest* must be that of the list that was looked at.
 
-    Where the inventory is too old the plan is held, as that of a cycle would be: what it does not know yet is not dark.
+    It takes another person than the one who had it frozen: what goes, nobody has named. Where the inventory is too old the plan
+    is held, as that of a cycle would be: what it does not know yet is not dark.
 
-    Raises ``PermissionDenied`` without ``inventory.decide_scan`` at the site, ``InvalidTransitionError`` unless it waits, for
-    another digest, or without a reason.
+    Raises ``PermissionDenied`` without ``inventory.decide_scan`` at the site, ``OwnRequestError`` for one's own list,
+    ``InvalidTransitionError`` unless it waits, for another digest, where the storage has moved, or without a reason.
     """
     at = now or timezone.now()
     with transaction.atomic():
         row = _locked(clean_up_id, actor, reason)
         if row.state != CleanUpState.WAITING:
             raise InvalidTransitionError(f"{row} is {row.get_state_display()}: nothing is left to decide")
+        demand_another(actor, asked_by=row.asked_by_id, asked_by_name=row.asked_by_name, what=str(row))
         if digest != row.plan.digest:
             raise InvalidTransitionError(f"{row} is not the list with the digest {digest[:16]}: look at it, and release that one")
         _site_in_place(row.scan)
@@ -207,7 +214,8 @@ def _locked(clean_up_id: int, actor: Actor, reason: str) -> CleanUp:
 
 def _decide(row: CleanUp, state: CleanUpState, actor: Actor, reason: str, at: datetime) -> None:
     row.state, row.decided_at, row.decided_by_name, row.decided_reason = state, at, actor.name[:150], reason[:512]
-    row.save(update_fields=["state", "decided_at", "decided_by_name", "decided_reason"])
+    row.decided_by_id = actor.user.pk if actor.user is not None else None
+    row.save(update_fields=["state", "decided_at", "decided_by", "decided_by_name", "decided_reason"])
 
 
 def _audit(action: str, row: CleanUp, actor: Actor, reason: str, details: dict[str, Any]) -> None:

@@ -20,11 +20,11 @@ from inventory.selectors.snapshot import inventory_standing
 from inventory.services.audit import Actor, audit_record
 from operations.choices import DeletionRequestState
 from operations.constants import MAX_REQUESTED_REPLICAS
-from operations.exceptions import InvalidTransitionError, NotFoundError, OwnRequestError
+from operations.exceptions import InvalidTransitionError, NotFoundError
 from operations.models import DeletionRequest
 from operations.services.listing import listed_whole
 from operations.services.over import plan_report, plans_over
-from operations.services.rights import demand_reason, demand_right
+from operations.services.rights import demand_another, demand_reason, demand_right
 from policies.choices import PlanKind
 from policies.selectors.plans import plan_replicas_at
 from policies.services.belonging import APPROVE_DELETION as APPROVE_IN_PARTITION
@@ -106,8 +106,7 @@ def deletion_request_approve(
     with transaction.atomic():
         request = _locked(request_id)
         _demand_right(request, actor, at)
-        if request.requested_by_name == actor.name[:150] or (actor.user is not None and request.requested_by_id == actor.user.pk):
-            raise OwnRequestError(f"{request} was asked for by {actor.name}: somebody else must approve it")
+        demand_another(actor, asked_by=request.requested_by_id, asked_by_name=request.requested_by_name, what=str(request))
         _demand_state(request, DeletionRequestState.WAITING)
         if request.allows_last_copy != allow_last_copy:
             asked = (

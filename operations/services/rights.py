@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 
 from inventory.selectors.sites import sites_without_right
 from inventory.services.audit import Actor
-from operations.exceptions import InvalidTransitionError
+from operations.exceptions import InvalidTransitionError, OwnRequestError
 
 
 def demand_right(actor: Actor, permission: str, what: str) -> None:
@@ -20,6 +20,12 @@ def demand_right(actor: Actor, permission: str, what: str) -> None:
         return
     if not (isinstance(user, PermissionsMixin) and user.is_active and user.has_perm(permission)):
         raise PermissionDenied(f"{actor.name} may not {what}: it takes the right {permission}")
+
+
+def demand_another(actor: Actor, *, asked_by: int | None, asked_by_name: str, what: str) -> None:
+    """Refuse whoever asked for *what* by the account or by the name, whatever their rights. Raises ``OwnRequestError``."""
+    if asked_by_name == actor.name[:150] or (actor.user is not None and asked_by == actor.user.pk):
+        raise OwnRequestError(f"{what} was asked for by {actor.name}: somebody else must approve it")
 
 
 def demand_site_right(actor: Actor, permission: str, site_name: str) -> None:

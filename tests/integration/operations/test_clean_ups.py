@@ -11,8 +11,9 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from inventory.models import Block, BlockReplica, File, Injection
+from inventory.services.audit import Actor
 from operations.choices import CleanUpState, DeletionState, ScanState, TrashState
-from operations.exceptions import InvalidTransitionError
+from operations.exceptions import InvalidTransitionError, OwnRequestError
 from operations.models import CleanUp, Deletion, DeletionFile, SiteScans, StorageScan, Trash
 from operations.services.clean_ups import clean_up_create, clean_up_discard, clean_up_release
 from operations.services.queue import plan_enqueue
@@ -26,6 +27,9 @@ from policies.models import PlanItem
 from policies.selectors.plans import plan_digest_matches
 from tests.factories.operations import EAGER, NOW, Clock, World, local_gateway, seeded
 from tests.integration.operations.test_scans import LOOSE, WHO, go_on, scan, write
+
+#: Who releases what WHO had frozen.
+OTHER = Actor("another")
 
 
 @pytest.fixture
@@ -60,7 +64,7 @@ def create(clock: Clock, **kwargs: Any) -> CleanUp:
 
 
 def release(row: CleanUp, clock: Clock) -> CleanUp:
-    return clean_up_release(clean_up_id=row.pk, digest=row.plan.digest, actor=WHO, reason="looked at it", now=clock.now)
+    return clean_up_release(clean_up_id=row.pk, digest=row.plan.digest, actor=OTHER, reason="looked at it", now=clock.now)
 
 
 def carry_out(row: CleanUp, clock: Clock, **kwargs: Any) -> None:
@@ -281,15 +285,35 @@ def test_killed_after_the_file_was_moved_it_is_found_in_the_trash(aged: World, c
 def test_release_takes_the_digest_that_was_looked_at_and_a_reason(aged: World, clock: Clock):
     row = create(clock)
     with pytest.raises(InvalidTransitionError, match="is not the list with the digest 000"):
-        clean_up_release(clean_up_id=row.pk, digest="0" * 64, actor=WHO, reason="yes")
+        clean_up_release(clean_up_id=row.pk, digest="0" * 64, actor=OTHER, reason="yes")
     with pytest.raises(InvalidTransitionError, match="say why"):
-        clean_up_release(clean_up_id=row.pk, digest=row.plan.digest, actor=WHO, reason="")
+        clean_up_release(clean_up_id=row.pk, digest=row.plan.digest, actor=OTHER, reason="")
     with pytest.raises(InvalidTransitionError, match="waits for a decision"):
         create(clock)
     clean_up_discard(clean_up_id=row.pk, actor=WHO, reason="not yet", now=clock.now)
     with pytest.raises(InvalidTransitionError, match="nothing is left to decide"):
         release(row, clock)
     assert create(clock).pk != row.pk
+
+
+def test_nobody_releases_the_list_that_they_had_frozen_not_even_a_superuser(aged: World, clock: Clock, django_user_model: Any):
+    root = django_user_model.objects.create_superuser("root")
+    row = create(clock, actor=Actor.of(root))
+    root.username = "root2"
+    root.save()
+    for name in (Actor("root"), Actor.of(root)):
+        with pytest.raises(OwnRequestError, match=r"was asked for by root.*: somebody else must approve it"):
+            clean_up_release(clean_up_id=row.pk, digest=row.plan.digest, actor=name, reason="mine", now=clock.now)
+    row.refresh_from_db()
+    row.plan.refresh_from_db()
+    assert (row.state, row.plan.state) == (CleanUpState.WAITING, PlanState.FROZEN)
+    released = {"state": "RELEASED", "decided_at": clock.now, "decided_reason": "mine"}
+    for who in ({"decided_by_name": "root"}, {"decided_by_name": "root2", "decided_by": root}):
+        with pytest.raises(IntegrityError, match="clean_up_not_released_by_asker"), transaction.atomic():
+            CleanUp.objects.filter(pk=row.pk).update(**released, **who)
+    release(row, clock)
+    row.refresh_from_db()
+    assert (row.state, row.decided_by_name) == (CleanUpState.RELEASED, "another")
 
 
 def test_old_inventory_holds_the_plan(aged: World, clock: Clock):

@@ -81,6 +81,9 @@ def test_command_scans_reports_and_decides(lived_in: World):
     listed = said("--clean-up", str(scan.pk + 1), "--reason", "left over")
     assert "2 files, 14 B in plan" in listed
     row = CleanUp.objects.select_related("plan").get()
+    with pytest.raises(CommandError, match="somebody else must approve it"):
+        said("--release", str(row.pk), "--digest", row.plan.digest, "--reason", "looked")
+    CleanUp.objects.filter(pk=row.pk).update(asked_by_name="another")
     with pytest.raises(CommandError, match="is not the list with the digest"):
         said("--release", str(row.pk), "--digest", "ab", "--reason", "looked")
     said("--release", str(row.pk), "--digest", row.plan.digest, "--reason", "looked")
@@ -139,10 +142,13 @@ def test_api_begins_polls_finds_and_decides(lived_in: World):
     made = client.post(f"{SCANS}{latest}/clean-up/", {"reason": "left over"}, content_type="application/json")
     assert (made.status_code, made.json()["num_files"], made.json()["state"]) == (201, 2, "WAITING")
     address = f"{CLEAN_UPS}{made.json()['id']}/"
-    wrong = client.post(f"{address}release/", {"reason": "yes", "digest": "0" * 64}, content_type="application/json")
-    assert wrong.status_code == 409
     body = {"reason": "yes", "digest": made.json()["digest"]}
-    assert client.post(f"{address}release/", body, content_type="application/json").json()["state"] == "RELEASED"
+    own = client.post(f"{address}release/", body, content_type="application/json")
+    assert (own.status_code, own.json()["code"]) == (409, "own_request")
+    second = client_of(person("second", "inventory.decide_scan"))
+    wrong = second.post(f"{address}release/", body | {"digest": "0" * 64}, content_type="application/json")
+    assert (wrong.status_code, wrong.json()["code"]) == (409, "invalid_transition")
+    assert second.post(f"{address}release/", body, content_type="application/json").json()["state"] == "RELEASED"
 
 
 ON_SCANS = ("accept", "discard", "cancel", "confirm-missing", "take-back", "clean-up")

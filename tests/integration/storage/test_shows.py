@@ -176,7 +176,7 @@ def test_scan_and_clean_up_of_each_storage_and_back(storage: RealStorage, tmp_pa
     assert sorted(BlockReplica.objects.filter(site__name="T3_B").values_list("num_files", flat=True)) == [2, 3]
     row = clean_up_create(scan_id=done.pk, actor=who, reason="left over", now=clock.now, limits=limits, gateway=impatient)
     Injection.objects.create(state="COMPLETED", started_at=clock.now, finished_at=clock.now)
-    clean_up_release(clean_up_id=row.pk, digest=row.plan.digest, actor=who, reason="looked at it", now=clock.now)
+    clean_up_release(clean_up_id=row.pk, digest=row.plan.digest, actor=Actor("another"), reason="looked at it", now=clock.now)
     plan_enqueue(row.plan_id, now=clock.now)
     work(worker="w", clock=clock, gateway=impatient, limits=QueueLimits(), rng=seeded())
     assert set(Deletion.objects.values_list("state", flat=True)) == {"DONE"}
