@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from inventory.selectors.wording import share_text, size_text
+from inventory.selectors.wording import quota_text, share_text, size_text
 from policies.selectors.occupancy import SiteBar
+from policies.selectors.storage import StorageRow
 from policies.selectors.watermarks import Watermarks
 
 
@@ -80,20 +81,17 @@ def occupancy_bar(bar: SiteBar, marks: Watermarks, *, scale: float = 1.0, done: 
     gone = min(done.gone_bytes, bar.deleted_bytes)
     aside = min(done.aside_bytes, bar.deleted_bytes - gone)
     whole = bar.quota_bytes * scale if bar.quota_bytes > 0 else max(bar.bytes_before + done.beside_bytes, 1)
-    parts = [
-        ("ignored", "ignored", bar.ignored_bytes),
-        ("protected", "protected", bar.protected_bytes),
-        ("kept", "kept", bar.kept_bytes),
-        ("delete", "to delete", bar.deleted_bytes - gone - aside),
-        ("deleted", "deleted", gone),
-        ("trash", "in the trash", aside + done.beside_bytes),
-    ]
-    segments, x = [], 0.0
-    for kind, label, size in parts:
-        if size > 0:
-            width = 100 * size / whole
-            segments.append(Segment(kind, label, size, round(x, 3), round(width, 3)))
-            x += width
+    segments = _segments(
+        [
+            ("ignored", "ignored", bar.ignored_bytes),
+            ("protected", "protected", bar.protected_bytes),
+            ("kept", "kept", bar.kept_bytes),
+            ("delete", "to delete", bar.deleted_bytes - gone - aside),
+            ("deleted", "deleted", gone),
+            ("trash", "in the trash", aside + done.beside_bytes),
+        ],
+        whole,
+    )
     ticks: tuple[Tick, ...] = ()
     if bar.quota_bytes > 0:
         named = [*((m, "until") for m in marks.until), *((m, "when over") for m in marks.when)]
@@ -103,4 +101,31 @@ def occupancy_bar(bar: SiteBar, marks: Watermarks, *, scale: float = 1.0, done: 
         ghost = round(min(100.0, 100 * bar.previous_bytes / whole), 3)
     said = ", ".join(segment.title for segment in segments) or "empty"
     quota = f"{share_text(bar.fraction_before)} of {size_text(bar.quota_bytes)}" if bar.quota_bytes > 0 else "no limit"
-    return Bar(tuple(segments), ticks, round(100 / scale, 3), ghost, f"{bar.site_name}: {quota}; {said}")
+    return Bar(segments, ticks, round(100 / scale, 3), ghost, f"{bar.site_name}: {quota}; {said}")
+
+
+def storage_bar(row: StorageRow, trash_bytes: int) -> Bar:
+    """Return what a partition has at a site by its latest reading, with its trash; the whole width is the quota, or more if over."""
+    protected, kept, to_delete = row.protected_bytes or 0, row.kept_bytes or 0, row.to_delete_bytes or 0
+    there = row.used_bytes + trash_bytes
+    whole = max(row.quota_bytes, there, 1)
+    rest = max(row.used_bytes - protected - kept - to_delete, 0)
+    label = "unknown: no cycle" if row.protected_bytes is None else "ignored"
+    parts = [("ignored", label, rest), ("protected", "protected", protected), ("kept", "deletable", kept)]
+    segments = _segments([*parts, ("delete", "to delete", to_delete), ("trash", "in the trash", trash_bytes)], whole)
+    said = ", ".join(segment.title for segment in segments) or "empty"
+    quota_width = 100 * row.quota_bytes / whole if row.quota_bytes > 0 else 100.0
+    return Bar(
+        segments, (), round(quota_width, 3), None, f"{row.partition} at {row.site}, quota {quota_text(row.quota_bytes)}: {said}"
+    )
+
+
+def _segments(parts: Iterable[tuple[str, str, int]], whole: float) -> tuple[Segment, ...]:
+    """Return the parts that are not empty, given as kind, label and bytes, one behind the other."""
+    segments, x = [], 0.0
+    for kind, label, size in parts:
+        if size > 0:
+            width = 100 * size / whole
+            segments.append(Segment(kind, label, size, round(x, 3), round(width, 3)))
+            x += width
+    return tuple(segments)

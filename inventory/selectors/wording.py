@@ -94,7 +94,7 @@ def share_text(fraction: float | None) -> str:
 
 
 def duration_text(duration: timedelta | None) -> str:
-    """Return a duration in its two largest units at most: ``41 s``, ``2 h 5 min``, ``3 days``."""
+    """Return a duration in its two largest units at most: ``41 s``, ``2 h 5 min``, ``3 days``, ``2 days 1 h``."""
     if duration is None:
         return NOTHING
     seconds = int(abs(duration.total_seconds()))
@@ -105,7 +105,8 @@ def duration_text(duration: timedelta | None) -> str:
     if seconds < 86400:
         minutes = seconds % 3600 // 60
         return f"{seconds // 3600} h {minutes} min" if minutes else f"{seconds // 3600} h"
-    return plural(seconds // 86400, "day")
+    days, hours = plural(seconds // 86400, "day"), seconds % 86400 // 3600
+    return f"{days} {hours} h" if hours and seconds < 10 * 86400 else days
 
 
 def when_text(moment: datetime | None, *, now: datetime | None = None) -> str:
@@ -123,6 +124,8 @@ def when_text(moment: datetime | None, *, now: datetime | None = None) -> str:
         words = plural(int(seconds // (365.25 * 86400)), "year")
     elif seconds >= 90 * 86400:
         words = plural(int(seconds // (30.44 * 86400)), "month")
+    elif seconds >= 86400:
+        words = plural(int(seconds // 86400), "day")
     else:
         words = duration_text(distance)
     return f"{words} ago" if distance >= timedelta(0) else f"in {words}"

@@ -41,6 +41,7 @@ class AttemptInline(ReadOnlyAdminMixin, TabularInline):
         "files_failed",
     ]
     extra = 0
+    hide_title = True
     per_page = 20
     ordering = ["number"]
 
@@ -59,6 +60,7 @@ class DeletionFileInline(ReadOnlyAdminMixin, TabularInline):
     model = DeletionFile
     fields = ["lfn", "size", "outcome", "message", "seen"]
     extra = 0
+    hide_title = True
     per_page = 50
     verbose_name_plural = "files with which something was not plain"
     ordering = ["lfn"]

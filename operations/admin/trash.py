@@ -31,11 +31,16 @@ class TrashFileInline(ReadOnlyAdminMixin, TabularInline):
     """Files that were asked back."""
 
     model = TrashFile
-    fields = ["lfn", "outcome", "message", "at"]
+    fields = ["lfn", "outcome", "message", "seen"]
     extra = 0
+    hide_title = True
     per_page = 50
     verbose_name_plural = "files that were asked back"
     ordering = ["lfn"]
+
+    @display(description="when")
+    def seen(self, file: TrashFile) -> SafeString:
+        return when_html(file.at)
 
 
 @admin.register(Trash)
@@ -45,12 +50,13 @@ class TrashAdmin(QueueRowAdmin):
     list_display = ["what", "site_name", "state_badge", "size", "files_text", "kept", "until"]
     state_kinds = STATE_KINDS
     fields = [
-        ("dataset_name", "block_name", "site_name"),
-        ("state", "reason"),
-        ("size", "files_text", "group_name"),
-        ("kept", "until", "finished"),
+        "dataset_name",
+        ("block_name", "site_name"),
+        ("size", "files_text"),
+        ("group_name", "folder"),
+        ("kept", "until"),
+        ("finished", "reason"),
         ("asked_by", "asked_reason"),
-        "folder",
     ]
     inlines = [TrashFileInline]
     change_form_outer_before_template = "dynamo/trash_panels.html"

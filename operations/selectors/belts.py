@@ -131,7 +131,7 @@ def _of_guardrail(rail: GuardrailBelt) -> Belt:
 def _sources(now: datetime) -> Iterable[Belt]:
     age = inventory_age(now)
     part = age.value / age.bound if age.value is not None and age.bound else None
-    limit = "no limit" if age.bound is None else f"at most {age.bound:g} h old"
+    limit = "no limit" if age.bound is None else f"at most {duration_text(timedelta(hours=age.bound))} old"
     yield Belt(AGE_OF_INVENTORY, "inventory", limit, age.text, "DYNAMO_MAX_INVENTORY_AGE_HOURS", age.is_tripped, part)
     for feed in feed_ages():
         reading = "never measured" if feed.measured_at is None else f"measured {when_text(feed.measured_at)}"

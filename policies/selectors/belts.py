@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models import Max
 
 from inventory.selectors.snapshot import inventory_standing
+from inventory.selectors.wording import when_text
 from policies.choices import PlanKind
 from policies.models import Guardrail, Partition, Plan
 
@@ -106,7 +107,7 @@ def inventory_age(now: datetime) -> InventoryAge:
     if updated_at is None:
         return InventoryAge(None, bound or None, bool(bound), "no document was ever injected")
     hours = (now - updated_at).total_seconds() / 3600
-    return InventoryAge(hours, bound or None, bool(bound) and hours > bound, f"brought up to date {hours:.1f} h ago")
+    return InventoryAge(hours, bound or None, bool(bound) and hours > bound, f"brought up to date {when_text(updated_at)}")
 
 
 def _newest_plans() -> dict[int, Plan]:

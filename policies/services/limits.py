@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 
 from inventory.selectors.snapshot import FeedState, InventoryStanding
-from inventory.selectors.wording import size_text
+from inventory.selectors.wording import duration_text, size_text
 from policies.models import Partition
 from policies.planning.outcome import SiteOutcome
 
@@ -91,8 +91,10 @@ def judge_inventory_age(standing: InventoryStanding, now: datetime) -> Reading:
     if updated_at is None:
         text = "no document was ever injected, so nobody knows how old the inventory is; inject one"
         return Reading("inventory_age", "inventory", None, bound, is_tripped=True, text=text)
-    hours = (now - updated_at).total_seconds() / 3600
-    text = f"the inventory was brought up to date {hours:.1f} hours ago; at most {bound:g} hours are allowed"
+    age = now - updated_at
+    hours = age.total_seconds() / 3600
+    limit = duration_text(timedelta(hours=bound))
+    text = f"the inventory was brought up to date {duration_text(age)} ago; at most {limit} are allowed"
     return Reading("inventory_age", "inventory", hours, bound, hours > bound, text)
 
 
@@ -106,9 +108,11 @@ def judge_feeds(names: Collection[str], feeds: Mapping[str, FeedState], now: dat
 
 def _judge_feed(name: str, state: FeedState, now: datetime) -> Reading:
     bound = state.max_age_seconds / 3600
-    hours = None if state.measured_at is None else (now - state.measured_at).total_seconds() / 3600
-    age = "never measured" if hours is None else f"measured {max(hours, 0.0):.1f} hours before the cycle's clock"
-    return Reading("fact_feed", name, hours, bound, is_tripped=False, text=f"the facts of {name} were {age}; valid for {bound:g}")
+    age = None if state.measured_at is None else now - state.measured_at
+    hours = None if age is None else age.total_seconds() / 3600
+    said = "never measured" if age is None else f"measured {duration_text(max(age, timedelta()))} before the cycle's clock"
+    text = f"the facts of {name} were {said}; valid for {duration_text(timedelta(hours=bound))}"
+    return Reading("fact_feed", name, hours, bound, is_tripped=False, text=text)
 
 
 def _judge_site(load: SiteLoad, bound: float) -> Reading:
