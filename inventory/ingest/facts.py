@@ -66,6 +66,8 @@ class Facts:
         self._counts = counts
         self._source = source[: FactFeed._meta.get_field("source").max_length]
         self._ages: dict[str, FeedAge] = {}
+        self._absent: list[tuple[str, str]] = []
+        self._rules: list[tuple[str, FeedAge]] = []
         self._named = array("q")
         self._enforced = array("q")
         self._owner = _INJECTED
@@ -89,13 +91,16 @@ class Facts:
             before = known.get(name)
             newer = before is None or measured_at > before
             self._ages[name] = FeedAge.NEWER if newer else FeedAge.SAME if measured_at == before else FeedAge.OLDER
+        # Looked up once: a million look-ups by an enumeration's member take as long as all else that is done with facts.
+        self._absent = [(name, feed) for name, feed in _FEED_OF_FIELD.items() if self._ages[feed] is FeedAge.ABSENT]
+        self._rules = [(name, self._ages[feed]) for name, feed in _COLUMNS.values()]
 
     def check(self, batch: Batch, record: AttrsRecord) -> None:
         """Hand the record to the batch; raises ``BadRecord`` if it names what is not there."""
         problems: list[Problem] = []
         known_dataset(batch, record.dataset, problems)
-        for name, feed in _FEED_OF_FIELD.items():
-            if self._ages[feed] is FeedAge.ABSENT and getattr(record, name) is not UNSET:
+        for name, feed in self._absent:
+            if getattr(record, name) is not UNSET:
                 help_ = f"name the feed {feed} in meta.feeds if this document has all of it, or leave the field out"
                 problems.append(Problem(name, "a fact of another feed", "only facts of the feeds in meta.feeds", help_))
         if wrong := attributes_problem(record.attributes):
@@ -161,16 +166,15 @@ class Facts:
 
     def _values(self, record: AttrsRecord, before: tuple[Any, ...] | None) -> tuple[Any, ...]:
         values = []
-        for place, (column, (name, feed)) in enumerate(_COLUMNS.items()):
+        for place, (name, age) in enumerate(self._rules):
             old = before[place] if before is not None else None
             given = getattr(record, name)
-            age = self._ages[feed]
-            if age in {FeedAge.OLDER, FeedAge.ABSENT} or (given is UNSET and age is FeedAge.SAME):
+            if age is FeedAge.OLDER or age is FeedAge.ABSENT or (given is UNSET and age is FeedAge.SAME):
                 values.append(old)
             elif given is UNSET or given is None:
                 values.append(None)
             else:
-                values.append(_last_access(given) if column == "last_access_at" else given)
+                values.append(_last_access(given) if name == "last_access" else given)
         return tuple(values)
 
     def _write_locks(self, batch: Batch) -> None:

@@ -40,6 +40,9 @@ _OBJECTS_BETWEEN_COLLECTIONS = 300_000
 #: Text of records that is held in memory at once, in each of three portions.
 _PORTION_BYTES = 8 * 1024 * 1024
 
+#: By how much a portion may be too large in order to end with the last record of a dataset.
+_STRETCH = 1.5
+
 
 def known_sections() -> frozenset[str]:
     """Return the sections that somebody takes."""
@@ -130,6 +133,8 @@ class Loader:
     def portions(self, items: Iterable[Item], *, skip: int = 0, late: LateFacts | None = None) -> Iterator[Portion]:
         """Yield decoded records, about ``batch_size`` rows at a time; in a portion no record repeats another's subject.
 
+        Records of one dataset that follow one another stay together if they can: portions that share a dataset wait for one
+        another (see `Taker`), and a document that has all of a dataset on one line would share one at each cut.
         The first *skip* records were taken and counted before. Facts wait in *late*, if that is given, also those among the
         first.
         """
@@ -157,7 +162,8 @@ class Loader:
             self.result.num_records += 1
             subject = _subject(record)
             is_place = isinstance(record, SiteRecord | GroupRecord)
-            is_full = rows >= self._batch_size or num_bytes >= _PORTION_BYTES
+            fullness = max(rows / self._batch_size, num_bytes / _PORTION_BYTES)
+            is_full = fullness >= _STRETCH or (fullness >= 1 and not _goes_on(record, subjects))
             # Sites and groups at the head of a document go by themselves: what goes with them cannot be taken the quick way.
             is_body = are_places and not is_place
             if entries and (is_full or is_body or subject in subjects or _grows_under(record, subjects)):
@@ -234,6 +240,10 @@ def _decoded(item: Item) -> Any:
         return bad.with_traceback(None)  # which would keep what led here in memory
 
 
+#: Kinds of records that name a dataset.
+_OF_DATASETS = ("dataset", "replica", "attrs")
+
+
 def _subject(record: Any) -> tuple[str, ...]:
     match record:
         case DatasetRecord():
@@ -245,6 +255,12 @@ def _subject(record: Any) -> tuple[str, ...]:
         case SiteRecord() | GroupRecord():
             return type(record).__name__, record.name
     return "other", str(id(record))
+
+
+def _goes_on(record: Any, subjects: set[tuple[str, ...]]) -> bool:
+    """Tell whether the record is about a dataset that others of the same portion are about."""
+    kind, *name = _subject(record)[:2]
+    return kind in _OF_DATASETS and any((other, *name) in subjects for other in _OF_DATASETS)
 
 
 def _grows_under(record: Any, subjects: set[tuple[str, ...]]) -> bool:

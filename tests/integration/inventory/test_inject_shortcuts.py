@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from inventory.ingest.batch import Batch
+from inventory.ingest.documents import open_document
+from inventory.ingest.loader import Loader, known_sections
 from inventory.models import Block, BlockReplica, Dataset, DatasetReplica, File
 from inventory.services.audit import Actor
 from inventory.services.injections import InjectionReport, inject
@@ -141,3 +144,31 @@ def test_a_file_of_another_dataset_is_refused_although_names_of_new_files_are_no
     )
     assert report.counts["datasets"] == {"created": 1}
     assert File.objects.count() == 2
+
+
+def test_portions_of_a_document_with_a_dataset_on_each_line_share_no_dataset(tmp_path: Path) -> None:
+    """Those that do wait for one another: the database would be idle while rows are made up, and the other way round."""
+    lines = [
+        {
+            "dataset": [{"name": f"/A/{number}/C", "blocks": [{"name": "b"}]}],
+            "datasetreplica": [{"dataset": f"/A/{number}/C", "site": site, "blockreplicas": [{"block": "b"}]} for site in "ST"],
+            "attrs": [{"dataset": f"/A/{number}/C", "num_access": 1}],
+        }
+        for number in range(20)
+    ]
+    loader = Loader(source="document", now=NOW, clock=NOW, batch_size=10)
+    source = write_document(tmp_path / "document.jsonl", *lines)
+    with open_document(source, known_sections=known_sections()) as reader:
+        portions = list(loader.portions(reader))
+    assert len(portions) == 10
+    assert [portion.end for portion in portions] == [8 * number for number in range(1, 11)]
+    assert all(one.names.isdisjoint(other.names) for one, other in pairwise(portions))
+
+
+def test_a_portion_does_not_wait_for_the_end_of_a_dataset_without_end(tmp_path: Path) -> None:
+    parts = [{"block": "b"}]
+    replicas = [{"dataset": "/A/B/C", "site": f"S{number}", "blockreplicas": parts} for number in range(50)]
+    loader = Loader(source="document", now=NOW, clock=NOW, batch_size=10)
+    source = write_document(tmp_path / "document.jsonl", {"datasetreplica": replicas})
+    with open_document(source, known_sections=known_sections()) as reader:
+        assert max(len(portion.entries) for portion in loader.portions(reader)) == 8
