@@ -105,7 +105,7 @@ def occupancy_bar(bar: SiteBar, marks: Watermarks, *, scale: float = 1.0, done: 
 
 
 def storage_bar(row: StorageRow, trash_bytes: int) -> Bar:
-    """Return what a partition has at a site by its latest reading, with its trash; the whole width is the quota, or more if over."""
+    """Return what a partition has at a site by its latest reading, with its trash; the width is the quota, or more if over."""
     protected, kept, to_delete = row.protected_bytes or 0, row.kept_bytes or 0, row.to_delete_bytes or 0
     there = row.used_bytes + trash_bytes
     whole = max(row.quota_bytes, there, 1)

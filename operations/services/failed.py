@@ -12,6 +12,7 @@ from operations.choices import DeletionState
 from operations.exceptions import InvalidTransitionError, NotFoundError
 from operations.models import Deletion
 from operations.services.rights import demand_right
+from operations.services.trash_keeping import trash_give_back
 
 
 def deletions_retry(*, deletion_ids: Sequence[int], actor: Actor, reason: str) -> int:
@@ -32,7 +33,7 @@ def deletions_retry(*, deletion_ids: Sequence[int], actor: Actor, reason: str) -
 
 
 def deletions_drop(*, deletion_ids: Sequence[int], actor: Actor, reason: str) -> int:
-    """Give up failed deletions; inventory and storage stay as they are. Return how many.
+    """Give up failed deletions: what they put aside comes back, what they deleted is for a scan to find. Return how many.
 
     Raises ``PermissionDenied`` without the right ``operations.change_deletion``, ``NotFoundError`` for an unknown one,
     ``InvalidTransitionError`` unless all have failed: then nothing is changed.
@@ -46,6 +47,7 @@ def deletions_drop(*, deletion_ids: Sequence[int], actor: Actor, reason: str) ->
             row.finished_at = now
         Deletion.objects.bulk_update(rows, ["state", "finished_at", "reason"])
         _audit("operations.deletions_given_up", rows, actor, reason)
+        trash_give_back([row.pk for row in rows], actor=actor, reason=f"the deletion was given up: {reason}")
     return len(rows)
 
 

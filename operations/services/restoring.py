@@ -103,7 +103,8 @@ def _ask(row: Trash, lfn: str, actor: Actor, reason: str) -> None:
     is_new = row.state == TrashState.KEPT
     if is_new:
         row.state, row.wanted_files = TrashState.RESTORING, [lfn] if lfn else []
-    elif row.wanted_files and row.lease_token is None:
+    elif row.wanted_files:
+        # Under a lease too: what it does not hold is done by the next.
         row.wanted_files = sorted({*row.wanted_files, lfn}) if lfn else []
     row.asked_by, row.asked_reason = actor.name[:150], reason[:512]
     row.not_before, row.num_attempts, row.reason = None, 0, ""
@@ -198,7 +199,17 @@ def restore_record(acted: RestoreActed, *, now: datetime, limits: QueueLimits, r
             _write_down(row, results, now)
             _apply(row, results, items[row.pk], problem or acted.stopped, now=now, limits=limits, rng=rng)
             outcomes.update(str(result.outcome) for result in results)
-        fields = ["state", "reason", "finished_at", "purge_after", "not_before", "lease_token", "lease_until", "wanted_files"]
+        fields = [
+            "state",
+            "reason",
+            "finished_at",
+            "purge_after",
+            "not_before",
+            "lease_token",
+            "lease_until",
+            "wanted_files",
+            "num_attempts",
+        ]
         Trash.objects.bulk_update(rows, fields)
         if rows:
             audit_record(
@@ -267,6 +278,9 @@ def _apply(
         row.reason = _summary(again) if again else problem or "not all files were tried"
         row.not_before = wait_after(row, now=now, limits=limits, rng=rng) if again else None
         return
+    if later := _asked_meanwhile(row, item):
+        row.wanted_files, row.reason, row.num_attempts = later, "", 0
+        return
     row.wanted_files = []
     restored = set(TrashFile.objects.filter(trash=row, outcome=RestoreOutcome.RESTORED).values_list("lfn", flat=True))
     if all(lfn in restored for lfn, _, _ in row.files):
@@ -275,6 +289,12 @@ def _apply(
     row.state = TrashState.KEPT
     row.reason = "; ".join(filter(None, (problem, _summary(bad))))[:1024]
     row.purge_after = max(row.purge_after or now, purge_time(row, now=now, limits=limits, own=own_trash_days({row.site_name})))
+
+
+def _asked_meanwhile(row: Trash, item: TrashItem) -> list[str]:
+    """Return what was asked back after the lease was taken, and that it does not hold."""
+    wanted = row.wanted_files or [lfn for lfn, _, _ in row.files]
+    return sorted(set(wanted) - {file.lfn for file in item.files})
 
 
 def _summary(bad: Sequence[RestoreResult]) -> str:

@@ -13,7 +13,7 @@ from inventory.selectors.replicas import bytes_at_sites
 from inventory.services.audit import Actor, audit_record
 from operations.choices import DeletionState, TrashState
 from operations.constants import SHORTEST_TAPE_TRASH_DAYS
-from operations.models import Attempt, Trash
+from operations.models import Attempt, Deletion, Trash
 from operations.selectors.pace import own_trash_days
 from operations.services.bulk import rows_update
 from operations.services.limits import QueueLimits
@@ -49,7 +49,10 @@ def trash_keep(deletion_ids: Collection[int], *, now: datetime, limits: QueueLim
 
 
 def trash_settle(*, now: datetime, limits: QueueLimits) -> int:
-    """Keep what deletions that failed or were given up have put aside; close the trash of others. Return how many."""
+    """Keep what deletions that failed have put aside, give back what such that were given up have; close the trash of others.
+
+    Returns how many.
+    """
     with transaction.atomic():
         rows = list(
             Trash.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
@@ -67,7 +70,31 @@ def trash_settle(*, now: datetime, limits: QueueLimits) -> int:
             row.state, row.finished_at = TrashState.EMPTY, now
         Trash.objects.bulk_update(empty, ["state", "finished_at"])
         trash_keep([row.deletion_id for row in rows if row.deletion_id in touched], now=now, limits=limits)
+        given_up = Deletion.objects.filter(pk__in=touched, state=DeletionState.DROPPED).order_by("pk")
+        trash_give_back(given_up.values_list("pk", flat=True), actor=ACTOR, reason="the deletion was given up")
     return len(rows)
+
+
+def trash_give_back(deletion_ids: Collection[int], *, actor: Actor, reason: str) -> None:
+    """Let what deletions put aside that were given up come back: the inventory says that it is there.
+
+    Runs in the caller's transaction. What cannot come back stays in the trash, with the reason, and is never purged.
+    """
+    trash = Trash.objects.select_for_update(no_key=True, of=("self",))
+    rows = list(trash.filter(deletion_id__in=list(deletion_ids), state=TrashState.KEPT).defer("files").order_by("pk"))
+    for row in rows:
+        row.state, row.wanted_files, row.not_before, row.num_attempts, row.reason = TrashState.RESTORING, [], None, 0, ""
+        row.asked_by, row.asked_reason = actor.name[:150], reason[:512]
+    fields = ["state", "wanted_files", "not_before", "num_attempts", "reason", "asked_by", "asked_reason"]
+    Trash.objects.bulk_update(rows, fields, batch_size=BATCH_SIZE)
+    if rows:
+        audit_record(
+            actor=actor,
+            action="operations.restore_asked",
+            subject="what deletions that were given up have put aside",
+            reason=reason,
+            details={"block_replicas": len(rows), "bytes": sum(row.size_bytes for row in rows)},
+        )
 
 
 def trash_hurry(*, now: datetime, limits: QueueLimits) -> dict[str, int]:
@@ -94,11 +121,12 @@ def _hurry_site(site_name: str, excess: float, now: datetime) -> int:
         going = (
             Trash.objects.filter(site_name=site_name, state=TrashState.PURGING).aggregate(total=Sum("size_bytes"))["total"] or 0
         )
-        due = Trash.objects.filter(site_name=site_name, state=TrashState.KEPT, purge_after__lte=now)
+        kept = Trash.objects.filter(site_name=site_name, state=TrashState.KEPT, deletion__state=DeletionState.DONE)
+        due = kept.filter(purge_after__lte=now)
         going += due.aggregate(total=Sum("size_bytes"))["total"] or 0
         rows = (
-            Trash.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
-            .filter(site_name=site_name, state=TrashState.KEPT, purge_after__gt=now, is_tape=False)
+            kept.select_for_update(skip_locked=True, no_key=True, of=("self",))
+            .filter(purge_after__gt=now, is_tape=False)
             .defer("files")
             .order_by("kept_since", "pk")
         )

@@ -98,7 +98,9 @@ def _waiting(state: TrashState, *, now: datetime) -> QuerySet[Trash]:
     free = Q(lease_token__isnull=True) & (Q(not_before__isnull=True) | Q(not_before__lte=now))
     wanted = Q(state=state)
     if state == TrashState.PURGING:
+        # Of a deletion that is not done the inventory says that the files are there: a person decides, not the calendar.
         wanted |= Q(state=TrashState.KEPT, purge_after__lte=now)
+        wanted &= Q(deletion__state=DeletionState.DONE)
     return Trash.objects.filter(free & wanted)
 
 

@@ -23,7 +23,7 @@ from operations.services.limits import limits_from_settings
 from operations.services.pausing import pause_all
 from operations.services.queue import plan_enqueue
 from operations.services.record import record
-from operations.services.restoring import RestoreWanted, restore_act, restore_request
+from operations.services.restoring import RestoreWanted, restore_act, restore_record, restore_request
 from operations.services.sweep import sweep
 from operations.services.trash_keeping import trash_hurry
 from operations.services.trash_lease import trash_lease
@@ -575,3 +575,67 @@ def test_times_that_are_not_allowed_stop_the_worker(settings, name: str, value: 
     setattr(settings, name, value)
     with pytest.raises(ImproperlyConfigured, match=f"{name} is {value}; expected"):
         limits_from_settings()
+
+
+def fail(bin: Bin) -> int:
+    """Let the deletion fail when a part of its files lies in the trash; return its key."""
+    bin.gateway.faults[bin.names[1]] = says(FileOutcome.REFUSED)
+    for _ in range(3):
+        bin.delete()
+        bin.later(hours=2)
+    assert (Deletion.objects.get().state, state()) == (DeletionState.FAILED, "KEPT")
+    bin.gateway.faults.clear()
+    return Deletion.objects.get().pk
+
+
+def test_what_a_failed_deletion_put_aside_waits_for_a_person_and_is_never_purged(bin: Bin):
+    fail(bin)
+    bin.limits = replace(bin.limits, purge_at_fraction=0.0001)
+    Quota.objects.create(partition=Partition.objects.first(), site=Site.objects.get(name="T3_B"), size_bytes=1)
+    bin.later(days=400)
+    assert trash_hurry(now=bin.clock.now, limits=bin.limits) == {}
+    assert not bin.purge()
+    assert (bin.in_trash(), state(), bin.inventory()) == (2, "KEPT", bin.before)
+
+
+def test_what_a_deletion_that_was_given_up_put_aside_comes_back_by_itself(bin: Bin):
+    deletions_drop(deletion_ids=[fail(bin)], actor=ME, reason="keep it")
+    bin.later(minutes=1)
+    assert bin.restore() == {"RESTORED": 3}
+    assert (sorted(bin.world.files("T3_B")), bin.inventory(), state()) == (bin.names, bin.before, "RESTORED")
+    assert "given up" in Trash.objects.get().asked_reason
+
+
+def test_what_cannot_come_back_from_a_deletion_that_was_given_up_stays_and_is_not_asked_for_again(bin: Bin):
+    deletions_drop(deletion_ids=[fail(bin)], actor=ME, reason="keep it")
+    bin.later(minutes=1)
+    bin.world.path("T3_B", bin.names[0]).write_bytes(b"something else")
+    bin.restore()
+    bin.later(days=400)
+    assert not bin.restore()
+    assert not bin.purge()
+    assert (state(), bin.in_trash()) == ("KEPT", 1)
+    assert "taken" in Trash.objects.get().reason
+
+
+def test_second_request_for_another_file_is_kept_while_the_first_is_being_restored(bin: Bin):
+    bin.delete()
+    bin.ask(lfn=bin.names[0])
+    lease = trash_lease(TrashState.RESTORING, worker="r", now=bin.clock.now, limits=bin.limits)
+    bin.ask(lfn=bin.names[1])
+    acted = restore_act(lease, gateway=bin(lease.site), clock=bin.clock, limits=bin.limits)
+    restore_record(acted, now=bin.clock.now, limits=bin.limits, rng=seeded())
+    assert (state(), Trash.objects.get().wanted_files) == ("RESTORE", [bin.names[1]])
+    assert bin.restore() == {"RESTORED": 1}
+    assert sorted(bin.world.files("T3_B")) == bin.names[:2]
+
+
+def test_request_for_all_is_kept_while_one_file_is_being_restored(bin: Bin):
+    bin.delete()
+    bin.ask(lfn=bin.names[0])
+    lease = trash_lease(TrashState.RESTORING, worker="r", now=bin.clock.now, limits=bin.limits)
+    bin.ask(plan_id=bin.plan.pk)
+    acted = restore_act(lease, gateway=bin(lease.site), clock=bin.clock, limits=bin.limits)
+    restore_record(acted, now=bin.clock.now, limits=bin.limits, rng=seeded())
+    bin.restore()
+    assert (sorted(bin.world.files("T3_B")), state()) == (bin.names, "RESTORED")
