@@ -25,6 +25,11 @@ class Trash(models.Model):
     is_tape = models.BooleanField(default=False, help_text="Put aside at a tape site: kept longer.")
     replica_last_update = models.DateTimeField(help_text="Last update of the block replica before it was deleted.")
     folder = models.CharField(max_length=64, help_text="Below .dynamo-trash of the site.")
+    endpoint_url = models.CharField(
+        max_length=512,
+        blank=True,
+        help_text="Endpoint of the site when it was put aside: there it lies. Empty: not written down.",
+    )
     files = models.JSONField(help_text="[logical name, bytes, checksum] of each file of the block replica.")
     num_files = models.PositiveIntegerField()
     size_bytes = models.BigIntegerField()

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from inventory.selectors.replicas import block_of_file, files_of_block
+from inventory.selectors.sites import site_storage
 from inventory.services.audit import Actor, audit_record
 from inventory.services.replicas import ReplicaToRestore, block_replica_restore
 from operations.choices import RestoreOutcome, TrashState
@@ -23,7 +24,7 @@ from operations.services.calls import Keyed, answers_in_calls
 from operations.services.limits import QueueLimits
 from operations.services.rights import demand_right
 from operations.services.trash_keeping import purge_time
-from operations.services.trash_lease import TrashItem, TrashLease, wait_after
+from operations.services.trash_lease import TrashItem, TrashLease, lies_elsewhere, wait_after
 from operations.services.watch import Clock
 from operations.storage import Gateway, RestoreResult, ShouldStop, TrashedFile
 
@@ -69,12 +70,15 @@ def restore_request(*, wanted: RestoreWanted, actor: Actor, reason: str, now: da
         rows = [row for row in rows if row.state != TrashState.EMPTY]
         if not rows:
             raise NotFoundError("nothing that fits is in the trash or ever was: what was deleted without one is gone for good")
-        taken = [row for row in rows if row.state in _ASKABLE]
+        sites = site_storage({row.site_name for row in rows})
+        elsewhere = {row.pk: why for row in rows if row.site_name in sites and (why := lies_elsewhere(row, sites[row.site_name]))}
+        taken = [row for row in rows if row.state in _ASKABLE and row.pk not in elsewhere]
         for row in taken:
             _ask(row, wanted.lfn, actor, reason)
         fields = ["state", "wanted_files", "asked_by", "asked_reason", "not_before", "num_attempts", "reason"]
         Trash.objects.bulk_update(taken, fields, batch_size=500)
-        refused = tuple((str(row), why_gone(row)) for row in rows if row.state not in _ASKABLE)
+        taken_ids = {row.pk for row in taken}
+        refused = tuple((str(row), why_gone(row) or elsewhere[row.pk]) for row in rows if row.pk not in taken_ids)
         audit_record(
             actor=actor,
             action="operations.restore_asked",

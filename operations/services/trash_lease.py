@@ -112,6 +112,8 @@ def _take(
             # Not while the same place is emptied: a file that came back would leave the inventory with what is deleted.
             take_turn()
             waiting = waiting.filter(~Exists(_emptying()))
+        # An empty trash elsewhere says nothing of where the files lie.
+        waiting = waiting.filter(endpoint_url__in=["", site.endpoint_url])
         locked = waiting.select_for_update(skip_locked=True, no_key=True, of=("self",)).select_related("deletion")
         rows: list[Trash] = []
         num_files = 0
@@ -129,6 +131,13 @@ def _take(
         Trash.objects.bulk_update(rows, ["state", "lease_token", "lease_until", "worker", "num_attempts"])
     items = tuple(TrashItem(row.pk, row.deletion.plan_id, row.dataset_name, row.block_name, files_of(row)) for row in rows)
     return TrashLease(token, worker, site, state, items, until)
+
+
+def lies_elsewhere(row: Trash, site: SiteStorage) -> str:
+    """Return why a trash is not to be found at the site as it is now, empty if it is."""
+    if row.endpoint_url in {"", site.endpoint_url}:
+        return ""
+    return f"it lies at {row.endpoint_url}, which is not the endpoint of {row.site_name} any more: set that back for as long"
 
 
 def _emptying() -> QuerySet[Deletion]:

@@ -16,6 +16,7 @@ from operations.models import Attempt, Trash, TrashFile
 from operations.selectors.pace import own_trash_days
 from operations.services.claim import Claim, ClaimedDeletion
 from operations.services.limits import QueueLimits
+from operations.services.trash_lease import lies_elsewhere
 from operations.storage import TrashedFile, trash_name
 
 
@@ -35,7 +36,8 @@ def trash_open(claim: Claim, *, now: datetime, limits: QueueLimits) -> OpenedTra
     """Make the trash of each deletion of a claim, or find the one that an earlier attempt made. One short transaction.
 
     With the trash switched off only what has begun to be put aside is. What waits: what is being restored or purged right now,
-    what comes back to the same place from the trash of another deletion, and what is to be put aside but has left the inventory.
+    what comes back to the same place from the trash of another deletion, what has begun to be put aside at another endpoint, and
+    what is to be put aside but has left the inventory.
     """
     ids = [item.deletion_id for item in claim.items]
     with transaction.atomic():
@@ -54,7 +56,8 @@ def trash_open(claim: Claim, *, now: datetime, limits: QueueLimits) -> OpenedTra
         _name_all(claim, known)
         busy = {item.deletion_id: "its block replica has left the inventory" for item in new if item.deletion_id not in known}
         busy |= _coming_back(claim)
-    busy |= {key: f"its trash is {row.get_state_display()}" for key, row in known.items() if row.state in _BUSY}
+    elsewhere = {key: why for key, row in known.items() if (why := lies_elsewhere(row, claim.site))}
+    busy |= elsewhere | {key: f"its trash is {row.get_state_display()}" for key, row in known.items() if row.state in _BUSY}
     folders = {key: row.folder for key, row in known.items() if row.state == TrashState.FILLING and key not in busy}
     return OpenedTrash(folders, busy)
 
@@ -121,6 +124,7 @@ def _rows(claim: Claim, items: list[ClaimedDeletion], now: datetime) -> list[Tra
                 is_custodial=replica is not None and replica.is_custodial,
                 is_tape=claim.site.storage_type == StorageType.MSS,
                 replica_last_update=replica.last_update if replica is not None else item.modified_at or now,
+                endpoint_url=claim.site.endpoint_url,
                 folder=f"{begun_at:%Y-%m-%d}/{begun_at:%H%M%S}-{item.deletion_id}",
                 files=[[file.lfn, file.size_bytes, file.checksum] for file in item.files],
                 num_files=len(item.files),

@@ -639,3 +639,36 @@ def test_request_for_all_is_kept_while_one_file_is_being_restored(bin: Bin):
     restore_record(acted, now=bin.clock.now, limits=bin.limits, rng=seeded())
     bin.restore()
     assert (sorted(bin.world.files("T3_B")), state()) == (bin.names, "RESTORED")
+
+
+def test_trash_of_another_endpoint_is_neither_purged_nor_restored_until_the_endpoint_is_set_back(bin: Bin, tmp_path):
+    bin.delete()
+    before = Site.objects.get(name="T3_B").endpoint_url
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / ".dynamo-storage").write_text("T3_B")
+    Site.objects.filter(name="T3_B").update(endpoint_url=f"file://{tmp_path / 'new'}")
+    ((_, why),) = bin.ask(plan_id=bin.plan.pk).refused
+    assert before in why
+    bin.later(days=8)
+    assert not bin.purge()
+    assert (state(), bin.in_trash()) == ("KEPT", 3)
+    Site.objects.filter(name="T3_B").update(endpoint_url=before)
+    assert bin.ask(plan_id=bin.plan.pk).refused == ()
+    assert bin.restore() == {"RESTORED": 3}
+
+
+def test_deletion_that_was_begun_at_another_endpoint_waits(bin: Bin, tmp_path):
+    bin.gateway.faults[bin.names[1]] = says(FileOutcome.RETRYABLE)
+    bin.delete()
+    before = Site.objects.get(name="T3_B").endpoint_url
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / ".dynamo-storage").write_text("T3_B")
+    Site.objects.filter(name="T3_B").update(endpoint_url=f"file://{tmp_path / 'new'}")
+    bin.gateway.faults.clear()
+    bin.later(hours=2)
+    assert bin.delete().states == {"QUEUED": 1}
+    assert before in Deletion.objects.get().reason
+    Site.objects.filter(name="T3_B").update(endpoint_url=before)
+    bin.later(hours=2)
+    assert bin.delete().states == {"DONE": 1}
+    assert (bin.in_trash(), bin.inventory()) == (3, [])
