@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
@@ -17,6 +18,11 @@ from inventory.ingest.rejects import Problem
 Found = tuple[int, str, str, Any, Problem | None]
 
 _READ_BYTES = 65536
+#: An escape of JSON: a whole pair of surrogates, half of one, or any other.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_LONGEST_ESCAPE = len(rb"\ud83d\ude00")
 _OPENING = frozenset({"start_map", "start_array"})
 _CLOSING = frozenset({"end_map", "end_array"})
 
@@ -64,12 +70,21 @@ class _Metered:
         self._stream = stream
         self._limit = limit
         self._since = 0
+        self._characters = _WholeCharacters()
         self.num_bytes = 0
 
     def record_ended(self) -> None:
         self._since = 0
 
     def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, a few more or fewer than *size*, none at the end."""
+        while True:
+            data = self._read(size)
+            passed = self._characters.passed(data)
+            if passed or not data:
+                return passed
+
+    def _read(self, size: int) -> bytes:
         data = self._stream.read(size)
         self._since += len(data)
         self.num_bytes += len(data)
@@ -81,11 +96,35 @@ class _Metered:
         return data
 
 
+class _WholeCharacters:
+    """Finds a \\u escape that is half of a character: ijson makes a question mark of it, and a name would become another."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def passed(self, data: bytes) -> bytes:
+        """Return what may be read of a text whose next bytes are *data*, its rest once they are empty. Raises ``IngestError``."""
+        text = self._rest + data
+        end = len(text) - _LONGEST_ESCAPE if data else len(text)
+        done = 0
+        for match in _ESCAPE.finditer(text):
+            if match.start() >= end:
+                break
+            if match["half"]:
+                raise IngestError(
+                    f"{match[0].decode()} is half of a character: write both halves one after the other, or the character itself"
+                )
+            done = match.end()
+        seen = max(done, end, 0)
+        self._rest = text[seen:]
+        return text[:seen]
+
+
 class ObjectStream:
     """The records of each top-level object of a stream, a section only after all those that it may build on.
 
     ``order`` gives the rank of each section, ``last`` that of all others. Reading raises ``ijson.JSONError`` on a syntax
-    error or a cut-off text, ``IngestError`` on a record that is too large.
+    error or a cut-off text, ``IngestError`` on a record that is too large or on half of a character.
     """
 
     def __init__(self, stream: IO[bytes], *, spool: Spool, order: Mapping[str, int], last: int, max_record_bytes: int) -> None:

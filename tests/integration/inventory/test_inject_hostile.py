@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import lzma
 import os
 import subprocess
@@ -101,3 +102,13 @@ def test_a_database_that_goes_away_in_the_middle_loses_nothing_and_the_next_try_
     assert Injection.objects.get().state == "FAILED"
     report = inject(source=source, actor=Actor("tester"), now=NOW)
     assert (report.is_kept, Dataset.objects.count()) == (True, 51)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("indent", [None, 2], ids=["a line", "one object"])
+def test_half_a_character_in_a_name_is_refused_and_nothing_is_kept(tmp_path: Path, indent: int | None) -> None:
+    source = tmp_path / "document.json"
+    source.write_text(json.dumps({"site": [{"name": "T2_A"}], "dataset": [{"name": "/A/\ud800y/C"}]}, indent=indent))
+    with pytest.raises(IngestError):
+        inject(source=str(source), actor=Actor("tester"), now=NOW)
+    assert (Site.objects.count(), Dataset.objects.count()) == (0, 0)
