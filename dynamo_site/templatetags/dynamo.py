@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from campaigns.choices import ItemOutcome
 from dynamo_site.acts import ACTS, act_url
-from dynamo_site.bars import NOTHING_DONE, Bar, SiteDone, bar_scale, occupancy_bar
+from dynamo_site.bars import NOTHING_DONE, Bar, SiteDone, bar_scale, occupancy_bar, storage_bar
 from dynamo_site.panels import partition_panels
 from dynamo_site.plots import Series, plot_of
 from dynamo_site.stories import STORY_RIGHTS, dataset_story
@@ -29,6 +29,7 @@ from operations.selectors.trash import trash_of_deletion
 from operations.services.scan_overview import scan_overview
 from policies.selectors.occupancy import partition_occupancies, site_in_partitions
 from policies.selectors.quotas import quota_moments
+from policies.selectors.storage import StorageRow
 from policies.selectors.wording import rule_text
 
 register = template.Library()
@@ -117,6 +118,12 @@ def site_bar(
     """The stacked bar of a site; *scale* is the part of the quota at its right end, *done* by site what is done already."""
     of_site = (done or {}).get(bar.site_name, NOTHING_DONE)
     return {"bar": occupancy_bar(bar, marks, scale=scale, done=of_site), "height": height}
+
+
+@register.inclusion_tag("dynamo/bar.html")
+def stored_bar(row: StorageRow, trash_bytes: int, height: int = 12) -> dict[str, Bar | int]:
+    """The stacked bar of a partition at a site by its latest reading."""
+    return {"bar": storage_bar(row, trash_bytes), "height": height}
 
 
 @register.simple_tag(takes_context=True)

@@ -189,6 +189,9 @@ def test_the_page_opens_for_who_may_see_partitions_alone(stored: date, client: C
     client.force_login(account("Auditors"))
     for query in ("", "?partition=P", "?partition=P&site=S1", "?partition=gone", "?partition=P&site=S2"):
         assert client.get(f"/admin/storage/{query}").status_code == 200, query
+    page = client.get("/admin/storage/").content.decode()
+    assert 'aria-label="P at S1, quota 10.0 TB: protected: 1.00 TB' in page
+    assert "<title>protected: 1.00 TB</title>" in page
 
 
 def test_the_api_answers_what_the_page_shows(stored: date) -> None:
