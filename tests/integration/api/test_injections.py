@@ -54,11 +54,14 @@ def test_a_wrong_record_is_told_with_its_place_and_nothing_is_kept(client: Clien
 
 
 def test_a_name_that_no_database_takes_is_told_with_what_is_wrong_made_visible(client: Client) -> None:
-    told = post(client, {"site": [{"name": "S1", "st\x00atus\ud941": "x"}], "\x00": []}, "?skip_bad=true").json()
+    told = post(client, {"site": [{"name": "S1", "st\x00atus": "x"}], "\x00": []}, "?skip_bad=true").json()
     paths = [reject["path"] for reject in told["rejects"]]
     assert told["state"] in {"FAILED", "COMPLETED"}
     assert any("\\x00" in path for path in paths)
     assert not any("\x00" in text for reject in told["rejects"] for text in reject.values() if isinstance(text, str))
+    told = post(client, {"site": [{"name": "S1", "status\ud941": "x"}]}).json()
+    assert told["state"] == "FAILED"
+    assert "\\ud941 is half of a character" in json.dumps(told, ensure_ascii=False).replace("\\\\", "\\")
 
 
 def test_bad_records_are_left_out_and_can_be_mended(client: Client) -> None:
