@@ -23,7 +23,7 @@ from operations.selectors.pace import own_trash_days
 from operations.services.calls import Keyed, answers_in_calls
 from operations.services.limits import QueueLimits
 from operations.services.rights import demand_right
-from operations.services.trash_keeping import purge_time
+from operations.services.trash_keeping import ASKED_FIELDS, ask_back, purge_time
 from operations.services.trash_lease import TrashItem, TrashLease, lies_elsewhere, wait_after
 from operations.services.watch import Clock
 from operations.storage import Gateway, RestoreResult, ShouldStop, TrashedFile
@@ -74,9 +74,8 @@ def restore_request(*, wanted: RestoreWanted, actor: Actor, reason: str, now: da
         elsewhere = {row.pk: why for row in rows if row.site_name in sites and (why := lies_elsewhere(row, sites[row.site_name]))}
         taken = [row for row in rows if row.state in _ASKABLE and row.pk not in elsewhere]
         for row in taken:
-            _ask(row, wanted.lfn, actor, reason)
-        fields = ["state", "wanted_files", "asked_by", "asked_reason", "not_before", "num_attempts", "reason"]
-        Trash.objects.bulk_update(taken, fields, batch_size=500)
+            ask_back(row, actor=actor, reason=reason, lfn=wanted.lfn)
+        Trash.objects.bulk_update(taken, ASKED_FIELDS, batch_size=500)
         taken_ids = {row.pk for row in taken}
         refused = tuple((str(row), why_gone(row) or elsewhere[row.pk]) for row in rows if row.pk not in taken_ids)
         audit_record(
@@ -101,17 +100,6 @@ def why_gone(row: Trash) -> str:
         case TrashState.FILLING:
             return "its deletion is still under way: stop that first (lock it, pause the site, discard the plan)"
     return ""
-
-
-def _ask(row: Trash, lfn: str, actor: Actor, reason: str) -> None:
-    is_new = row.state == TrashState.KEPT
-    if is_new:
-        row.state, row.wanted_files = TrashState.RESTORING, [lfn] if lfn else []
-    elif row.wanted_files:
-        # Under a lease too: what it does not hold is done by the next.
-        row.wanted_files = sorted({*row.wanted_files, lfn}) if lfn else []
-    row.asked_by, row.asked_reason = actor.name[:150], reason[:512]
-    row.not_before, row.num_attempts, row.reason = None, 0, ""
 
 
 def _fitting(wanted: RestoreWanted) -> QuerySet[Trash]:

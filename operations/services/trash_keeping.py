@@ -75,6 +75,21 @@ def trash_settle(*, now: datetime, limits: QueueLimits) -> int:
     return len(rows)
 
 
+#: What `ask_back` sets of a trash.
+ASKED_FIELDS = ["state", "wanted_files", "asked_by", "asked_reason", "not_before", "num_attempts", "reason"]
+
+
+def ask_back(row: Trash, *, actor: Actor, reason: str, lfn: str = "") -> None:
+    """Let a trash that is kept or being restored come back, or one file of it; the caller saves ``ASKED_FIELDS``."""
+    if row.state == TrashState.KEPT:
+        row.state, row.wanted_files = TrashState.RESTORING, [lfn] if lfn else []
+    elif row.wanted_files:
+        # Under a lease too: what it does not hold is done by the next.
+        row.wanted_files = sorted({*row.wanted_files, lfn}) if lfn else []
+    row.asked_by, row.asked_reason = actor.name[:150], reason[:512]
+    row.not_before, row.num_attempts, row.reason = None, 0, ""
+
+
 def trash_give_back(deletion_ids: Collection[int], *, actor: Actor, reason: str) -> None:
     """Let what deletions put aside that were given up come back: the inventory says that it is there.
 
@@ -83,10 +98,8 @@ def trash_give_back(deletion_ids: Collection[int], *, actor: Actor, reason: str)
     trash = Trash.objects.select_for_update(no_key=True, of=("self",))
     rows = list(trash.filter(deletion_id__in=list(deletion_ids), state=TrashState.KEPT).defer("files").order_by("pk"))
     for row in rows:
-        row.state, row.wanted_files, row.not_before, row.num_attempts, row.reason = TrashState.RESTORING, [], None, 0, ""
-        row.asked_by, row.asked_reason = actor.name[:150], reason[:512]
-    fields = ["state", "wanted_files", "not_before", "num_attempts", "reason", "asked_by", "asked_reason"]
-    Trash.objects.bulk_update(rows, fields, batch_size=BATCH_SIZE)
+        ask_back(row, actor=actor, reason=reason)
+    Trash.objects.bulk_update(rows, ASKED_FIELDS, batch_size=BATCH_SIZE)
     if rows:
         audit_record(
             actor=actor,
