@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -184,7 +183,6 @@ def _sum(items: pl.DataFrame) -> dict[str, int]:
     return {"items": items.height, "size_bytes": int(items.get_column("size_bytes").sum())}
 
 
-@lru_cache(maxsize=10_000)  # what a worker records together has one time
 def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
