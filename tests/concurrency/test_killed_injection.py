@@ -178,14 +178,9 @@ def records_kept(environment: dict[str, str]) -> int:
 SITES = ("inject", "--site", "S1", "storage_type=disk", "--site", "S2", "storage_type=disk")
 
 
-def test_a_load_by_parts_that_is_killed_is_gone_on_with_and_comes_to_the_same(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    run(environment, "manage.py", "migrate", "--verbosity=0")
-    run(environment, "manage.py", *SITES)
-    source = document(tmp_path / "document.jsonl", 0, 1500)
-    command = ("manage.py", "inject", "--batch", "--batch-size", "40", source)
-    child = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+def killed_half_way(environment: dict[str, str], *arguments: str) -> int:
+    """Kill an injection of 4,500 records by parts when some are kept; return how many are."""
+    child = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 60
         while not records_kept(environment):
@@ -197,6 +192,17 @@ def test_a_load_by_parts_that_is_killed_is_gone_on_with_and_comes_to_the_same(
     *_, (_, (state, kept)) = content(environment)
     assert state == "RUNNING"
     assert 0 < kept < 4500
+    return int(kept)
+
+
+def test_a_load_by_parts_that_is_killed_is_gone_on_with_and_comes_to_the_same(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    run(environment, "manage.py", "migrate", "--verbosity=0")
+    run(environment, "manage.py", *SITES)
+    source = document(tmp_path / "document.jsonl", 0, 1500)
+    command = ("manage.py", "inject", "--batch", "--batch-size", "40", source)
+    kept = killed_half_way(environment, *command)
     told = run(environment, *command)
     assert f"gone on with after {kept:,} records" in told.replace("\n", " ")
     *tables, injections = content(environment)
@@ -279,18 +285,7 @@ def test_a_document_that_was_sent_is_gone_on_with_by_another_worker_when_its_own
     run(environment, "manage.py", *SITES)
     source = document(tmp_path / "document.jsonl", 0, 1500)
     sent = run(environment, "-c", SEND, source).split()[-1]
-    child = subprocess.Popen([sys.executable, "-c", WORK, sent], cwd=ROOT, env=environment)
-    try:
-        until = time.monotonic() + 60
-        while not records_kept(environment):
-            assert child.poll() is None
-            assert time.monotonic() < until
-    finally:
-        child.kill()
-        child.wait()
-    *_, (_, (state, kept)) = content(environment)
-    assert state == "RUNNING"
-    assert 0 < kept < 4500
+    kept = killed_half_way(environment, "-c", WORK, sent)
     assert run(environment, "-c", SWEEP, "2").split()[-1] == f"[{sent}]"
     assert content(environment)[-1][1:] == [["QUEUED", kept]]
     run(environment, "-c", WORK, sent)
