@@ -199,6 +199,7 @@ def test_the_api_answers_what_the_page_shows(stored: date) -> None:
     assert Client().get(STORAGE).status_code == 401
     assert client_with("view_quota").get(STORAGE).status_code == 403
     client = client_with("view_partition")
+    assert client.get(STORAGE, {"parttion": "P"}).status_code == 400
     rows = client.get(STORAGE, {"partition": "P"}).json()["results"]
     (row,) = [row for row in rows if row["site"] == "S1"]
     assert (row["used_bytes"], row["free_bytes"], row["protected_bytes"]) == (2 * TB, 8 * TB, TB)
