@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import TypeVar
 
 from django.db.models import Count, F, Q, Sum
 
@@ -18,6 +19,8 @@ LIVING_STATUSES = (SiteStatus.READY, SiteStatus.WAITROOM)
 
 #: Keys per query, below SQLite's limit of 32,766 parameters.
 KEYS_PER_QUERY = 5000
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +98,20 @@ def files_of_block_replicas(keys: Sequence[int]) -> dict[int, tuple[FileRow, ...
     return found
 
 
-def files_of_block(dataset: str, block: str) -> frozenset[str] | None:
-    """Return the logical names of a block's files; None if the inventory has no such block (any more)."""
-    key = Block.objects.filter(dataset__name=dataset, name=block).values_list("pk", flat=True).first()
-    if key is None:
-        return None
-    return frozenset(File.objects.filter(block_id=key).values_list("lfn", flat=True))
+def blocks_of_files(lfns: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return dataset and block of each file that the inventory knows (still), by logical name; one query per 5,000 names."""
+    found: dict[str, tuple[str, str]] = {}
+    for some in in_chunks(sorted(lfns)):
+        rows = File.objects.filter(lfn__in=some).order_by().values_list("lfn", "block__dataset__name", "block__name")
+        found.update({lfn: (dataset, block) for lfn, dataset, block in rows})
+    return found
 
 
-def block_of_file(lfn: str) -> tuple[str, str] | None:
-    """Return dataset and block of a file; None if the inventory does not know it (any more)."""
-    return File.objects.filter(lfn=lfn).values_list("block__dataset__name", "block__name").first()
+def blocks_known(blocks: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """Return those of *blocks* (dataset, block) that the inventory has (still). One query; meant for up to some hundred."""
+    datasets, names = {dataset for dataset, _ in blocks}, {name for _, name in blocks}
+    rows = Block.objects.filter(dataset__name__in=datasets, name__in=names).order_by().values_list("dataset__name", "name")
+    return frozenset(rows) & frozenset(blocks)
 
 
 def bytes_at_sites(site_names: Sequence[str]) -> dict[str, int]:
@@ -132,7 +138,7 @@ def other_complete_copies(keys: Sequence[int]) -> dict[int, int]:
     return found
 
 
-def in_chunks(keys: Sequence[int], size: int = KEYS_PER_QUERY) -> Iterator[list[int]]:
+def in_chunks(keys: Sequence[Key], size: int = KEYS_PER_QUERY) -> Iterator[list[Key]]:
     """Yield *keys* in lists of at most *size*."""
     rest = iter(keys)
     while some := list(islice(rest, size)):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
 
 from django.db import transaction
 from django.db.models import QuerySet
 
-from inventory.selectors.replicas import block_of_file, files_of_block
+from inventory.selectors.replicas import blocks_known, blocks_of_files
 from inventory.selectors.sites import site_storage
 from inventory.services.audit import Actor, audit_record
 from inventory.services.replicas import ReplicaToRestore, block_replica_restore
@@ -116,7 +116,7 @@ def _fitting(wanted: RestoreWanted) -> QuerySet[Trash]:
         if value:
             rows = rows.filter(**{field: value})
     if wanted.lfn:
-        known = block_of_file(wanted.lfn)
+        known = blocks_of_files([wanted.lfn]).get(wanted.lfn)
         # A file that the inventory has forgotten is looked for in every trash.
         rows = rows.filter(dataset_name=known[0], block_name=known[1]) if known is not None else rows
     return rows
@@ -141,12 +141,7 @@ class RestoreActed:
 def restore_act(lease: TrashLease, *, gateway: Gateway, clock: Clock, limits: QueueLimits) -> RestoreActed:
     """Move the files of a lease back, those first asked after that the inventory still knows; no transaction is held."""
     watch = lease.watch(clock=clock, limits=limits)
-    results: dict[int, list[RestoreResult]] = {item.trash_id: [] for item in lease.items}
-    possible = []
-    for item in lease.items:
-        known, unknown = _still_known(item)
-        results[item.trash_id].extend(unknown)
-        possible.append(TrashItem(item.trash_id, item.plan_id, item.dataset, item.block, tuple(known)))
+    possible, results = _still_known(lease.items)
     files = ((item.trash_id, file) for item in possible for file in item.files)
 
     def ask(call: Sequence[Keyed[TrashedFile]], should_stop: ShouldStop) -> Sequence[RestoreResult]:
@@ -160,18 +155,26 @@ def restore_act(lease: TrashLease, *, gateway: Gateway, clock: Clock, limits: Qu
     return RestoreActed(lease, results, watch.reason)
 
 
-def _still_known(item: TrashItem) -> tuple[list[TrashedFile], list[RestoreResult]]:
-    """Part the files that the inventory still knows from those that it does not: these stay where they are."""
-    if item.is_of_path:
-        return list(item.files), []
-    names = files_of_block(item.dataset, item.block)
-    message = "its block has left the inventory" if names is None else "has left the inventory"
-    results = [
-        RestoreResult(file.lfn, RestoreOutcome.REFUSED, f"{message} (invalidated?); it stays in the trash")
-        for file in item.files
-        if names is None or file.lfn not in names
-    ]
-    return [file for file in item.files if names is not None and file.lfn in names], results
+def _still_known(items: Sequence[TrashItem]) -> tuple[list[TrashItem], dict[int, list[RestoreResult]]]:
+    """Part the files that the inventory still knows, in their block, from those that it does not: these stay where they are.
+
+    Two queries however many items there are. The results, by trash, are those of the files that stay.
+    """
+    of_blocks = [item for item in items if not item.is_of_path]
+    block_of = blocks_of_files([file.lfn for item in of_blocks for file in item.files])
+    blocks = blocks_known({(item.dataset, item.block) for item in of_blocks})
+    results: dict[int, list[RestoreResult]] = {item.trash_id: [] for item in items}
+    possible = [item for item in items if item.is_of_path]
+    for item in of_blocks:
+        place = (item.dataset, item.block)
+        message = "has left the inventory" if place in blocks else "its block has left the inventory"
+        gone = [file for file in item.files if block_of.get(file.lfn) != place]
+        results[item.trash_id] = [
+            RestoreResult(file.lfn, RestoreOutcome.REFUSED, f"{message} (invalidated?); it stays in the trash") for file in gone
+        ]
+        left = tuple(file for file in item.files if block_of.get(file.lfn) == place)
+        possible.append(replace(item, files=left))
+    return possible, results
 
 
 def restore_record(acted: RestoreActed, *, now: datetime, limits: QueueLimits, rng: Random) -> Counter[str]:

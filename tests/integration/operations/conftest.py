@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.factories.operations import Clock, World
+from tests.factories.trash import Bin
 
 
 @pytest.fixture
@@ -15,3 +16,8 @@ def world(tmp_path: Path, db: None) -> World:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def bin(world: World, clock: Clock) -> Bin:
+    return Bin(world, clock)

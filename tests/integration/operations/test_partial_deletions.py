@@ -12,7 +12,7 @@ from operations.services.limits import QueueLimits
 from operations.services.queue import plan_enqueue
 from policies.models import PlanItemFile
 from tests.factories.operations import EAGER, Clock, World, says
-from tests.integration.operations.test_trash import Bin, Killed
+from tests.factories.trash import Bin, Killed
 
 pytestmark = pytest.mark.django_db
 
