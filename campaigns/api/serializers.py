@@ -236,6 +236,7 @@ class SignatureSerializer(serializers.Serializer[Any]):
     comment = serializers.CharField()
     digest = serializers.CharField()
     at = serializers.DateTimeField()
+    lapsed = serializers.CharField(help_text="Why it does not count (for a group) any more; empty if it does.")
 
 
 class QuorumSerializer(serializers.Serializer[Any]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from guardian.shortcuts import get_users_with_perms
 
-from campaigns.choices import Verdict
+from campaigns.choices import FINAL_STATES, Verdict
 from campaigns.constants import DEFAULT_APPROVER_GROUPS, TWO_SIGNATURES_FRACTION
 from campaigns.models import Approval, Campaign, QuorumRule, Revision
 
@@ -36,7 +37,7 @@ class GroupNeed:
 
 @dataclass(frozen=True, slots=True)
 class SignatureRow:
-    """What one person said of a revision."""
+    """What one person said of a revision; ``lapsed``: why it does not count (for a group) any more, or empty."""
 
     approver: str
     verdict: str
@@ -45,6 +46,15 @@ class SignatureRow:
     address: str
     digest: str
     at: datetime
+    lapsed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lapse:
+    """Why a signature does not count for *groups* any more; without any it does not count at all."""
+
+    why: str
+    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,8 @@ class Quorum:
         ]
         if self.given < self.needed:
             found.append(f"{self.given} of {self.needed} signatures are given")
+        if found:
+            found += [f"{row.approver}'s signature does not count: {row.lapsed}" for row in self.signatures if row.lapsed]
         return tuple(found)
 
     @property
@@ -98,9 +110,36 @@ def num_who_could_sign(campaign: Campaign, *, proposer_id: int) -> int:
     """Return how many active accounts beside the proposer may sign the campaign once it is proposed."""
     accounts = get_user_model().objects
     of_groups = accounts.filter(is_active=True, groups__name__in=approver_groups(campaign.partition_id))
-    on_all = accounts.with_perm(f"campaigns.{_SIGN}", backend="django.contrib.auth.backends.ModelBackend")
+    return len({*of_groups.values_list("pk", flat=True), *_who_may_sign(campaign)} - {proposer_id})
+
+
+def _who_may_sign(campaign: Campaign) -> set[int]:
+    """Return the active accounts that may sign the campaign, as their rights are at this moment."""
+    on_all = get_user_model().objects.with_perm(f"campaigns.{_SIGN}", backend="django.contrib.auth.backends.ModelBackend")
     on_it = set(get_users_with_perms(campaign, only_with_perms_in=[_SIGN]))
-    return len({user.pk for some in (of_groups, on_all, on_it) for user in some if user.is_active} - {proposer_id})
+    return {user.pk for some in (on_all, on_it) for user in some if user.is_active}
+
+
+def _lapsed(revision: Revision, rows: Sequence[Approval], needs: Collection[str]) -> dict[int, _Lapse]:
+    """Return, by key, what is wrong with those of *rows* that their givers could not give again as they gave them.
+
+    What has come to its end stays as it was signed.
+    """
+    if not rows or revision.campaign.state in FINAL_STATES:
+        return {}
+    may_sign = _who_may_sign(revision.campaign)
+    accounts = get_user_model().objects.filter(pk__in=[row.approver_id for row in rows], groups__name__in=list(needs))
+    memberships = set(accounts.values_list("pk", "groups__name"))
+    found = {}
+    for row in rows:
+        left = frozenset(name for name in row.group_names if name in needs and (row.approver_id, name) not in memberships)
+        if not row.approver.is_active:
+            found[row.pk] = _Lapse("the account is not active any more")
+        elif row.approver_id not in may_sign:
+            found[row.pk] = _Lapse("the account may not sign this campaign any more")
+        elif left:
+            found[row.pk] = _Lapse(f"not in {', '.join(sorted(left))} any more", left)
+    return found
 
 
 def two_signatures_because(revision: Revision) -> tuple[str, ...]:
@@ -119,8 +158,9 @@ def two_signatures_because(revision: Revision) -> tuple[str, ...]:
 def quorum_of(revision: Revision, *, proposer_id: int | None = None) -> Quorum:
     """Return how a revision stands; *proposer_id*: who is about to propose it, where nobody has yet.
 
-    Counts what was signed with the revision's own digest, by anybody but the proposer. A person in two groups counts for both,
-    but never as two signatures.
+    Counts what was signed with the revision's own digest, by anybody but the proposer, as long as the giver could sign so again:
+    with an active account, the right, and for a group as a member of it. A person in two groups counts for both, but never as
+    two signatures.
     """
     proposer = revision.proposed_by_id if revision.proposed_by_id is not None else proposer_id
     rows = list(Approval.objects.filter(revision=revision).select_related("approver").order_by("pk"))
@@ -132,13 +172,14 @@ def quorum_of(revision: Revision, *, proposer_id: int | None = None) -> Quorum:
         and row.approver_id != proposer
         and row.requester_id == proposer
     ]
-    signed = {row.approver_id for row in counting}
     needs = quorum_groups(revision.campaign.partition_id)
+    lapsed = _lapsed(revision, counting, needs)
+    counting = [row for row in counting if row.pk not in lapsed or lapsed[row.pk].groups]
     groups = tuple(
         GroupNeed(
             name=name,
             needed=needed,
-            given=sum(name in row.group_names for row in counting),
+            given=sum(name in row.group_names and not (row.pk in lapsed and name in lapsed[row.pk].groups) for row in counting),
             num_others=get_user_model()
             .objects.filter(groups__name=name, is_active=True)
             .exclude(pk__in={row.approver_id for row in rows} | ({proposer} if proposer is not None else set()))
@@ -151,7 +192,7 @@ def quorum_of(revision: Revision, *, proposer_id: int | None = None) -> Quorum:
     needed = max(rule.min_signatures if rule is not None else 1, sum(needs.values()), 2 if two else 1)
     return Quorum(
         needed=needed,
-        given=len(signed),
+        given=len({row.approver_id for row in counting}),
         groups=groups,
         two_because=two,
         signatures=tuple(
@@ -163,6 +204,7 @@ def quorum_of(revision: Revision, *, proposer_id: int | None = None) -> Quorum:
                 row.address,
                 row.digest,
                 row.at,
+                lapsed[row.pk].why if row.pk in lapsed else "",
             )
             for row in rows
         ),
