@@ -90,7 +90,8 @@ def _note(
     parts = _parts(folder)
     files: dict[str, Entry] = {}
     for entry in page:
-        path = "/".join((*parts, entry.name))
+        # Keys of S3 may begin with a slash: a folder without a name in the root, which is not the root.
+        path = "/".join((*parts, entry.name)) or "/"
         if entry.is_folder:
             problem = entry.problem or path_problem((*parts, entry.name)) or _too_deep(parts)
             listed.folders[path] = ScanFolder(scan_id=lease.scan_id, path=path, problem=problem[:1024])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 
 from operations.choices import FileOutcome
+from operations.storage.paths import path_problem
 
 #: Entries that a list yields at a time.
 PAGE_SIZE = 1000
@@ -62,6 +63,13 @@ def in_seconds(timestamp: float) -> datetime | None:
         return datetime.fromtimestamp(int(timestamp), tz=UTC)
     except (OverflowError, OSError, ValueError):
         return None
+
+
+def demand_folder(folder: Sequence[str], *, unnameable: str = "") -> None:
+    """Raise ``ListingError`` for a folder that could be another than it says, or above the root of its site (empty: the root)."""
+    problem = (path_problem(folder) if folder else "") or unnameable
+    if problem:
+        raise ListingError(FileOutcome.REFUSED, problem)
 
 
 def of_http_date(text: str) -> datetime | None:

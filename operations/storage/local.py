@@ -23,7 +23,7 @@ from inventory.selectors.sites import LfnRule
 from operations.choices import FileOutcome, RestoreOutcome
 from operations.constants import MAX_FILES_PER_CALL
 from operations.storage.errors import message_of, outcome_of
-from operations.storage.listing import Entry, ListingError, Sight, SightKind
+from operations.storage.listing import Entry, ListingError, Sight, SightKind, demand_folder
 from operations.storage.local_listing import list_opened, look_opened
 from operations.storage.local_trash import TrashFolders, purge_files, restore_files
 from operations.storage.markers import MARKER_NAME, leave_marker, marker_owner
@@ -103,6 +103,7 @@ class LocalFolderGateway:
 
     def list_folder(self, folder: tuple[str, ...], *, should_stop: ShouldStop) -> Iterator[list[Entry]]:
         """Yield the entries of a folder in pages, following no link (see ``Gateway``)."""
+        demand_folder(folder)
         try:
             root, is_proven = self._opened_root()
         except _Blocked as blocked:

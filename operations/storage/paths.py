@@ -90,7 +90,7 @@ def place_each(lfns: Sequence[str], rules: Sequence[LfnRule]) -> list[Placement]
 
 def path_problem(parts: Sequence[str]) -> str:
     """Return why a path below a root must not be used as it was found there, empty if it may."""
-    return _problem("/".join(parts), what="the path")
+    return _problem(f"/{'/'.join(parts)}", what="the path")
 
 
 def _apply(lfns: Sequence[str], rules: Sequence[LfnRule]) -> list[str | None]:

@@ -16,7 +16,7 @@ from operations.choices import FileOutcome, RestoreOutcome
 from operations.constants import MAX_FILES_PER_CALL
 from operations.storage.answers import Answer, Kind, MayGo, Path, Seen, StorageError, Store
 from operations.storage.checksums import content_problem
-from operations.storage.listing import Entry, ListingError, Sight, SightKind
+from operations.storage.listing import Entry, ListingError, Sight, SightKind, demand_folder
 from operations.storage.local_listing import believed
 from operations.storage.markers import MARKER_NAME
 from operations.storage.overlapping import overlapping
@@ -95,6 +95,7 @@ class RemoteGateway:
 
     def list_folder(self, folder: Path, *, should_stop: ShouldStop) -> Iterator[list[Entry]]:
         """Yield the entries of a folder in pages (see ``Gateway``)."""
+        demand_folder(folder, unnameable=self._why_unnameable(folder))
         try:
             call = _Call(self, should_stop)
             for page in self.store.entries(folder):
@@ -128,8 +129,12 @@ class RemoteGateway:
 
     def _nameable(self, p: Placement) -> Placement:
         """Return the placement, or a refused one when the back end would take its path for another."""
-        bad = next((char for char in self.store.unnameable if any(char in part for part in p.parts)), "")
-        return Placement(p.lfn, problem=f"the path has the character {bad!r}, which this storage cannot name") if bad else p
+        problem = self._why_unnameable(p.parts)
+        return Placement(p.lfn, problem=problem) if problem else p
+
+    def _why_unnameable(self, path: Path) -> str:
+        bad = next((char for char in self.store.unnameable if any(char in part for part in path)), "")
+        return f"the path has the character {bad!r}, which this storage cannot name" if bad else ""
 
     def _begun(
         self, placed: Sequence[Placement], should_stop: ShouldStop, act: Callable[[_Call], list[FileResult]]

@@ -13,7 +13,7 @@ from operations.choices import FileOutcome, RestoreOutcome
 from operations.storage import Access, FileResult, TrashedFile
 from operations.storage.trash_names import trash_name
 from tests.factories.storages import RealStorage, S3Storage, Servers
-from tests.unit.operations.path_escapes import HARMLESS, escapes
+from tests.unit.operations.path_escapes import HARMLESS
 
 FOLDER = "2026-01-01/120000-17"
 
@@ -106,28 +106,6 @@ def test_missing_root_is_not_taken_for_deleted_files(storage: RealStorage):
         assert {result.outcome for result in results} == {FileOutcome.RETRYABLE}
         assert all(result.is_untouched for result in results)
     assert [result.outcome for result in gateway.restore([trashed("/a")], should_stop=never)] == [RestoreOutcome.RETRYABLE]
-
-
-@pytest.mark.parametrize("is_to_trash", [False, True])
-def test_no_name_of_the_corpus_leads_out_of_the_root(storage: RealStorage, is_to_trash: bool):
-    names = escapes()
-    assert len(names) >= 200
-    storage.put("/store/a/b")
-    before, outside = storage.files(), storage.outside()
-    assert len(outside) >= 2
-    gateway = storage.gateway()
-    results = (
-        gateway.trash([trashed(name) for name in names if _is_text(name)], should_stop=never)
-        if is_to_trash
-        else gateway.delete(names, should_stop=never)
-    )
-    assert {result.outcome for result in results} == {FileOutcome.REFUSED}
-    assert len(results) >= 200
-    assert (storage.files(), storage.outside()) == (before, outside)
-
-
-def _is_text(name: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in name)
 
 
 def test_harmless_names_take_the_one_file_that_they_name(storage: RealStorage):

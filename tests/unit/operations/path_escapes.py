@@ -97,6 +97,35 @@ def escapes() -> list[str]:
     return list(dict.fromkeys(names))
 
 
+#: Rules that make of a harmless name a path that is none: pattern, replacement, the name.
+RULE_TRICKS = (
+    ("/store/(.*)", "../$1", "/store/secret"),
+    ("/store/(.*)", "/../outside/$1", "/store/secret"),
+    ("/store/(.)a/(.)a/(.*)", "/$1$2/$3", "/store/.a/.a/secret"),
+    ("/store/(.)(.)(.)/(.*)", "/$1$2/outside/$4", "/store/..x/secret"),
+    ("/store/dots(.*)/(.*)", "/$1/$2", "/store/dots../secret"),
+    ("/store/(?P<a>.*)/x", "/$a/../../${a}/secret", "/store/outside/x"),
+    ("/store/(.*)", "/%2e%2e/outside/$1", "/store/secret"),
+    ("/store/(.*)", "/a/%252e%252e/$1", "/store/secret"),
+    ("/store/(..)(..)", "/%$1%$2/outside/secret", "/store/2e2e"),
+    ("/store/(.*)", "/..\\outside\\$1", "/store/secret"),
+    ("/store/(.*)", "//etc/$1", "/store/passwd"),
+    ("/store/(.*)", "/store//$1", "/store/a"),
+    ("/store/(.*)", "/$1/", "/store/a"),
+    ("/store/(.*)", "/$2", "/store/secret"),
+    ("/store/(.*)", "$2", "/store/secret"),
+    ("/store/(.*)", "/.$2./outside/$1", "/store/secret"),
+    ("/store/(.*)", "/.dynamo-trash/2026-01-01/120000-17/$1", "/store/kept"),
+    ("/store/(.*)", "/.dynamo-storage", "/store/a"),
+    ("/store/(.*)", "/.${2}dynamo-storage", "/store/a"),
+    ("/store/(.*)", "/\uff0e\uff0e/outside/$1", "/store/secret"),
+    ("/store/(.*)", "/a\0b/$1", "/store/secret"),
+    ("/store/(.*)", "/" + "a" * 250 + "$1", "/store/secret"),
+    ("(?s).*", "", "/store/secret"),
+    ("(?s).*", "/", "/store/secret"),
+    ("(?s).*", ".", "/store/secret"),
+)
+
 #: Names that look dangerous and are plain files below the root.
 HARMLESS = (
     "/store/..a/b",
