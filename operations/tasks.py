@@ -6,8 +6,8 @@ from datetime import timedelta
 from random import Random
 
 from celery import shared_task
-from django.utils import timezone
 
+from inventory.selectors.clock import database_now
 from operations.services.activity import activity_sum_up
 from operations.services.limits import limits_from_settings
 from operations.services.queue import plan_enqueue
@@ -25,7 +25,7 @@ WORK_BUDGET = timedelta(seconds=20)
 @shared_task(name="operations.tasks.enqueue")
 def enqueue(plan_id: int) -> None:
     """Put a released plan into the queue and wake a worker."""
-    plan_enqueue(plan_id, now=timezone.now())
+    plan_enqueue(plan_id, now=database_now())
     work.delay()
 
 
@@ -53,7 +53,7 @@ def purge() -> None:
 @shared_task(name="operations.tasks.scan")
 def scan() -> None:
     """Begin the scans that are due, go on with those under way for a while, and if that was too short, ask for another turn."""
-    scans_due_start(now=timezone.now())
+    scans_due_start(now=database_now())
     if scan_work(worker=worker_name(), budget=WORK_BUDGET).is_time_over:
         scan.delay()
 
@@ -62,7 +62,7 @@ def scan() -> None:
 def sweep() -> None:
     """Set right what crashes and lost messages left behind, and wake a worker if that made work."""
     rng = Random()  # noqa: S311 - spreads retries, keeps no secret
-    swept = sweep_all(now=timezone.now(), limits=limits_from_settings(), rng=rng)
+    swept = sweep_all(now=database_now(), limits=limits_from_settings(), rng=rng)
     if swept.num_leases or swept.plans_enqueued:
         work.delay()
-    activity_sum_up(now=timezone.now())
+    activity_sum_up(now=database_now())

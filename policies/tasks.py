@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from celery import shared_task
-from django.utils import timezone
 
+from inventory.selectors.clock import database_now
 from inventory.services.audit import Actor
 from policies.services.comparisons import comparison_carry_out, comparisons_sweep
 from policies.services.cycles import cycle_carry_out, cycles_sweep
@@ -20,7 +20,7 @@ SCHEDULE = Actor("schedule")
 @shared_task(name="policies.tasks.evaluate_due_policies")
 def evaluate_due_policies() -> list[int]:
     """Give up what has lost its process, remove old files, run the policies that are due; return the cycles carried out."""
-    now = timezone.now()
+    now = database_now()
     cycles_sweep(now=now)
     comparisons_sweep(now=now)
     files_forget(now=now)
@@ -50,4 +50,4 @@ def carry_out_quota_preview(preview_id: int) -> None:
 @shared_task(name="policies.tasks.record_readings")
 def record_readings() -> int:
     """Record how much each partition has at each site today, in the place of the day's earlier readings."""
-    return readings_record(now=timezone.now())
+    return readings_record(now=database_now())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+from datetime import timedelta
 from typing import Any
 
 from celery import current_app
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from health_check.base import HealthCheck
@@ -17,7 +19,11 @@ from health_check.exceptions import ServiceUnavailable
 from health_check.views import HealthCheckView
 from kombu.exceptions import OperationalError
 
+from inventory.selectors.clock import database_now
 from operations.selectors.pausing import pause_state
+
+#: A host may be off by so much from the clock of the database.
+MOST_AHEAD = timedelta(seconds=30)
 
 
 @dataclasses.dataclass
@@ -60,6 +66,25 @@ class PauseFile(HealthCheck):
             raise ServiceUnavailable(f"DYNAMO_VAR_DIR cannot be read ({name})") from error
 
 
+@dataclasses.dataclass
+class Clock(HealthCheck):
+    """The clock of this host is that of the database: what a request does by its own clock, workers go on with by the other."""
+
+    def run(self) -> None:
+        try:
+            with connection.temporary_connection():
+                ahead = timezone.now() - database_now()
+        except Error as error:
+            raise ServiceUnavailable("the database does not answer") from error
+        if abs(ahead) > MOST_AHEAD:
+            seconds = ahead.total_seconds()
+            way = "ahead of" if seconds > 0 else "behind"
+            raise ServiceUnavailable(
+                f"the clock of this host is {abs(seconds):.0f} s {way} that of the database "
+                f"(at most {MOST_AHEAD.total_seconds():.0f} s): set both by NTP"
+            )
+
+
 @never_cache
 @require_safe
 def alive(request: HttpRequest) -> HttpResponse:
@@ -74,6 +99,7 @@ class Readiness(HealthCheckView):
         Migrations,
         Broker,
         PauseFile,
+        Clock,
         ("health_check.checks.Storage", {"alias": "default"}),
     )
 

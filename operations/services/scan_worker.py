@@ -9,8 +9,7 @@ from datetime import timedelta
 from time import sleep as really_sleep
 from typing import Any
 
-from django.utils import timezone
-
+from inventory.selectors.clock import DatabaseClock
 from inventory.services.audit import Actor
 from operations.choices import ScanState
 from operations.exceptions import ScanStoppedError
@@ -49,7 +48,7 @@ def scan_work(
     worker: str,
     only: int | None = None,
     budget: timedelta | None = None,
-    clock: Clock = timezone.now,
+    clock: Clock | None = None,
     gateway: GatewayFactory = real_gateway,
     limits: ScanLimits | None = None,
     sleep: Callable[[float], Any] = really_sleep,
@@ -59,6 +58,7 @@ def scan_work(
 
     Whatever instant it is killed at, the scan goes on where the last step was written down, once its lease has run out.
     """
+    clock = clock or DatabaseClock()
     limits = limits or scan_limits_from_settings()
     until = clock() + budget if budget is not None else None
     num_steps, stopped = 0, ""

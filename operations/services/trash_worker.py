@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 
-from django.utils import timezone
-
+from inventory.selectors.clock import DatabaseClock
 from operations.choices import TrashState
 from operations.services.limits import QueueLimits, limits_from_settings
 from operations.services.purging import purge_act, purge_record
@@ -40,12 +39,13 @@ def restore_work(
     worker: str,
     only: Collection[int] | None = None,
     budget: timedelta | None = None,
-    clock: Clock = timezone.now,
+    clock: Clock | None = None,
     gateway: GatewayFactory = real_gateway,
     limits: QueueLimits | None = None,
     rng: Random | None = None,
 ) -> TrashSummary:
     """Bring back what was asked for until nothing can be done now, or *budget* is used up. Can be killed at any instant."""
+    clock = clock or DatabaseClock()
     limits, rng = limits or limits_from_settings(), rng or Random()  # noqa: S311 - spreads load, keeps no secret
     until = clock() + budget if budget is not None else None
     files: Counter[str] = Counter()
@@ -64,12 +64,13 @@ def purge_work(
     *,
     worker: str,
     budget: timedelta | None = None,
-    clock: Clock = timezone.now,
+    clock: Clock | None = None,
     gateway: GatewayFactory = real_gateway,
     limits: QueueLimits | None = None,
     rng: Random | None = None,
 ) -> TrashSummary:
     """Purge what has been kept long enough until nothing can be done now, or *budget* is used up; can be killed at any time."""
+    clock = clock or DatabaseClock()
     limits, rng = limits or limits_from_settings(), rng or Random()  # noqa: S311 - spreads load, keeps no secret
     until = clock() + budget if budget is not None else None
     purged: Counter[str] = Counter()

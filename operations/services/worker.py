@@ -13,8 +13,8 @@ from random import Random
 from threading import get_ident
 
 from django.conf import settings
-from django.utils import timezone
 
+from inventory.selectors.clock import DatabaseClock
 from inventory.selectors.sites import SiteStorage, site_storage
 from operations.selectors.pausing import pause_file
 from operations.services.act import act
@@ -87,7 +87,7 @@ def work(
     *,
     worker: str,
     budget: timedelta | None = None,
-    clock: Clock = timezone.now,
+    clock: Clock | None = None,
     gateway: GatewayFactory = real_gateway,
     limits: QueueLimits | None = None,
     rng: Random | None = None,
@@ -96,6 +96,7 @@ def work(
 
     Starts at a site of its own choice, so that workers spread. Whatever instant it is killed at, the work can be done again.
     """
+    clock = clock or DatabaseClock()
     limits = limits or limits_from_settings()
     rng = rng or Random()  # noqa: S311 - spreads load, keeps no secret
     until = clock() + budget if budget is not None else None

@@ -10,6 +10,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
 
+from inventory.selectors.clock import database_now
 from inventory.selectors.reading import consistent_reader
 from inventory.selectors.snapshot import inventory_standing, read_feeds
 from inventory.services.audit import Actor, audit_record
@@ -85,7 +86,7 @@ def _freeze(result: CycleResult, actor: Actor) -> Plan:
         scope=result.read.scope,
         guardrails=result.read.guardrails,
         standing=inventory_standing(),
-        now=timezone.now(),
+        now=database_now(),
         feeds=_judged_feeds(result),
     )
     return plan_freeze(cycle=result.cycle, outcome=result.outcome, snapshot=result.snapshot, readings=readings, actor=actor)

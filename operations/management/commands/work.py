@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from inventory.selectors.clock import database_now
 from operations.selectors.pausing import pause_state
 from operations.selectors.progress import deletions_under_way
 from operations.services.limits import limits_from_settings
@@ -33,11 +34,11 @@ class Command(BaseCommand):
         limits = limits_from_settings()
         rng = Random()  # noqa: S311 - spreads load, keeps no secret
         budget = timedelta(seconds=options["seconds"]) if options["seconds"] is not None else None
-        sweep(now=timezone.now(), limits=limits, rng=rng)
+        sweep(now=database_now(), limits=limits, rng=rng)
         done = work(worker=worker_name(), budget=budget, limits=limits, rng=rng)
         back = restore_work(worker=worker_name(), limits=limits, rng=rng).files
         purged = purge_work(worker=worker_name(), budget=budget, limits=limits, rng=rng).purged
-        sweep(now=timezone.now(), limits=limits, rng=rng)
+        sweep(now=database_now(), limits=limits, rng=rng)
         counts = ", ".join(f"{number} {state.lower()}" for state, number in sorted(done.states.items())) or "nothing to do"
         self.stdout.write(f"{done.num_batches} batches: {counts}")
         if back or purged:

@@ -51,7 +51,7 @@ def test_ready_names_what_it_looked_at(client: Client) -> None:
     answer = client.get("/readyz")
     lines = answer.content.decode().splitlines()
     assert answer.status_code == 200, lines
-    assert [line.split("(")[0] for line in lines] == ["Migrations", "Broker", "PauseFile", "Storage"]
+    assert [line.split("(")[0] for line in lines] == ["Migrations", "Broker", "PauseFile", "Clock", "Storage"]
     assert client.get("/readyz", headers={"accept": "application/json"}).json()["Migrations()"] == "OK"
 
 
@@ -63,6 +63,19 @@ def test_not_ready_while_the_folder_of_the_pause_file_is_out_of_reach(client: Cl
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert "PauseFile(): Unavailable: DYNAMO_VAR_DIR cannot be read (ELOOP)" in answer.content.decode()
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("seconds", "said"), [(40, "40 s ahead of"), (-40, "40 s behind"), (20, "")])
+def test_not_ready_while_the_clock_of_the_host_is_not_that_of_the_database(
+    client: Client, monkeypatch: pytest.MonkeyPatch, seconds: int, said: str
+) -> None:
+    really_now = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: really_now() + timedelta(seconds=seconds))
+    answer = client.get("/readyz")
+    assert answer.status_code == (503 if said else 200)
+    assert (f"the clock of this host is {said} that of the database" in answer.content.decode()) == bool(said)
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer wrong", "Bearer "])
