@@ -25,6 +25,9 @@ PAUSE_FILE_NAME = "pause_all"
 REQUEST_TIMEOUT_SECONDS = 20.0
 #: ... and a call begins no further request after so many seconds, so that it ends within 30 s whatever the storage does.
 CALL_SECONDS = 10.0
+#: A lease is extended once half of it is over, so that more than half is left when a call begins: a lease on a storage behind
+#: a server must outlast the longest call twice, and what is around it.
+SHORTEST_LEASE_SECONDS = 3 * (CALL_SECONDS + REQUEST_TIMEOUT_SECONDS)
 
 #: Most block replicas that one deletion request may list: more is no request but a campaign.
 MAX_REQUESTED_REPLICAS = 100_000

@@ -206,7 +206,7 @@ def _lease(
     now: datetime,
     limits: QueueLimits,
 ) -> Claim:
-    token, until = uuid4(), now + limits.lease
+    token, until = uuid4(), now + limits.lease_at(site.endpoint_url)
     Deletion.objects.filter(pk__in=[row.pk for row in rows]).update(
         state=DeletionState.ACTING,
         lease_token=token,

@@ -9,14 +9,14 @@ from random import Random
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from operations.constants import LONGEST_TRASH_DAYS, SHORTEST_TAPE_TRASH_DAYS
+from operations.constants import LONGEST_TRASH_DAYS, SHORTEST_LEASE_SECONDS, SHORTEST_TAPE_TRASH_DAYS
 
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
     """Limits of the pipeline.
 
-    - ``lease``: how long a worker may be silent before its work is given to another;
+    - ``lease``: how long a worker may be silent before its work is given to another; see ``lease_at``;
     - ``batch_items``, ``batch_files``: block replicas and files that one claim takes at most (at least one block replica);
     - ``batches_per_site``: claims that may act at a site at the same time;
     - ``first_back_off``, ``longest_back_off``: waiting time after the first failure, doubled with each further one;
@@ -37,6 +37,12 @@ class QueueLimits:
     tape_trash_days: float = 30
     purge_at_fraction: float | None = None
     watch_interval: timedelta = timedelta(seconds=1)
+
+    def lease_at(self, endpoint_url: str) -> timedelta:
+        """Return how long a lease at a storage lasts: behind a server never shorter than its worker may wait for an answer."""
+        if endpoint_url.startswith("file:"):
+            return self.lease
+        return max(self.lease, timedelta(seconds=SHORTEST_LEASE_SECONDS))
 
     def back_off(self, failures: int, rng: Random) -> timedelta:
         """Return how long to wait after so many failures in a row (>= 1): doubled each time, capped, of which at least a half."""

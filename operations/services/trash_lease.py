@@ -124,7 +124,7 @@ def _take(
             rows.append(row)
         if not rows:
             return None
-        token, until = uuid4(), now + limits.lease
+        token, until = uuid4(), now + limits.lease_at(site.endpoint_url)
         for row in rows:
             row.state, row.lease_token, row.lease_until = state, token, until
             row.worker, row.num_attempts = worker[:128], row.num_attempts + 1

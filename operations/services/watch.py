@@ -41,6 +41,7 @@ class Watch:
         self._site = site
         self._clock = clock
         self._limits = limits
+        self._lease = limits.lease_at(site.endpoint_url)
         self._extend = extend
         self._heeds_pauses = heeds_pauses
         self._objection = objection
@@ -72,7 +73,7 @@ class Watch:
                 self.reason = f"status, endpoint or LFN rules of {self.site_name} were changed"
             elif objection := self._objection(now):
                 self.reason = objection
-            elif self._lease_until - now < self._limits.lease / 2:
+            elif self._lease_until - now < self._lease / 2:
                 self._keep_alive(now)
         return bool(self.reason)
 
@@ -81,7 +82,7 @@ class Watch:
         return OneCall(self, self._clock)
 
     def _keep_alive(self, now: datetime) -> None:
-        until = now + self._limits.lease
+        until = now + self._lease
         if self._extend(until):
             self._lease_until = until
         else:
