@@ -9,9 +9,10 @@ from django.dispatch import receiver
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from campaigns.services.reports import report_fail
 from campaigns.services.studies import study_fail
-from campaigns.signals import campaign_moved, study_started
-from campaigns.tasks import carry_out_study, tell
+from campaigns.signals import campaign_moved, report_started, study_started
+from campaigns.tasks import carry_out_study, make_report, tell
 from policies.exceptions import WorkerUnreachableError
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,17 @@ def carry_out_started_study(sender: object, *, study_id: int, actor_name: str, *
     except (OperationalError, OSError) as gone:
         problem = f"the message broker does not answer ({gone}): start it, then study again"
         study_fail(study_id=study_id, message=problem, now=timezone.now())
+        raise WorkerUnreachableError(problem) from gone
+
+
+@receiver(report_started, dispatch_uid="campaigns.make_report")
+def make_started_report(sender: object, *, report_id: int, **kwargs: Any) -> None:
+    """Send the report to a worker; if the broker is down it fails at once and says so."""
+    try:
+        make_report.delay(report_id)
+    except (OperationalError, OSError) as gone:
+        problem = f"the message broker does not answer ({gone}): start it, then make a report again"
+        report_fail(report_id=report_id, message=problem)
         raise WorkerUnreachableError(problem) from gone
 
 

@@ -9,3 +9,6 @@ study_started = Signal()
 
 #: Sent after the commit that moved a campaign on; keyword ``campaign_id``: people are to be told, mails to be sent.
 campaign_moved = Signal()
+
+#: Sent after the commit that recorded a report as asked for; keyword ``report_id``.
+report_started = Signal()

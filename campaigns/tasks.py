@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from campaigns.services.notices import campaign_tell, notices_mail
+from campaigns.services.reports import report_carry_out
 from campaigns.services.studies import study_carry_out
 from campaigns.services.ticking import campaigns_tick, exception_locks_ensure
 from inventory.selectors.clock import database_now
@@ -21,6 +22,12 @@ def tick() -> None:
 def carry_out_study(study_id: int, actor_name: str) -> None:
     """Evaluate a study that somebody has started."""
     study_carry_out(study_id=study_id, actor=Actor(actor_name), now=database_now())
+
+
+@shared_task(name="campaigns.tasks.make_report")
+def make_report(report_id: int) -> None:
+    """Write a report that somebody has asked for."""
+    report_carry_out(report_id=report_id, now=timezone.now())
 
 
 @shared_task(name="campaigns.tasks.tell")

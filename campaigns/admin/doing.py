@@ -22,7 +22,7 @@ from campaigns.services.campaigns import campaign_cancel, campaign_comment, camp
 from campaigns.services.exception_requests import exception_decide, exception_withdraw
 from campaigns.services.execution import campaign_execute, campaign_pause, campaign_resume
 from campaigns.services.proposals import campaign_propose
-from campaigns.services.reports import campaign_report_make
+from campaigns.services.reports import campaign_report
 from campaigns.services.studies import campaign_study
 from inventory.services.audit import Actor
 from policies.exceptions import PolicyError
@@ -126,8 +126,8 @@ def _withdraw(request: HttpRequest, campaign_id: int, actor: Actor, now: datetim
 
 
 def _report(request: HttpRequest, campaign_id: int, actor: Actor, now: datetime) -> str:
-    campaign_report_make(campaign_id=campaign_id, actor=actor, now=now)
-    return "The report is made; its digests stand in the audit chain."
+    campaign_report(campaign_id=campaign_id, actor=actor, now=now)
+    return "A worker makes the report; its digests will stand in the audit chain."
 
 
 def _exception(request: HttpRequest, campaign_id: int) -> int:

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from campaigns.models import CampaignReport
 from campaigns.selectors.campaigns import campaigns_visible
 from campaigns.services.reports import KINDS, report_file
+from policies.choices import CycleState
 
 CONTENT_TYPES = {
     "html": "text/html; charset=utf-8",
@@ -24,13 +25,15 @@ SHOWN = frozenset({"html", "json"})
 
 @require_safe
 def reports_view(request: HttpRequest, campaign_id: int) -> HttpResponse:
-    """List the reports of a campaign, the newest first."""
+    """List the reports of a campaign, the newest first; one that is being made tells how far it is."""
     campaign = get_object_or_404(campaigns_visible(request.user), pk=campaign_id)
+    reports = list(CampaignReport.objects.filter(campaign=campaign).order_by("-pk"))
     context = {
         **admin.site.each_context(request),
         "title": f"Reports of {campaign.title}",
         "campaign": campaign,
-        "reports": CampaignReport.objects.filter(campaign=campaign).order_by("-pk"),
+        "reports": reports,
+        "is_running": any(report.state == CycleState.RUNNING for report in reports),
         "kinds": KINDS,
     }
     return TemplateResponse(request, "dynamo/campaigns/reports.html", context)
@@ -42,7 +45,7 @@ def report_view(request: HttpRequest, campaign_id: int, report_id: int, kind: st
     campaign = get_object_or_404(campaigns_visible(request.user), pk=campaign_id)
     report = get_object_or_404(CampaignReport, pk=report_id, campaign=campaign)
     if kind not in report.files:
-        raise Http404(f"A report has {', '.join(report.files)}.")
+        raise Http404(f"A report has {', '.join(report.files)}." if report.files else "This report is not made: it has no files.")
     answer = HttpResponse(report_file(report, kind), content_type=CONTENT_TYPES[kind])
     name = f"campaign-{campaign.pk}-report-{report.pk}.{kind}"
     answer["Content-Disposition"] = f'{"inline" if kind in SHOWN else "attachment"}; filename="{name}"'

@@ -297,4 +297,16 @@ class ReportSerializer(serializers.ModelSerializer[CampaignReport]):
 
     class Meta:
         model = CampaignReport
-        fields = ["id", "campaign", "made_at", "made_by", "is_final", "files"]
+        fields = [
+            "id",
+            "campaign",
+            "state",
+            "stage",
+            "progress",
+            "error",
+            "made_at",
+            "made_by",
+            "finished_at",
+            "is_final",
+            "files",
+        ]

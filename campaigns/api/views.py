@@ -21,7 +21,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from campaigns.api import serializers as s
 from campaigns.choices import Verdict
 from campaigns.filtersets import CampaignFilterSet
-from campaigns.models import Campaign, CampaignEvent, Comment, Revision, Study
+from campaigns.models import Campaign, CampaignEvent, CampaignReport, Comment, Revision, Study
 from campaigns.selectors.campaigns import campaigns_visible, revision_current, revision_items
 from campaigns.selectors.quorum import quorum_of
 from campaigns.services.approvals import campaign_sign
@@ -30,7 +30,7 @@ from campaigns.services.exception_requests import exception_ask, exception_effec
 from campaigns.services.execution import campaign_execute, campaign_pause, campaign_resume
 from campaigns.services.offers import actions_offered
 from campaigns.services.proposals import campaign_propose
-from campaigns.services.reports import KINDS, campaign_report_make, report_file
+from campaigns.services.reports import KINDS, campaign_report, report_file, report_latest
 from campaigns.services.studies import campaign_study
 from inventory.services.audit import Actor
 
@@ -259,20 +259,28 @@ class CampaignViewSet(ReadOnlyModelViewSet[Campaign]):
         offers = actions_offered(campaign=self.get_object(), actor=Actor.of(request.user), now=timezone.now())
         return Response(s.OfferSerializer(offers, many=True).data)
 
-    @extend_schema(request=s.NothingSerializer, responses={201: s.ReportSerializer})
+    @extend_schema(request=s.NothingSerializer, responses={202: s.ReportSerializer})
     @action(detail=True, methods=["post"], **_BARE)
     def report(self, request: Request, pk: str) -> Response:
-        """Make a report of the campaign as it stands; its digests go into the audit chain."""
-        made = campaign_report_make(campaign_id=self.get_object().pk, actor=Actor.of(request.user), now=timezone.now())
-        return Response(s.ReportSerializer(made).data, status=status.HTTP_201_CREATED)
+        """Have a worker make a report of the campaign as it stands; its digests go into the audit chain. Poll ``reports/``."""
+        asked = campaign_report(campaign_id=self.get_object().pk, actor=Actor.of(request.user), now=timezone.now())
+        asked.refresh_from_db()
+        return Response(s.ReportSerializer(asked).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(responses=s.ReportSerializer(many=True))
+    @action(detail=True, **_BARE)
+    def reports(self, request: Request, pk: str) -> Response:
+        """The latest reports, newest first, with state and progress."""
+        rows = CampaignReport.objects.filter(campaign=self.get_object()).order_by("-pk")[:100]
+        return Response(s.ReportSerializer(rows, many=True).data)
 
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY}, filters=False)
     @action(detail=True, url_path=f"report/(?P<kind>{'|'.join(KINDS)})", **_BARE)
     def report_as(self, request: Request, pk: str, kind: str) -> HttpResponse:
         """The latest report as a file: json, html, csv or parquet, byte for byte as it was recorded."""
-        report = self.get_object().reports.first()
+        report = report_latest(self.get_object().pk)
         if report is None:
-            raise NotFound("No report of this campaign was made yet: POST report/ makes one.")
+            raise NotFound("No report of this campaign was made yet: POST report/ asks for one, reports/ tells how far it is.")
         return HttpResponse(report_file(report, kind), content_type=_TYPES[kind])
 
     def _wanted(self, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.core.management.base import CommandError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from campaigns.exceptions import CampaignError
 from inventory.services.audit import Actor
@@ -21,6 +25,16 @@ class CampaignCommand(PolicyCommand):
             super().handle(*args, **options)
         except (CampaignError, PermissionDenied) as error:
             raise CommandError(str(error), returncode=FINDINGS) from error
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, float], None]]:
+    """Give what is to be told of each stage and the part that is done (0 to 1): a bar on the terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda stage, share: bar.update(task, description=stage, completed=share)
 
 
 def account(login: str) -> Actor:

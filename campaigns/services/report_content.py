@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -46,12 +46,21 @@ ITEM_SCHEMA: dict[str, type[pl.DataType]] = {
 _NAMED = 1000
 
 
-def items_frame(revision: Revision) -> pl.DataFrame:
-    """Return a row per item of the frozen list, in its order, with what became of it (columns: ``ITEM_SCHEMA``)."""
+def items_frame(revision: Revision, progress: Callable[[float], None] = lambda share: None) -> pl.DataFrame:
+    """Return a row per item of the frozen list, in its order, with what became of it (columns: ``ITEM_SCHEMA``).
+
+    *progress* is told the share of the items that is written down.
+    """
     outcomes = outcomes_of(revision.plan_id)
     marked = dict(DroppedItem.objects.filter(revision=revision).order_by("pk").values_list("plan_item_id", "reason"))
-    rows = (_item_row(item, outcomes.get(item.id), marked.get(item.id)) for item in _items(revision.plan_id))
-    return pl.DataFrame(rows, schema=ITEM_SCHEMA, orient="row")
+    frames = [pl.DataFrame(schema=ITEM_SCHEMA)]
+    last = -1
+    while some := plan_items(revision.plan_id, after_sequence=last):
+        rows = [_item_row(item, outcomes.get(item.id), marked.get(item.id)) for item in some]
+        frames.append(pl.DataFrame(rows, schema=ITEM_SCHEMA, orient="row"))
+        last = some[-1].sequence
+        progress((last + 1) / max(revision.num_items, last + 1))
+    return pl.concat(frames)
 
 
 def sums_of(items: pl.DataFrame) -> dict[str, Any]:
@@ -136,13 +145,6 @@ def report_content(campaign: Campaign, revision: Revision, *, items: pl.DataFram
 def sha256(content: bytes) -> str:
     """Return the SHA-256 of some bytes as a report names it."""
     return hashlib.sha256(content).hexdigest()
-
-
-def _items(plan_id: int) -> Iterator[PlannedItem]:
-    last = -1
-    while some := plan_items(plan_id, after_sequence=last):
-        yield from some
-        last = some[-1].sequence
 
 
 def _item_row(item: PlannedItem, known: Outcome | None, marked: str | None) -> tuple[Any, ...]:

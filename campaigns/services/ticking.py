@@ -17,6 +17,7 @@ from campaigns.exceptions import CampaignError
 from campaigns.models import Campaign, ExceptionRequest, Notice
 from campaigns.services.execution import campaign_execute, campaign_expire, campaign_settle
 from campaigns.services.notices import campaign_tell, notices_mail, reminders_give
+from campaigns.services.reports import reports_sweep
 from campaigns.services.studies import studies_sweep
 from inventory.selectors.locks import lock_patterns_of_source
 from inventory.services.audit import Actor
@@ -53,6 +54,7 @@ def campaigns_tick(*, now: datetime) -> Ticked:
     attempt = partial(_attempt, failures)
     locks = attempt("locks of exceptions", partial(exception_locks_ensure, now=now))
     attempt("studies of dead processes", partial(studies_sweep, now=now))
+    attempt("reports of dead processes", partial(reports_sweep, now=now))
     expired = _expire(now, failures)
     started = _start(now, failures)
     settled = _settle(now, failures)

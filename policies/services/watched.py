@@ -1,4 +1,8 @@
-"""Work that a worker does while somebody watches: cycles, comparisons, previews. Its row tells how far it is."""
+"""Work that a worker does while somebody watches: cycles, comparisons, previews, reports. Its row tells how far it is.
+
+Such a row has ``state`` (of `CycleState`), ``stage``, ``heartbeat_at``, ``finished_at`` and ``error``, and ``progress`` where its
+part is told.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import Model
 from django.utils import timezone
 
 from policies.choices import CycleState
-from policies.models import Comparison, Cycle, QuotaPreview
 
 #: Seconds between two notes in the database.
 NOTE_EVERY = 1.0
 
-Watched = type[Cycle] | type[Comparison] | type[QuotaPreview]
+Watched = type[Model]
 
 
 class Notes:
@@ -25,7 +29,7 @@ class Notes:
     """
 
     def __init__(self, model: Watched, pk: int, part_done: Callable[[str, float], float] | None = None) -> None:
-        self._running = model.objects.filter(pk=pk, state=CycleState.RUNNING)
+        self._running = model._default_manager.filter(pk=pk, state=CycleState.RUNNING)
         self._part_done = part_done
         self._noted = -NOTE_EVERY
         self._stage = ""
@@ -41,7 +45,7 @@ class Notes:
 
 def watched_fail(model: Watched, pk: int, message: str) -> bool:
     """Note why running work ended without a result; return False where it was over already."""
-    running = model.objects.filter(pk=pk, state=CycleState.RUNNING)
+    running = model._default_manager.filter(pk=pk, state=CycleState.RUNNING)
     return bool(running.update(state=CycleState.FAILED, finished_at=timezone.now(), error=message))
 
 
@@ -51,7 +55,7 @@ def watched_sweep(model: Watched, *, now: datetime, again: str, fail: Callable[[
     *again*: what to do now; *fail* in the place of `watched_fail`.
     """
     limit = timedelta(minutes=settings.DYNAMO_CYCLE_MAX_SILENCE_MINUTES)
-    silent = model.objects.filter(state=CycleState.RUNNING, heartbeat_at__lt=now - limit).order_by("pk")
+    silent = model._default_manager.filter(state=CycleState.RUNNING, heartbeat_at__lt=now - limit).order_by("pk")
     message = f"gave no sign of life for {limit}: its process has died; {again}"
     failed = fail or (lambda pk, text: watched_fail(model, pk, text))
     return [pk for pk in silent.values_list("pk", flat=True) if failed(pk, message)]

@@ -23,7 +23,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from campaigns.choices import CampaignState
 from campaigns.models import Campaign, CampaignReport, DroppedItem, Revision, Study
-from campaigns.services.reports import report_file, report_verify
+from campaigns.services.reports import report_carry_out, report_file, report_verify
 from campaigns.services.ticking import campaigns_tick
 from inventory.models import File, Injection
 from operations.choices import DeletionState
@@ -204,7 +204,9 @@ class Run:
         auditor = self.enter("anna")
         auditor.goto(f"{self.where}/reports/")
         auditor.click("text=Make a report")
-        auditor.wait_for_selector("text=The report is made")
+        auditor.wait_for_selector("text=A worker makes the report")
+        report_carry_out(report_id=CampaignReport.objects.get().pk, now=self.clock())
+        auditor.wait_for_selector("text=parquet")  # the page looks again by itself
         self.shoot(auditor, "campaign-reports")
         report = CampaignReport.objects.get()
         auditor.goto(f"{self.where}/reports/{report.pk}/html/")

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from campaigns.choices import Verdict
-from campaigns.management.terminal import CampaignCommand, account
+from campaigns.management.terminal import CampaignCommand, account, progress_bar
 from campaigns.models import Campaign, ExceptionRequest
 from campaigns.selectors.campaigns import revision_current, revision_dropped
 from campaigns.selectors.quorum import quorum_of
@@ -200,7 +200,8 @@ exit codes: 0 done, 1 refused (the message says why), 2 wrong use
         self.stdout.write("said")
 
     def _report(self, number: int, options: dict[str, Any]) -> None:
-        report = campaign_report_make(campaign_id=number, **self._who(options))
+        with progress_bar() as progress:
+            report = campaign_report_make(campaign_id=number, **self._who(options), progress=progress)
         folder: Path = options["to"]
         try:
             folder.mkdir(parents=True, exist_ok=True)

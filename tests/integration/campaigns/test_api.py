@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from campaigns.choices import CampaignState
 from campaigns.models import Campaign, Notice
-from campaigns.services.reports import report_verify
+from campaigns.services.reports import report_carry_out, report_verify
 from campaigns.services.studies import study_carry_out
 from campaigns.services.ticking import campaigns_tick
 from inventory.models import Injection
@@ -132,7 +132,12 @@ def test_a_whole_campaign_by_the_api_alone(now_people: Collaboration, django_cap
     assert [row["text"] for row in dan.get(f"{one}comments/")] == ["thank you"]
     assert olga.post(f"{one}cancel/", {"reason": "enough"})["state"] == CampaignState.CANCELLED
 
-    report = dan.post(f"{one}report/", expected=201)
+    asked = dan.post(f"{one}report/", expected=202)
+    assert (asked["state"], asked["files"]) == ("RUNNING", {})
+    assert dan.client.get(f"{BASE}{one}report/json/").status_code == 404
+    assert dan.post(f"{one}report/", expected=409)["code"] == "not_ready"
+    report_carry_out(report_id=asked["id"], now=now)
+    report = dan.get(f"{one}reports/")[0]
     assert set(report["files"]) == {"json", "html", "csv", "parquet"}
     files = {f"r.{kind}": dan.client.get(f"{BASE}{one}report/{kind}/").content for kind in report["files"]}
     assert all(one.is_true for one in report_verify(files=files))

@@ -17,8 +17,8 @@ from django.db import connections
 from django.utils import timezone
 
 from campaigns.choices import CampaignState, StudyState
-from campaigns.models import Campaign, ExceptionRequest, Study
-from campaigns.services.reports import report_verify
+from campaigns.models import Campaign, CampaignReport, ExceptionRequest, Study
+from campaigns.services.reports import report_carry_out, report_verify
 from campaigns.services.studies import study_carry_out
 from campaigns.services.ticking import campaigns_tick
 from inventory.models import Injection
@@ -28,6 +28,7 @@ from operations.models import Deletion
 from operations.services.limits import limits_from_settings
 from operations.services.sweep import sweep
 from operations.services.worker import work
+from policies.choices import CycleState
 from tests.factories.api import token_of
 from tests.factories.campaigns import Collaboration
 from tests.factories.clock import SiteClock
@@ -39,11 +40,13 @@ WAIT = "until [ -e later ]; do sleep 0.1; done\n"
 
 
 def work_beside(is_over: threading.Event, clock: SiteClock) -> None:
-    """What worker and beat do: studies, the queue, and the calendar of campaigns."""
+    """What worker and beat do: studies, reports, the queue, and the calendar of campaigns."""
     try:
         while not is_over.is_set():
             for study in Study.objects.filter(state=StudyState.RUNNING):
                 study_carry_out(study_id=study.pk, actor=Actor("worker"), now=clock())
+            for report in CampaignReport.objects.filter(state=CycleState.RUNNING):
+                report_carry_out(report_id=report.pk, now=clock())
             sweep(now=clock(), limits=limits_from_settings(), rng=Random(1))
             work(worker="test", clock=clock)
             campaigns_tick(now=clock())

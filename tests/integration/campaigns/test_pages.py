@@ -17,6 +17,7 @@ from django.utils import timezone
 from campaigns.choices import CampaignState, ExceptionState
 from campaigns.models import Approval, Campaign, CampaignReport, Comment, ExceptionRequest, Look, Notice, Study
 from campaigns.services.notices import campaign_tell
+from campaigns.services.reports import report_carry_out
 from policies.services.kept_snapshots import snapshots_forget
 from tests.factories.campaigns import Collaboration
 
@@ -282,7 +283,7 @@ def test_a_report_is_made_read_and_is_the_one_that_the_chain_knows(people: Colla
     enter(client, people, "anna")
     made = client.post(reverse("admin:campaigns_do", args=[campaign.pk, "report"]), follow=True)
     assert made.redirect_chain[-1][0] == page_of(campaign, "reports")
-    report = CampaignReport.objects.get()
+    report = report_carry_out(report_id=CampaignReport.objects.get().pk, now=people.now)
     for kind, file in report.files.items():
         answer = client.get(reverse("admin:campaigns_report", args=[campaign.pk, report.pk, kind]))
         content = answer.content
