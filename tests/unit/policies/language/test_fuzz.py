@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import time
 from pathlib import Path
@@ -243,13 +244,18 @@ def check_seconds(line: str, count: int) -> float:
 
 
 def processor_seconds(text: str) -> float:
-    """Return the processor time of one check of *text*, linter and rendering included."""
-    start = time.process_time()
-    result = parse_policy(text, now=1767225600.0)
-    render(result.diagnostics)
-    if result.policy is not None:
-        render(lint_policy(result.policy, now=1767225600.0))
-    return time.process_time() - start
+    """Return the processor time of one check of *text*, linter and rendering included, without the garbage of other tests."""
+    gc.collect()
+    gc.disable()
+    try:
+        start = time.process_time()
+        result = parse_policy(text, now=1767225600.0)
+        render(result.diagnostics)
+        if result.policy is not None:
+            render(lint_policy(result.policy, now=1767225600.0))
+        return time.process_time() - start
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
@@ -314,7 +320,7 @@ def test_a_text_that_is_too_large_is_read_as_far_as_the_allowance_goes() -> None
     ],
 )
 def test_one_long_line_is_taken_in_linear_time_with_few_findings(start: str, piece: str) -> None:
-    texts = [HEAD + start + piece * count for count in (2_000, 20_000)]
+    texts = [HEAD + start + piece * count for count in (1_000, 20_000)]
     small, large = (min(processor_seconds(text) for _ in range(2)) for text in texts)
-    assert large < 30 * small + 0.1
+    assert large < 100 * small + 0.1  # in linear time 20, in quadratic 400; what else runs on the machine makes a few of it
     assert len(render(parse_policy(texts[1]).diagnostics)) < 20_000
