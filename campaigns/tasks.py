@@ -27,7 +27,7 @@ def carry_out_study(study_id: int, actor_name: str) -> None:
 @shared_task(name="campaigns.tasks.make_report")
 def make_report(report_id: int) -> None:
     """Write a report that somebody has asked for."""
-    report_carry_out(report_id=report_id, now=timezone.now())
+    report_carry_out(report_id=report_id, now=database_now())
 
 
 @shared_task(name="campaigns.tasks.tell")
