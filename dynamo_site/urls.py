@@ -12,6 +12,7 @@ from dynamo_site.views.belts import belts_view
 from dynamo_site.views.history import history_view
 from dynamo_site.views.inject import inject_view, injection_view
 from dynamo_site.views.invalidate import invalidate_view
+from dynamo_site.views.restore import restore_view
 from dynamo_site.views.statistics import statistics_view
 from dynamo_site.views.storage import storage_view
 
@@ -30,6 +31,7 @@ urlpatterns = [
     path("admin/inject/", admin.site.admin_view(inject_view), name="dynamo_inject"),
     path("admin/inject/<int:key>/", admin.site.admin_view(injection_view), name="dynamo_injection"),
     path("admin/history/", admin.site.admin_view(history_view), name="dynamo_history"),
+    path("admin/restore/", admin.site.admin_view(restore_view), name="dynamo_restore"),
     path("admin/statistics/", admin.site.admin_view(statistics_view), name="dynamo_statistics"),
     path("admin/storage/", admin.site.admin_view(storage_view), name="dynamo_storage"),
     path("admin/act/<slug:name>/", admin.site.admin_view(act_view), name="dynamo_act_all"),

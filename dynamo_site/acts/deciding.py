@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -10,6 +11,7 @@ from dynamo_site.acts.act import Act
 from inventory.selectors.wording import duration_text, plural, size_text
 from inventory.services.audit import Actor
 from operations.services.deletion_requests import deletion_request_approve, deletion_request_cancel, deletion_request_reject
+from operations.services.limits import limits_from_settings
 from policies.services.plans import plan_discard, plan_release
 from policies.services.policies import policy_deactivate, policy_version_activate
 from policies.services.test_runs import test_run_request
@@ -21,6 +23,15 @@ def _plan_verb(plan: Any) -> str:
 
 def _plan_question(plan: Any) -> str:
     return f"Release the plan: delete {plural(plan.num_items, 'block replica')}, {size_text(plan.size_bytes)}?"
+
+
+def _undo_text() -> str:
+    """Return for how long what is deleted can be brought back."""
+    limits = limits_from_settings()
+    if limits.trash_days is None:
+        return "There is no trash, unless a site has one by a limit of its own: what is deleted is gone for good at once."
+    days, tape_days = (duration_text(timedelta(days=some)) for some in (limits.trash_days, limits.tape_trash_days))
+    return f"It can be brought back for {days} (tape: {tape_days}; a site may have its own time), then it is gone for good."
 
 
 def _plan_release(plan: Any, actor: Actor, reason: str) -> str:
@@ -86,7 +97,7 @@ ACTS: dict[str, Act] = {
         model="policies.Plan",
         guard="partition",
         question=_plan_question,
-        consequence=lambda plan: "A safety limit or a guardrail holds this plan. Once released, it is deleted for good.",
+        consequence=lambda plan: f"A safety limit or a guardrail holds this plan. Once released, it is deleted. {_undo_text()}",
         perform=_plan_release,
         is_dangerous=True,
     ),
@@ -142,12 +153,13 @@ ACTS: dict[str, Act] = {
         model="operations.DeletionRequest",
         question=lambda request: f"Approve what {request.requested_by_name} asks for: {request.what} at {request.site_pattern}?",
         consequence=lambda request: (
-            f"“{request.reason}” It is deleted for good"
+            f"“{request.reason}” It is deleted"
             + (
-                ", even where no other copy is left anywhere."
+                ", even where no other copy is left anywhere. "
                 if request.allows_last_copy
-                else "; last copies and what is locked stay."
+                else "; last copies and what is locked stay. "
             )
+            + _undo_text()
         ),
         perform=_request_approve,
         is_dangerous=True,

@@ -60,6 +60,7 @@ class TrashAdmin(QueueRowAdmin):
         ("asked_by", "asked_reason"),
     ]
     inlines = [TrashFileInline]
+    list_before_template = "dynamo/trash_list_before.html"
     change_form_outer_before_template = "dynamo/trash_panels.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Trash]:
@@ -75,7 +76,7 @@ class TrashAdmin(QueueRowAdmin):
 
     @display(description="purged after")
     def until(self, trash: Trash) -> SafeString | str:
-        return when_html(trash.purge_after) if trash.purge_after else NOTHING
+        return when_html(trash.purge_after) if trash.purge_after and trash.state == TrashState.KEPT else NOTHING
 
     @display(description="restored or purged")
     def finished(self, trash: Trash) -> SafeString | str:

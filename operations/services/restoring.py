@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from inventory.selectors.replicas import blocks_known, blocks_of_files
@@ -29,7 +29,9 @@ from operations.services.watch import Clock
 from operations.storage import Gateway, RestoreResult, ShouldStop, TrashedFile
 
 _TRIED_AGAIN = RestoreOutcome.RETRYABLE
-_ASKABLE = (TrashState.KEPT, TrashState.RESTORING)
+#: States of a trash that can be asked back.
+#: States of a trash that can be asked back.
+RESTORABLE = (TrashState.KEPT, TrashState.RESTORING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +66,19 @@ def restore_request(*, wanted: RestoreWanted, actor: Actor, reason: str, now: da
         raise InvalidTransitionError("say why it is to come back: restoring needs a reason")
     with transaction.atomic():
         demand_right(actor, "operations.restore_trash", "bring back what was deleted")
-        rows = list(_fitting(wanted).select_for_update(no_key=True, of=("self",)).order_by("pk"))
-        if wanted.lfn:
-            rows = [row for row in rows if any(lfn == wanted.lfn for lfn, _, _ in row.files)]
-        rows = [row for row in rows if row.state != TrashState.EMPTY]
+        rows = list(trash_fitting(wanted).select_for_update(no_key=True, of=("self",)).order_by("pk"))
         if not rows:
             raise NotFoundError("nothing that fits is in the trash or ever was: what was deleted without one is gone for good")
         sites = site_storage({row.site_name for row in rows})
         elsewhere = {row.pk: why for row in rows if row.site_name in sites and (why := lies_elsewhere(row, sites[row.site_name]))}
-        taken = [row for row in rows if row.state in _ASKABLE and row.pk not in elsewhere]
+        taken = [row for row in rows if row.state in RESTORABLE and row.pk not in elsewhere]
         for row in taken:
             ask_back(row, actor=actor, reason=reason, lfn=wanted.lfn)
         Trash.objects.bulk_update(taken, ASKED_FIELDS, batch_size=500)
         taken_ids = {row.pk for row in taken}
-        refused = tuple((str(row), why_gone(row) or elsewhere[row.pk]) for row in rows if row.pk not in taken_ids)
+        # What is back already stands last: it needs nobody.
+        left = sorted((row for row in rows if row.pk not in taken_ids), key=lambda row: row.state == TrashState.RESTORED)
+        refused = tuple((str(row), why_gone(row) or elsewhere[row.pk]) for row in left)
         audit_record(
             actor=actor,
             action="operations.restore_asked",
@@ -102,8 +103,9 @@ def why_gone(row: Trash) -> str:
     return ""
 
 
-def _fitting(wanted: RestoreWanted) -> QuerySet[Trash]:
-    rows = Trash.objects.all()
+def trash_fitting(wanted: RestoreWanted) -> QuerySet[Trash]:
+    """Return the trash that fits all that is given, also what cannot come back; what holds nothing is left out."""
+    rows = Trash.objects.exclude(state=TrashState.EMPTY)
     if wanted.trash_ids:
         rows = rows.filter(pk__in=wanted.trash_ids)
     if wanted.plan_id is not None:
@@ -119,7 +121,16 @@ def _fitting(wanted: RestoreWanted) -> QuerySet[Trash]:
         known = blocks_of_files([wanted.lfn]).get(wanted.lfn)
         # A file that the inventory has forgotten is looked for in every trash.
         rows = rows.filter(dataset_name=known[0], block_name=known[1]) if known is not None else rows
+        rows = _holding(rows, wanted.lfn)
     return rows
+
+
+def _holding(rows: QuerySet[Trash], lfn: str) -> QuerySet[Trash]:
+    """Return the trash among *rows* in which a file is, looked for by the database where it can: names may be many."""
+    if connection.features.supports_json_field_contains:
+        return rows.filter(files__contains=[[lfn]])
+    names = rows.order_by().values_list("pk", "files").iterator()
+    return rows.filter(pk__in=[pk for pk, files in names if any(name == lfn for name, _, _ in files)])
 
 
 def _subject(wanted: RestoreWanted) -> str:

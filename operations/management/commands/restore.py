@@ -71,13 +71,14 @@ class Command(BaseCommand):
             self.stdout.write("nothing lies in any trash")
 
     def _report(self, asked: RestoreAsked, *, is_waiting: bool) -> None:
-        undone = [f"{what}: {why}" for what, why in asked.refused]
+        undone = []
         reports = restore_reports(asked.trash_ids, max_problems=_MAX_SHOWN) if is_waiting else []
         for report in reports:
             self.stdout.write(f"{report.what}: {report.num_restored} of {report.num_files} files are back, {report.state_text}")
             undone += [f"{lfn}: {outcome}: {message}".rstrip(": ") for lfn, outcome, message in report.problems]
             if report.state == "RESTORE" and not report.problems:
                 undone.append(f"{report.what}: {report.reason or report.state_text}")
+        undone += [f"{what}: {why}" for what, why in asked.refused]
         # A single file that is back leaves the rest of its block in the trash, as was asked.
         if undone:
             shown = "\n  ".join(undone[:_MAX_SHOWN])

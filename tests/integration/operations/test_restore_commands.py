@@ -9,11 +9,13 @@ from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from inventory.models import BlockReplica
+from inventory.models import BlockReplica, File
 from operations import tasks
 from operations.models import Deletion, Trash
 from operations.services.queue import plan_enqueue
+from operations.services.restoring import RestoreWanted, trash_fitting
 from tests.factories.api import client_of
 from tests.factories.operations import World
 
@@ -122,3 +124,55 @@ def test_pages_show_the_trash_and_bring_back_from_the_deletion_and_the_plan(dele
     act = reverse("dynamo_act", args=["plan-restore", deletion.plan_id])
     assert admin_client.post(act, {"reason": "all of it"}).status_code == 302
     assert sorted(Trash.objects.values_list("state", flat=True)) == ["RESTORE", "RESTORED"]
+
+
+def test_page_shows_what_fits_and_asks_it_back_by_plan_site_dataset_or_file(deleted: World, admin_client: Client):
+    page = reverse("dynamo_restore")
+    assert page in admin_client.get(reverse("admin:operations_trash_changelist")).content.decode()
+    first, second = Trash.objects.order_by("pk")
+    dataset, lfn = first.dataset_name, first.files[0][0]
+    for given in ({"plan": first.deletion.plan_id}, {"site": "T3_B"}, {"dataset": dataset}):
+        assert "2 block replicas can come back: 6 files" in admin_client.get(page, given).content.decode()
+    assert "1 block replica can come back: 3 files" in admin_client.get(page, {"dataset": f"{dataset}#b00000"}).content.decode()
+    assert "Nothing that fits" in admin_client.get(page, {"site": "T2_A"}).content.decode()
+    assert "is no number of a plan" in admin_client.get(page, {"plan": "seven", "site": "T3_B"}).content.decode()
+    assert admin_client.post(page, {"file": lfn, "reason": " "}).status_code == 409
+    assert set(Trash.objects.values_list("state", flat=True)) == {"KEPT"}
+
+    asked = admin_client.post(page, {"file": lfn, "reason": "needed"}, follow=True).content.decode()
+    assert "1 block replica asked back" in asked
+    tasks.restore.apply()
+    assert len(deleted.files("T3_B")) == 1
+    assert "1 of 3" in admin_client.get(page, {"file": lfn}).content.decode()
+
+    Trash.objects.filter(pk=second.pk).update(state="PURGED", finished_at=timezone.now())
+    text = admin_client.get(page, {"site": "T3_B"}).content.decode()
+    assert "1 block replica cannot come back" in text
+    assert "gone for good since" in text
+    asked = admin_client.post(page, {"site": "T3_B", "reason": "needed"}, follow=True).content.decode()
+    assert "1 block replica left out: see below why" in asked
+    tasks.restore.apply()
+    assert len(deleted.files("T3_B")) == 3
+    assert "1 block replica was brought back before" in admin_client.get(page, {"site": "T3_B"}).content.decode()
+
+
+def test_page_of_bringing_back_takes_the_right_to_see_and_another_to_ask(deleted: World, client: Client):
+    reader = User.objects.create_user("reader")
+    client.force_login(reader)
+    page = reverse("dynamo_restore")
+    assert client.get(page, {"site": "T3_B"}).status_code == 403
+    reader.user_permissions.add(Permission.objects.get(codename="view_trash"))
+    shown = client.get(page, {"site": "T3_B"}).content.decode()
+    assert "takes the right" in shown
+    assert "Bring back 6 files" not in shown
+    assert client.post(page, {"site": "T3_B", "reason": "mine"}).status_code == 403
+    assert set(Trash.objects.values_list("state", flat=True)) == {"KEPT"}
+
+
+def test_file_that_the_inventory_has_forgotten_is_found_in_the_trash(deleted: World):
+    row = Trash.objects.order_by("pk").first()
+    lfn = row.files[1][0]
+    File.objects.filter(lfn=lfn).delete()
+    assert list(trash_fitting(RestoreWanted(lfn=lfn))) == [row]
+    with pytest.raises(CommandError, match="has left the inventory"):
+        said("--file", lfn, "--reason", "needed")
