@@ -163,6 +163,9 @@ class ScanFinding(models.Model):
     state = models.CharField(max_length=8, choices=FindingState, default=FindingState.OPEN)
     path = models.TextField(help_text="Below the root of the site; of a missing file its logical name.")
     path_digest = models.CharField(max_length=64, editable=False)
+    spelling_digest = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="Of dark files: all spellings share it."
+    )
     folder = models.CharField(max_length=255, help_text="The first components of the path, to sum up by.")
     folder_key = models.BigIntegerField(default=0, editable=False)
     size_bytes = models.BigIntegerField(help_text="-1 where the storage does not tell.")
@@ -183,6 +186,7 @@ class ScanFinding(models.Model):
         indexes = [
             models.Index(fields=["scan", "kind", "id"], name="finding_by_kind"),
             models.Index(fields=["scan", "folder_key"], name="finding_by_folder"),
+            models.Index(fields=["scan", "spelling_digest"], name="finding_by_spelling", condition=Q(kind=FindingKind.DARK)),
             models.Index(fields=["dataset_name"], name="finding_by_dataset", condition=~Q(dataset_name="")),
             models.Index(fields=["site_name", "lfn"], name="finding_applied", condition=Q(state=FindingState.APPLIED)),
         ]

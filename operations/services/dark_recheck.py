@@ -12,10 +12,12 @@ from datetime import datetime
 from inventory.selectors.replicas import FileRow
 from inventory.selectors.sites import SiteStorage
 from operations.choices import DeletionState, FileOutcome
+from operations.constants import MAX_FILES_PER_CALL
 from operations.models import CleanUp, Deletion
 from operations.services.known_paths import known_at, path_names
 from operations.services.recheck import Rechecked, begun_among
 from operations.services.scan_place import why_another_place
+from operations.services.spellings import other_spellings
 from operations.services.verdict import Verdict
 from operations.storage import Entry, FileResult, Gateway, RestoreResult, Sight, SightKind, TrashedFile
 from operations.storage.results import ShouldStop
@@ -23,6 +25,9 @@ from policies.selectors.plans import executable_plans
 
 #: What a file that is not as it was seen is told by: it drops out, and the storage is not to blame.
 CHANGED = "not the file that the scan saw any more"
+#: The same of one that may be known by a name that only the storage takes for this one.
+SPELT = "the storage takes several spellings for one file, and the inventory may know this one by another"
+_STAYS = frozenset({CHANGED, SPELT})
 
 
 def name_of(path: str) -> str:
@@ -122,6 +127,7 @@ class UnchangedGateway:
     def _parted(self, lfns: Sequence[str], should_stop: ShouldStop) -> tuple[list[str], list[FileResult]]:
         """Part the files that may go, also those that are gone already, from the answers for those that must not be touched."""
         going: list[str] = []
+        there: list[str] = []
         others: list[FileResult] = []
         for sight in self._real.look(lfns, should_stop=should_stop):
             if sight.kind == SightKind.UNCLEAR:
@@ -129,23 +135,60 @@ class UnchangedGateway:
             elif sight.kind == SightKind.THERE and (sight.size_bytes, sight.modified_at) != self._seen[sight.lfn]:
                 others.append(FileResult(sight.lfn, FileOutcome.REFUSED, CHANGED, is_untouched=True))
             else:
-                going.append(sight.lfn)
+                (there if sight.kind == SightKind.THERE else going).append(sight.lfn)
+        for lfn, problem in self._by_other_spellings(there, should_stop).items():
+            if problem is None:
+                going.append(lfn)
+            else:
+                others.append(problem)
         return going, others
+
+    def _by_other_spellings(self, lfns: Sequence[str], should_stop: ShouldStop) -> dict[str, FileResult | None]:
+        """Return for each file why it must stay, None if it may go: the storage has none of its size and time at other spellings.
+
+        Each folder is tried with one of its files. What was not asked any more is absent.
+        """
+        wanted: dict[str, list[tuple[str, str]]] = {}
+        for lfn in lfns:
+            for place, name in other_spellings(lfn):
+                if place not in wanted or wanted[place][0][0] == lfn:
+                    wanted.setdefault(place, []).append((lfn, name))
+        names = [name for some in wanted.values() for _, name in some]
+        sights: dict[str, Sight] = {}
+        for start in range(0, len(names), MAX_FILES_PER_CALL - 1):
+            # One that is there goes along: it shows that the storage is, when it says that others are not.
+            some = [lfns[0], *names[start : start + MAX_FILES_PER_CALL - 1]]
+            sights |= {sight.lfn: sight for sight in self._real.look(some, should_stop=should_stop)}
+        said: dict[str, FileResult | None] = {}
+        for lfn in lfns:
+            tries = [one for place, _ in other_spellings(lfn) for one in wanted[place]]
+            if all(name in sights for _, name in tries):
+                answers = (self._why_stays(lfn, sights[name], self._seen[other]) for other, name in tries)
+                said[lfn] = next((answer for answer in answers if answer is not None), None)
+        return said
+
+    @staticmethod
+    def _why_stays(lfn: str, sight: Sight, seen: tuple[int, datetime]) -> FileResult | None:
+        if sight.kind == SightKind.UNCLEAR:
+            message = f"asked for the spelling {sight.lfn}: {sight.message}"
+            return FileResult(lfn, FileOutcome.RETRYABLE, message, is_untouched=True)
+        is_same = sight.kind == SightKind.THERE and (sight.size_bytes, sight.modified_at) == seen
+        return FileResult(lfn, FileOutcome.REFUSED, SPELT, is_untouched=True) if is_same else None
 
 
 def late_news(
     rows: Sequence[Deletion], verdicts: Mapping[int, Verdict], results: Mapping[int, Sequence[FileResult]], site: SiteStorage
 ) -> dict[int, Verdict]:
-    """Return other verdicts on files of clean-ups: one that is not as it was seen drops out, one that is known by now fails.
+    """Return other verdicts on files of clean-ups: what stays for a reason of its own drops out, what is known by now fails.
 
     What somebody has injected while it was on its way into the trash must not be counted as deleted: a person brings it back.
     """
     news: dict[int, Verdict] = {}
     for row in rows:
         said = results[row.pk]
-        if said and all(result.message == CHANGED for result in said):
+        if said and all(result.message in _STAYS for result in said):
             news[row.pk] = replace(
-                verdicts[row.pk], state=DeletionState.DROPPED, reason=CHANGED, is_failure=False, says_of_storage=False
+                verdicts[row.pk], state=DeletionState.DROPPED, reason=said[0].message, is_failure=False, says_of_storage=False
             )
     left = [row for row in rows if row.pk not in news and verdicts[row.pk].may_have_deleted]
     for row, reason in _known(left, site):

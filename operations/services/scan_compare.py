@@ -14,6 +14,7 @@ from django.db.models import Count, F, Q, Sum
 
 from inventory.selectors.replicas import BlockReplicaRow, FileRow, block_replicas_by_key, files_of_block_replicas
 from inventory.selectors.site_files import ReplicaAtSite, replicas_at_site
+from inventory.selectors.sites import SiteStorage
 from inventory.services.audit import Actor, audit_record
 from operations.choices import DeletionState, FindingKind, ScanState, TrashState
 from operations.constants import MAX_FILES_PER_CALL
@@ -23,6 +24,7 @@ from operations.services.scan_lease import ScanLease, ScanPulse, scan_locked, sc
 from operations.services.scan_limits import ScanLimits, exceeds
 from operations.services.scan_listing import FOLDER_DEPTH
 from operations.services.scan_place import path_digest, why_another_place
+from operations.services.spellings import doubted, spelt_otherwise
 from operations.services.watch import Clock
 from operations.storage import Gateway, Sight, SightKind
 
@@ -68,12 +70,13 @@ def _compare(
         .annotate(number=Sum("num_files"))
     )
     short = [r.key for r in replicas if r.has_names and seen.get(r.key, 0) < r.num_files] if scan.judges_missing else []
-    missing, num_unclear = _missing_of(short, scan, gateway, clock, pulse)
+    missing, num_unclear, doubtful = _missing_of(short, scan, lease.site, gateway=gateway, clock=clock, pulse=pulse)
     with transaction.atomic():
         locked = scan_locked(lease)
         if locked.compared_key != scan.compared_key:
             return
         ScanFinding.objects.bulk_create(missing, batch_size=1000)
+        ScanFinding.objects.bulk_update(doubtful, ["problem"], batch_size=250)
         locked.compared_key = keys[-1]
         locked.files_expected += sum(replica.num_files for replica in replicas)
         locked.bytes_expected += sum(replica.size_bytes for replica in replicas)
@@ -84,25 +87,33 @@ def _compare(
 
 
 def _missing_of(
-    keys: Sequence[int], scan: StorageScan, gateway: Gateway, clock: Clock, pulse: ScanPulse
-) -> tuple[list[ScanFinding], int]:
-    """Return a finding for each file of these block replicas that is certainly not there, and of how many nothing is known."""
+    keys: Sequence[int], scan: StorageScan, site: SiteStorage, *, gateway: Gateway, clock: Clock, pulse: ScanPulse
+) -> tuple[list[ScanFinding], int, Sequence[ScanFinding]]:
+    """Return a finding for each file of these block replicas that is certainly not there, of how many nothing is known, and the
+    dark files that may be one of them in another spelling: such a file is not missing for certain.
+    """
     wanted = sorted(set(keys) - on_the_move(scan.site_name, keys))
     files = files_of_block_replicas(wanted)
     rows = block_replicas_by_key(wanted)
     of_replica = {file.lfn: (rows[key], file) for key, some in files.items() if key in rows for file in some}
     gone, num_unclear = certainly_missing(list(of_replica), gateway=gateway, canary=scan.canary, pulse=pulse)
+    otherwise = spelt_otherwise(scan, [file.lfn for some in files_of_block_replicas(keys).values() for file in some], site)
+    num_unclear += len(otherwise.keys() & set(gone))
     # Once more: a deletion may have begun between the first look at the queue and the one at the storage.
     moving = on_the_move(scan.site_name, wanted)
     still = block_replicas_by_key(wanted)
     known = files_of_block_replicas([key for key in wanted if key in still])
     there = {(key, file.lfn) for key, some in known.items() for file in some}
     now = clock()
-    return [
-        _finding(scan, *of_replica[lfn], now)
-        for lfn in gone
-        if of_replica[lfn][0].key not in moving and (of_replica[lfn][0].key, lfn) in there
-    ], num_unclear
+    return (
+        [
+            _finding(scan, *of_replica[lfn], now)
+            for lfn in gone
+            if lfn not in otherwise and of_replica[lfn][0].key not in moving and (of_replica[lfn][0].key, lfn) in there
+        ],
+        num_unclear,
+        doubted(otherwise),
+    )
 
 
 def certainly_missing(lfns: Sequence[str], *, gateway: Gateway, canary: str, pulse: ScanPulse) -> tuple[list[str], int]:

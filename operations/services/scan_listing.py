@@ -20,6 +20,7 @@ from operations.models import ScanFinding, ScanFolder, ScanSeen, StorageScan
 from operations.services.known_paths import PathNames, file_here, known_at, mark_unknown_here
 from operations.services.scan_lease import ScanLease, ScanPulse, scan_locked, scan_move
 from operations.services.scan_place import path_digest
+from operations.services.spellings import spelling_digest
 from operations.services.watch import Clock
 from operations.storage import Entry, Gateway, ListingError, path_problem
 
@@ -124,6 +125,7 @@ def _finding(path: str, entry: Entry, folder: ScanFolder, lease: ScanLease, now:
         kind=FindingKind.DARK,
         path=path,
         path_digest=path_digest(path),
+        spelling_digest=spelling_digest(path),
         folder="/".join(path.split("/")[:-1][:FOLDER_DEPTH])[:255],
         folder_key=folder.pk,
         size_bytes=entry.size_bytes,

@@ -4,7 +4,7 @@ from operations.storage.backwards import Backwards, backwards
 from operations.storage.credentials import Access
 from operations.storage.gateways import gateway_for
 from operations.storage.listing import Entry, ListingError, Sight, SightKind
-from operations.storage.paths import path_problem
+from operations.storage.paths import path_problem, place_each
 from operations.storage.results import FileResult, Gateway, RefusingGateway, RestoreResult, ShouldStop, TrashedFile
 from operations.storage.trash_names import trash_name
 
@@ -24,5 +24,6 @@ __all__ = [
     "backwards",
     "gateway_for",
     "path_problem",
+    "place_each",
     "trash_name",
 ]
