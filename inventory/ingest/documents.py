@@ -7,7 +7,9 @@ temporary file. Here a syntax error ends the reading, because nothing tells wher
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import json
 import lzma
 import sys
 import zlib
@@ -21,8 +23,8 @@ import ijson
 import msgspec
 
 from inventory.exceptions import IngestError
-from inventory.ingest.rejects import Problem, closest
-from inventory.ingest.streamed import ObjectStream, Spool
+from inventory.ingest.rejects import Problem, closest, visible
+from inventory.ingest.streamed import MAX_DEPTH, REPEATED_SECTION, ObjectStream, Spool, half_of_character
 from inventory.ingest.tables import DELIMITERS, table_lines
 
 #: Sections in the order in which they build on one another; others come last.
@@ -35,6 +37,14 @@ MAX_RECORD_BYTES = 64 * 1024 * 1024
 _PEEK_BYTES = 4 * 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _XZ = b"\xfd7zXZ\x00"
+#: How files begin that are something else than JSON, what they are and what helps.
+_OTHER_KINDS = {
+    codecs.BOM_UTF16_LE: ("text in UTF-16 or UTF-32", "convert it to UTF-8, for instance with iconv"),
+    codecs.BOM_UTF16_BE: ("text in UTF-16", "convert it to UTF-8, for instance with iconv"),
+    b"PK\x03\x04": ("a zip archive", "unpack it, or pack the document with gzip or xz"),
+    b"BZh": ("packed with bzip2", "unpack it, or pack it with gzip or xz"),
+    b"\x28\xb5\x2f\xfd": ("packed with zstd", "unpack it, or pack it with gzip or xz"),
+}
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -87,6 +97,10 @@ class DocumentReader:
                 yield from self._table(plain, self._delimiter)
                 return
             start = plain.peek(_PEEK_BYTES)
+            if start.startswith(codecs.BOM_UTF8):
+                plain.read(len(codecs.BOM_UTF8))
+                start = plain.peek(_PEEK_BYTES)
+            _refuse_other_kinds(start)
             if not start.strip() and len(start) < _PEEK_BYTES:
                 raise IngestError("the document is empty: expected a JSON object with sections, or one per line")
             yield from self._lines(plain) if _is_lines(start) else self._objects(plain)
@@ -112,8 +126,12 @@ class DocumentReader:
     def _line(self, number: int, line: bytes) -> Iterator[Item]:
         try:
             document = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+            twice = _repeated_key(line, document)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             yield Item(number, "", "", line, _unreadable(line, error), len(line))
+            return
+        if twice is not None:
+            yield Item(number, twice, twice, line, REPEATED_SECTION, len(line))
             return
         for section in sorted(document, key=lambda name: ORDER.get(name, LAST)):
             if section not in self._known:
@@ -149,7 +167,8 @@ class DocumentReader:
                         yield Item(number, section, path, body, problem, stream.num_bytes - read)
                         read = stream.num_bytes
             except (ijson.JSONError, UnicodeDecodeError) as error:
-                text = str(error).strip().splitlines()[0] if str(error).strip() else "no JSON"
+                said = error.args[0] if error.args and isinstance(error.args[0], bytes) else str(error).encode()
+                text = visible((said.decode(errors="replace").strip().splitlines() or ["no JSON"])[0])
                 raise IngestError(
                     f"the document is cut off or no JSON, near byte {self.position} of the source: {text}; "
                     "mend it, or write one object per line, so that bad ones can be skipped"
@@ -237,6 +256,23 @@ def _is_lines(start: bytes) -> bool:
     return True
 
 
+def _refuse_other_kinds(start: bytes) -> None:
+    for beginning, (what, advice) in _OTHER_KINDS.items():
+        if start.startswith(beginning):
+            raise IngestError(f"the document is {what}, expected JSON in UTF-8, plain, .gz or .xz: {advice}")
+
+
+def _repeated_key(line: bytes, document: dict[str, msgspec.Raw]) -> str | None:
+    """Return a key that the object of *line* has twice, None if all differ; *document* has the last of each."""
+    # With a blank after each comma and colon: of what is longer, a part may have been lost to the same key further on.
+    spaced = 2 + sum(len(key) + 6 + memoryview(body).nbytes for key, body in document.items())
+    if len(line.strip()) <= spaced:
+        return None
+    pairs: list[tuple[str, Any]] = json.loads(line, object_pairs_hook=list, parse_int=str, parse_float=str)
+    keys = [key for key, _ in pairs]
+    return next((key for key in keys if keys.count(key) > 1), None)
+
+
 def _unreadable(line: bytes, error: Exception) -> Problem:
     try:
         line.decode()
@@ -245,4 +281,8 @@ def _unreadable(line: bytes, error: Exception) -> Problem:
         return Problem("", found, "text in UTF-8", "convert the file, for instance with iconv")
     if isinstance(error, msgspec.ValidationError):
         return Problem("", "something else", "a JSON object with sections", str(error))
+    if isinstance(error, RecursionError):
+        return Problem("", "values that are nested too deep", f"at most {MAX_DEPTH} in one another")
+    if half := half_of_character(line):
+        return Problem("", f"{half}, half of a character", "both halves one after the other, or the character itself")
     return Problem("", "text that is cut off or no JSON", "one JSON object per line", str(error))

@@ -17,6 +17,12 @@ from inventory.ingest.rejects import Problem
 #: number of the object, section, path, value, problem; an empty path says only that the section was seen.
 Found = tuple[int, str, str, Any, Problem | None]
 
+#: A section that comes twice in an object: which of the two is meant, nobody can tell.
+REPEATED_SECTION = Problem("", "the section for a second time", "each section once")
+
+#: Values in one another: records have four such levels, the rest is for free-form attributes.
+MAX_DEPTH = 100
+
 _READ_BYTES = 65536
 #: An escape of JSON: a whole pair of surrogates, half of one, or any other.
 _ESCAPE = re.compile(
@@ -96,6 +102,11 @@ class _Metered:
         return data
 
 
+def half_of_character(text: bytes) -> str:
+    """Return the first \\u escape that is half of a character, empty if all are whole."""
+    return next((match[0].decode() for match in _ESCAPE.finditer(text) if match["half"]), "")
+
+
 class _WholeCharacters:
     """Finds a \\u escape that is half of a character: ijson makes a question mark of it, and a name would become another."""
 
@@ -154,7 +165,7 @@ class ObjectStream:
             if event == "end_map":
                 break
             if section in seen:
-                yield number, section, section, None, Problem("", "the section for a second time", "each section once")
+                yield number, section, section, None, REPEATED_SECTION
             seen.add(section)
             rank = self._order.get(section, self._last)
             must_wait = any(other not in seen for other, before in self._order.items() if before < rank)
@@ -192,4 +203,6 @@ class ObjectStream:
             event, value = next(self._events)
             builder.event(event, value)
             depth += (event in _OPENING) - (event in _CLOSING)
+            if depth > MAX_DEPTH:
+                raise IngestError(f"values are nested too deep: at most {MAX_DEPTH} may be in one another")
         return builder.value

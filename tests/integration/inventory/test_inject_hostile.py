@@ -6,6 +6,7 @@ import gzip
 import json
 import lzma
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -112,3 +113,64 @@ def test_half_a_character_in_a_name_is_refused_and_nothing_is_kept(tmp_path: Pat
     with pytest.raises(IngestError):
         inject(source=str(source), actor=Actor("tester"), now=NOW)
     assert (Site.objects.count(), Dataset.objects.count()) == (0, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("text", "levels"),
+    [
+        ('{"site": DEEP}', 100_000),
+        ('{"site":\n DEEP}', 100_000),
+        ('{"unknown":\n DEEP}', 990),
+        ('{"attrs":\n [{"dataset": "/A/B/C", "attributes": {"deep": DEEP}}]}', 990),
+        ('{"dataset": [{"name": "/A/B/C", "attributes": {"deep": DEEP}}]}', 900),
+        ('{"dataset":\n [{"name": "/A/B/C", "attributes": {"deep": DEEP}}]}', 50),
+        ('{"dataset": [{"name": "/A/B/C", "attributes": {"large": 1e999}}]}', 0),
+        ('{"dataset":\n [{"name": "/A/B/C", "attributes": {"large": 1e999}}]}', 0),
+    ],
+)
+def test_what_no_page_could_show_is_refused_with_a_report(tmp_path: Path, text: str, levels: int) -> None:
+    source = tmp_path / "document.json"
+    source.write_text(text.replace("DEEP", "[" * levels + "]" * levels))
+    try:
+        report = inject(source=str(source), actor=Actor("tester"), now=NOW)
+    except IngestError as error:
+        assert re.search(r"deep|overflow", str(error))
+    else:
+        assert not report.is_kept
+    assert (Dataset.objects.count(), Injection.objects.get().state) == (0, "FAILED")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("newline", ["", "\n"], ids=["a line", "one object"])
+def test_a_section_that_comes_twice_is_refused_instead_of_losing_one(tmp_path: Path, newline: str) -> None:
+    source = tmp_path / "document.json"
+    source.write_text('{"site":' + newline + ' [{"name": "T2_A"}], "group": [{"name": "G"}], "site": [{"name": "T2_B"}]}')
+    report = inject(source=str(source), actor=Actor("tester"), now=NOW)
+    assert [(reject.path, reject.found) for reject in report.rejects] == [("site", "the section for a second time")]
+    assert (Site.objects.count(), report.is_kept) == (0, False)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("indent", [None, 2], ids=["a line", "one object"])
+def test_a_byte_order_mark_before_the_text_is_passed_by(tmp_path: Path, indent: int | None) -> None:
+    source = tmp_path / "document.json"
+    source.write_text(json.dumps({"site": [{"name": "T2_A"}]}, indent=indent), encoding="utf-8-sig")
+    assert inject(source=str(source), actor=Actor("tester"), now=NOW).num_changes == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (json.dumps({"site": []}).encode("utf-16"), "UTF-16"),
+        (b"PK\x03\x04", "zip archive"),
+        (b"BZh91AY", "bzip2"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(tmp_path: Path, content: bytes, what: str) -> None:
+    source = tmp_path / "document.json"
+    source.write_bytes(content)
+    with pytest.raises(IngestError, match=what):
+        inject(source=str(source), actor=Actor("tester"), now=NOW)
