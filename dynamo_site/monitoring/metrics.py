@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 
 from inventory.selectors.feeds import feed_ages
 from inventory.selectors.snapshot import inventory_updated_at
+from inventory.services.audit import audit_head
 from operations.selectors.pausing import pause_state
 from operations.selectors.progress import SiteProgress, deletions_under_way
 from operations.selectors.scans import SiteScanned, sites_scanned
@@ -108,6 +109,7 @@ class DynamoCollector(Collector):
         yield _single(
             "inventory_age_seconds", "Since the last completed injection; -1: never.", _age(inventory_updated_at(), now)
         )
+        yield _single("audit_events", "Events in the audit trail: if it falls, some were removed.", audit_head()[0])
         yield from _labelled("site", _SITE_GAUGES, [(site.site_name, site) for site in deletions_under_way(now=now)], now)
         yield from _labelled("site", _SCAN_GAUGES, [(row.site_name, row) for row in sites_scanned()], now)
         yield from _labelled("partition", _CYCLE_GAUGES, [(cycle.partition_name, cycle) for cycle in latest_cycles()], now)

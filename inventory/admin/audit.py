@@ -7,6 +7,7 @@ from operator import or_
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -22,7 +23,7 @@ from inventory.models import AuditEvent
 from inventory.selectors.audit import action_text
 from inventory.selectors.datasets_overview import name_filter
 from inventory.selectors.wording import NOTHING, when_html
-from inventory.services.audit import audit_verify, audit_verify_latest
+from inventory.services.audit import audit_head, audit_verify, audit_verify_latest
 
 
 @admin.register(AuditEvent)
@@ -34,7 +35,7 @@ class AuditEventAdmin(KeysetAdmin):
     main_filters = ("actor", "subject", "action")
     search_help_text = "A word of person, act, object or reason"
     empty_hint = "Nothing was done yet: the first act of a person or of a cycle is written here."
-    fields = ["when", "who", "user", "what", "about", "why", "details", "previous_digest", "digest"]
+    fields = ["when", "who", "account", "what", "about", "why", "details", "previous_digest", "digest"]
     list_before_template = "dynamo/audit_before.html"
 
     def get_search_results(
@@ -50,6 +51,13 @@ class AuditEventAdmin(KeysetAdmin):
     @display(description="who")
     def who(self, event: AuditEvent) -> str:
         return event.actor
+
+    @display(description="account")
+    def account(self, event: AuditEvent) -> str:
+        if event.user_id is None:
+            return NOTHING
+        login = get_user_model().objects.filter(pk=event.user_id).values_list("username", flat=True).first()
+        return f"{login} (account {event.user_id})" if login else f"account {event.user_id}, which is removed"
 
     @display(description="did what")
     def what(self, event: AuditEvent) -> SafeString:
@@ -77,7 +85,9 @@ class AuditEventAdmin(KeysetAdmin):
         if request.method == "POST":
             broken = audit_verify()
             if broken is None:
-                messages.success(request, "The chain is intact: no event was changed, removed or inserted.")
+                number, digest = audit_head()
+                whole = f"The chain is intact: {number} events, none changed, removed or inserted. Head: {digest}"
+                messages.success(request, whole)
             else:
                 messages.error(request, f"The chain is broken at event {broken.event_id}: {broken.problem}.")
         return redirect(reverse("admin:inventory_auditevent_changelist"))

@@ -9,13 +9,17 @@ class AuditEvent(models.Model):
 
     at = models.DateTimeField(db_index=True)
     actor = models.CharField(max_length=150, help_text="Login, or the cycle, campaign or worker that acted.")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    # The digest holds the account: it stays as it was written, also when the account is removed.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
     action = models.CharField(max_length=64, db_index=True, help_text="Namespaced name, as inventory.inject.")
     subject = models.CharField(max_length=640, db_index=True, help_text="What was acted on.")
     reason = models.TextField(blank=True)
     details = models.JSONField(default=dict, blank=True)
     previous_digest = models.CharField(max_length=64)
     digest = models.CharField(max_length=64, unique=True)
+    digest_version = models.PositiveSmallIntegerField(default=1, help_text="What the digest is made of; 2: the account, too.")
 
     class Meta:
         ordering = ["-pk"]
