@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from django.urls import reverse
 
-from dynamo_site.acts import deciding, deleting, keeping, scanning
+from dynamo_site.acts import deciding, deleting, injecting, keeping, scanning
 from dynamo_site.acts.act import Act, Key
 
-ACTS: dict[str, Act] = {**deleting.ACTS, **deciding.ACTS, **keeping.ACTS, **scanning.ACTS}
+ACTS: dict[str, Act] = {**deleting.ACTS, **deciding.ACTS, **keeping.ACTS, **injecting.ACTS, **scanning.ACTS}
 
 __all__ = ["ACTS", "Act", "Key", "act_url"]
 

@@ -231,11 +231,12 @@ def _lock_notices(user: Any) -> list[Notice]:
 
 
 def _inventory_notices() -> list[Notice]:
-    half_loaded = inventory_standing().half_loaded
-    if not half_loaded:
+    standing = inventory_standing()
+    if not standing.half_loaded:
         return []
-    link = reverse("admin:inventory_injection_changelist")
-    return [Notice("warning", f"Nothing is deleted, because the inventory is half loaded: {half_loaded}", link, "Injections")]
+    link = reverse("admin:inventory_injection_change", args=[standing.half_loaded_id])
+    text = f"Nothing is deleted, because the inventory is half loaded: {standing.half_loaded}"
+    return [Notice("warning", text, link, "Injection")]
 
 
 def _feed_notices() -> list[Notice]:

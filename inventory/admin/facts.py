@@ -54,6 +54,7 @@ class InjectionAdmin(ReadOnlyAdmin):
     list_filter = ["state"]
     search_fields = ["source", "started_by"]
     list_before_template = "dynamo/injection_list_before.html"
+    change_form_outer_before_template = "dynamo/injection_panels.html"
     fields = [
         "source",
         "state",

@@ -51,3 +51,8 @@ class Injection(models.Model):
     def is_batch(self) -> bool:
         """Tell whether its document is kept part by part."""
         return bool(self.fingerprint)
+
+    @property
+    def is_left_half_way(self) -> bool:
+        """Tell whether a part of its document is there and nobody works on the rest."""
+        return self.is_batch and self.records_kept > 0 and self.state == InjectionState.FAILED

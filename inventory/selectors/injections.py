@@ -37,6 +37,9 @@ class InjectionProgress:
     has_bad_records: bool
     is_confirmable: bool
     percent: int | None
+    document: str
+    records_kept: int
+    is_left_half_way: bool
 
 
 def half_loaded_injections() -> QuerySet[Injection]:
@@ -67,4 +70,7 @@ def injection_progress(injection_id: int) -> InjectionProgress | None:
         has_bad_records=bool(row.bad_records),
         is_confirmable=row.is_dry_run and row.state == InjectionState.COMPLETED and bool(row.document),
         percent=min(100, 100 * row.position_bytes // row.length_bytes) if row.length_bytes else None,
+        document=row.document,
+        records_kept=row.records_kept,
+        is_left_half_way=row.is_left_half_way,
     )

@@ -179,10 +179,14 @@ def inventory_updated_at() -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class InventoryStanding:
-    """When a document was last brought in completely (None: never), and what says that one is there by half (empty: none is)."""
+    """When a document was last brought in completely (None: never), and what says that one is there by half (empty: none is).
+
+    ``half_loaded_id`` is the injection that is there by half.
+    """
 
     updated_at: datetime | None
     half_loaded: str = ""
+    half_loaded_id: int | None = None
 
 
 def inventory_standing() -> InventoryStanding:
@@ -190,10 +194,12 @@ def inventory_standing() -> InventoryStanding:
     half = half_loaded_injections().order_by("pk").first()
     if half is None:
         return InventoryStanding(inventory_updated_at())
+    go_on = f"on its page or by POST injections/{half.pk}/resume/" if half.document else "by the same command"
     return InventoryStanding(
         inventory_updated_at(),
         f"injection {half.pk} of {half.source} has brought in {half.records_kept:,} records and is not over: wait for its end, "
-        f"go on by the same command, or let it be by inject --give-up {half.pk}",
+        f"go on {go_on}, or let it be on its page or by inject --give-up {half.pk}",
+        half.pk,
     )
 
 

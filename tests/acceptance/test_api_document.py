@@ -65,7 +65,7 @@ def api(
 def test_every_operation_answers_as_the_document_says(api: tuple[str, str]) -> None:
     address, token = api
     headers = {"Authorization": f"Token {token}"}
-    schema = schemathesis.openapi.from_url(f"{address}/api/schema/?format=json", headers=headers)
+    schema = schemathesis.openapi.from_url(f"{address}/api/schema/?format=json", headers=headers, timeout=PATIENCE_SECONDS)
     problems: dict[str, str] = {}
     count = 0
     for found in schema.get_all_operations():

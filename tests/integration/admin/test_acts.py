@@ -12,7 +12,7 @@ from guardian.shortcuts import assign_perm
 
 from dynamo_site.acts import ACTS, act_url
 from dynamo_site.acts.scanning import ACTS as SCAN_ACTS
-from inventory.models import AuditEvent, Lock, Site
+from inventory.models import AuditEvent, Injection, Lock, Site
 from operations.models import Deletion, PauseSwitch
 from policies.models import Plan, Policy
 from tests.factories.inventory import LockFactory
@@ -31,6 +31,8 @@ MAY = {
     "policy-deactivate": {"Operators"},
     "deletion-retry": {"Operators"},
     "deletion-drop": {"Operators"},
+    "injection-resume": {"Operators"},
+    "injection-give-up": {"Operators"},
     "trash-restore": {"Operators"},
     "plan-restore": {"Operators"},
     "scan-start": {"Operators"},
@@ -42,6 +44,12 @@ TRIED_ELSEWHERE = {"request-approve", "request-reject", "request-cancel", "token
 ROLES = ["Operators", "Physics coordinators", "Computing coordinators", "Group representatives", "Auditors", "Services", None]
 
 
+def half_loaded() -> Injection:
+    """Return a document that was sent and left half-way."""
+    state = {"state": "FAILED", "fingerprint": "f" * 64, "records_kept": 3, "document": "injections/sent"}
+    return Injection.objects.get_or_create(source="half.jsonl", defaults=state)[0]
+
+
 def url_of(name: str, screens: Screens) -> str:
     keys = {
         "inventory.Site": screens.site.pk,
@@ -49,6 +57,7 @@ def url_of(name: str, screens: Screens) -> str:
         "policies.Plan": screens.plan.pk,
         "policies.Policy": screens.policy.pk,
         "policies.PolicyVersion": screens.version.pk,
+        "inventory.Injection": half_loaded().pk,
         "operations.Deletion": screens.deletion.pk,
         "operations.Trash": screens.deletion.trash.pk,
     }
@@ -266,3 +275,31 @@ def test_the_list_of_locks_says_what_each_holds_and_where(screens: Screens, clie
     mine = client.get("/admin/inventory/lock/?whose=mine").content.decode()
     assert "asmith" in mine
     assert "a thesis" not in mine
+
+
+def test_a_document_that_is_there_by_half_is_gone_on_with_or_given_up(screens: Screens, client: Client) -> None:
+    client.force_login(account("Operators"))
+    half = half_loaded()
+    page = f"/admin/inventory/injection/{half.pk}/change/"
+    resume, give_up = act_url("injection-resume", half.pk), act_url("injection-give-up", half.pk)
+    assert page in client.get("/admin/").content.decode()
+    for where in (page, f"/admin/inject/{half.pk}/"):
+        shown = client.get(where).content.decode()
+        assert resume in shown
+        assert give_up in shown
+        assert "nothing was changed" not in shown
+    client.post(resume)
+    half.refresh_from_db()
+    assert half.state == "QUEUED"
+    assert resume not in client.get(page).content.decode()
+    assert client.post(give_up, {"reason": "the file is lost"}).status_code == 409
+    Injection.objects.filter(pk=half.pk).update(state="FAILED", document="")
+    shown = client.get(page).content.decode()
+    assert resume not in shown
+    assert "by the command that began" in shown
+    assert client.post(give_up).status_code == 200
+    client.post(give_up, {"reason": "the file is lost"})
+    half.refresh_from_db()
+    assert half.state == "CANCELLED"
+    assert AuditEvent.objects.get(action="inventory.injection_give_up").reason == "the file is lost"
+    assert give_up not in client.get(page).content.decode()
