@@ -83,10 +83,13 @@ EXPECTED = (
     ),
     hidden("GET", "", of=draft),
     *(hidden("GET", f"{below}/") for below in ("actions", "comments", "events", "items", "quorum")),
-    *(hidden("GET", f"{below}/") for below in ("revision", "revisions", "studies", "report/(?P<kind>json|html|csv|parquet)")),
+    *(
+        hidden("GET", f"{below}/")
+        for below in ("revision", "revisions", "studies", "reports", "report/(?P<kind>json|html|csv|parquet)")
+    ),
     hidden("POST", "comment/", 201, body={"text": "well"}),
     hidden("POST", "effect/", body={"patterns": ["/Higgs/*"]}),
-    hidden("POST", "report/", 201),
+    hidden("POST", "report/", 202),
     act("", CHANGE, of=draft, body={"purpose": "more room"}),
     act("study", CHANGE, 202, of=draft),
     act("revise", CHANGE, of=studied, body={"reason": "too much"}),
