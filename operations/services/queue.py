@@ -126,6 +126,8 @@ def _supersede_older(plan_id: int, at: datetime) -> None:
     for other in older:
         with transaction.atomic():
             reason = f"superseded by plan {plan_id}"
+            # A batch of it that is being taken up did not see the newer plan: it is waited for, and every later one does.
+            QueuedPlan.objects.select_for_update(no_key=True).get(plan_id=other)
             waiting = Deletion.objects.filter(plan_id=other, state=DeletionState.QUEUED).exclude(_has_begun())
             dropped = waiting.update(state=DeletionState.DROPPED, reason=reason, finished_at=at, not_before=None)
             if dropped:
