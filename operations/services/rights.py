@@ -9,6 +9,9 @@ from inventory.selectors.sites import sites_without_right
 from inventory.services.audit import Actor
 from operations.exceptions import InvalidTransitionError, OwnRequestError
 
+#: After the login in the name of who acts at the shell of a host, without an account.
+AT_SHELL = " (shell)"
+
 
 def demand_right(actor: Actor, permission: str, what: str) -> None:
     """Refuse a person without the right; parts of the system and people at the shell of the host are not asked.
@@ -23,8 +26,12 @@ def demand_right(actor: Actor, permission: str, what: str) -> None:
 
 
 def demand_another(actor: Actor, *, asked_by: int | None, asked_by_name: str, what: str) -> None:
-    """Refuse whoever asked for *what* by the account or by the name, whatever their rights. Raises ``OwnRequestError``."""
-    if asked_by_name == actor.name[:150] or (actor.user is not None and asked_by == actor.user.pk):
+    """Refuse whoever asked for *what* by the account or by the name, whatever their rights. Raises ``OwnRequestError``.
+
+    A login at the shell of a host and the account of the same name are one person.
+    """
+    is_same_name = asked_by_name.removesuffix(AT_SHELL) == actor.name[:150].removesuffix(AT_SHELL)
+    if is_same_name or (actor.user is not None and asked_by == actor.user.pk):
         raise OwnRequestError(f"{what} was asked for by {actor.name}: somebody else must approve it")
 
 

@@ -129,6 +129,14 @@ def test_last_copies_are_not_approved_where_they_were_not_asked_for(data: World)
         approve(ask(), allow_last_copy=True)
 
 
+@pytest.mark.parametrize("is_asked_at_shell", [True, False])
+def test_an_account_and_a_shell_of_the_same_login_are_one_person(data: World, is_asked_at_shell: bool) -> None:
+    account, shell = user("ann", "add_deletionrequest", "approve_deletion"), Actor("ann (shell)")
+    asker, decider = (shell, account) if is_asked_at_shell else (account, shell)
+    with pytest.raises(OwnRequestError, match="somebody else must approve it"):
+        approve(ask(actor=asker), decider)
+
+
 def test_nobody_approves_what_they_asked_for(data: World) -> None:
     with pytest.raises(OwnRequestError, match="somebody else must approve it"):
         approve(ask(), ASKER)
