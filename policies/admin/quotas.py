@@ -32,7 +32,7 @@ from policies.models import Partition, Quota, QuotaPreview
 from policies.permissions import SET_QUOTA
 from policies.selectors.quotas import PartitionNode, QuotaGrid, quota_grid
 from policies.selectors.sizes import exact_size_text, size_parse
-from policies.selectors.wording import preview_sentences
+from policies.selectors.wording import preview_sentences, sites_concerned
 from policies.services.quota_preview_runs import changes_of, quota_preview_request
 from policies.services.quotas import QuotaChange, SetQuota, quota_set, quotas_set
 
@@ -192,7 +192,8 @@ class QuotaGridMixin:
             "is_running": not is_over,
             "changes": rows,
             "policies": [
-                {"preview": found, "sentences": preview_sentences(found)} for found in preview.result.get("policies", [])
+                {"preview": found, "sentences": preview_sentences(found), "sites": sites_concerned(found)}
+                for found in preview.result.get("policies", [])
             ],
             "may_save": may_save and names <= _allowed(request, Partition.objects.filter(name__in=names)),
             "verb": f"Set {plural(len(rows), 'quota')}",

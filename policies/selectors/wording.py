@@ -34,6 +34,16 @@ def preview_sentences(policy: Any) -> list[str]:
     return sentences
 
 
+def sites_concerned(policy: Any) -> list[Any]:
+    """Return the sites of a preview (or of its JSON) at which something would be another, or whose quota cannot be reached."""
+    return [
+        site
+        for site in _Plain(policy).sites
+        for seen in [_Plain(site)]
+        if seen.quota_now != seen.quota_then or seen.deleted_now != seen.deleted_then or seen.is_reachable is False
+    ]
+
+
 def unreachable_sentence(site: Any) -> str:
     """Return why the new quota of a site cannot be reached."""
     site = _Plain(site)

@@ -20,9 +20,11 @@ from policies.management.terminal import WRONG_USE, PolicyCommand, shell_actor, 
 from policies.selectors.partitions import partition_by_name
 from policies.selectors.quotas import QuotaGrid, quota_grid
 from policies.selectors.sizes import size_parse
-from policies.selectors.wording import preview_sentences
+from policies.selectors.wording import preview_sentences, sites_concerned
 from policies.services.quota_preview import quotas_preview
 from policies.services.quotas import QuotaChange, SetQuota, quotas_adjusted, quotas_check, quotas_set
+
+_PREVIEW_COLUMNS = ("quota", "used", "protected", "would be deleted", "now")
 
 
 class Command(PolicyCommand):
@@ -90,6 +92,11 @@ exit codes: 0 done, 1 refused, 2 wrong use"""
             self.stdout.write(f"{policy.version} in {policy.partition}:\n")
             for sentence in preview_sentences(policy):
                 self.stdout.write(f"  {sentence}\n")
+            shown = table("site", "quota", "used", "protected", "would be deleted", "now", right=_PREVIEW_COLUMNS)
+            for site in sites_concerned(policy):
+                sizes = (site.used_bytes, site.protected_bytes, site.deleted_then, site.deleted_now)
+                shown.add_row(site.site, quota_text(site.quota_then), *map(size_text, sizes))
+            self.console.print(shown)
         for name in found.without_policy:
             self.stdout.write(f"{name}: no active policy works on it, so nothing is deleted because of its quotas\n")
 

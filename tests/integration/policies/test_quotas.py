@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
+from io import StringIO
 from random import Random
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.exceptions import PermissionDenied
+from django.core.management import call_command
 from django.db import transaction
+from django.test import Client
+from django.urls import reverse
 from guardian.shortcuts import assign_perm
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +23,7 @@ from hypothesis import strategies as st
 from inventory.models import AuditEvent
 from inventory.selectors.wording import BYTES_OF_UNIT
 from inventory.services.audit import Actor
+from policies import receivers
 from policies.choices import CycleKind
 from policies.exceptions import (
     InvalidTransitionError,
@@ -35,6 +41,8 @@ from policies.services.cycles import cycle_run, text_digest
 from policies.services.partitions import partition_define, partitions_load
 from policies.services.quota_preview import quotas_preview
 from policies.services.quotas import QuotaChange, quotas_adjusted, quotas_set
+from policies.tasks import carry_out_quota_preview
+from tests.factories.api import client_of
 from tests.factories.inventories import TB, dataset, document, replica, site
 from tests.factories.policies import ACTOR, CLOCK, define, store
 from tests.factories.strategies import PARTITIONS, RandomCycle, seeded_cycle
@@ -265,6 +273,32 @@ def test_a_preview_says_what_a_smaller_quota_does_and_the_next_cycle_does_it() -
         "S2: 1.00 TB cannot be reached: 100 % of it is protected, and 1.00 TB would stay.",
     ]
     assert any("safety limit would hold" in sentence for sentence in preview_sentences(preview))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("inventory")
+def test_command_api_and_page_say_of_each_site_what_the_next_cycle_then_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receivers.carry_out_quota_preview, "delay", carry_out_quota_preview.run)
+    policy = policy_of(TEXT)
+    said = StringIO()
+    call_command("quota_set", "--partition", "P", "--site", "S1", "--volume", "8TB", "--preview", "--dry-run", stdout=said)
+    client = client_of(User.objects.create_superuser("root", is_staff=True))
+    body = {"quotas": [{"partition": "P", "site": "S1", "size": "8TB"}]}
+    number = client.post("/api/v1/policies/quota-previews/", body, content_type="application/json").json()["id"]
+    (found,) = client.get(f"/api/v1/policies/quota-previews/{number}/").json()["result"]["policies"]
+    by_session = Client()
+    by_session.force_login(User.objects.get(username="root"))
+    page = by_session.get(reverse("admin:policies_quota_preview", args=[number])).content.decode()
+    quotas_set(changes=[QuotaChange("P", "S1", 8 * TB)], actor=ACTOR)
+    cycle = next_cycle(policy)
+    done = dict(CycleSite.objects.filter(cycle=cycle).values_list("site_name", "deleted_bytes"))
+    assert {row["site"]: row["deleted_then"] for row in found["sites"]} == done == {"S1": 5 * TB, "S2": 0}
+    assert found["digest_then"] == cycle.plan_digest
+    row = re.search(r"^ *S1 .*$", said.getvalue(), re.MULTILINE)
+    assert row is not None
+    assert re.findall(r"[\d.]+ TB", row[0]) == ["8.00 TB", "8.00 TB", "1.00 TB", "5.00 TB"]
+    assert re.search(r"<b>S1</b>.*?would be deleted\">[^/]*5\.00.TB", page, re.DOTALL)
+    assert "<b>S2</b>" not in page
 
 
 @pytest.mark.usefixtures("inventory")
