@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from inventory.ingest.ahead import Ahead
 from inventory.ingest.gone import Place
 from inventory.ingest.places import Places
 from inventory.ingest.reading import rows_of
@@ -26,7 +27,7 @@ class Batch:
 
     Without ``looks_for_files`` names of files that the named blocks do not have are taken for new ones: a million look-ups less
     for a million files, and `flush` finds out where that is wrong. ``gone`` tells which block replicas were deleted after
-    the document's moment.
+    the document's moment. ``made_up`` is what `flush` sends where all has been made up beforehand.
     """
 
     places: Places
@@ -45,6 +46,7 @@ class Batch:
     touched_replicas: list[ReplicaRow] = field(default_factory=list)
     touched_block_replicas: list[BlockReplicaRow] = field(default_factory=list)
     attrs: list[AttrsRecord] = field(default_factory=list)
+    made_up: Ahead | None = None
 
     def load(self, records: Sequence[Any], known: Mapping[str, DatasetRow] | None = None) -> None:
         """Read what *records* name. Only named rows are kept in memory. *known* are the datasets, if they were read already."""
@@ -60,6 +62,13 @@ class Batch:
         self._load_files(datasets, replicas)
         self._load_replicas(replicas, attrs)
         self._load_block_replicas(replicas)
+
+    def forget_rows(self) -> None:
+        """Let go of the rows that `flush` needs no more; what facts are compared with stays."""
+        for rows in (self.touched_files, self.touched_blocks, self.touched_replicas, self.touched_block_replicas):
+            rows.clear()
+        self.files.clear()
+        self.block_replicas.clear()
 
     def _load_datasets(self, names: set[str]) -> None:
         for row in rows_of(Dataset, DATASET_COLUMNS, key="name", values=askable(names)):

@@ -29,14 +29,19 @@ def copy_text(fields: Sequence[models.Field[Any, Any]], rows: Iterable[Sequence[
         yield "\n".join(map("\t".join, zip(*columns, strict=True))) + "\n"
 
 
-def copy_into(cursor: Any, target: str, fields: Sequence[models.Field[Any, Any]], rows: Iterable[Sequence[Any]]) -> None:
-    """Send *rows* by COPY to PostgreSQL; what it refuses is raised as Django's errors, as from any other statement.
+def send(cursor: Any, target: str, texts: Iterable[str]) -> None:
+    """Send *texts*, as `copy_text` makes them, to PostgreSQL; what it refuses is raised as Django's errors, as elsewhere.
 
-    *target*: table and columns as they stand in the statement; *fields* and the values of a row in the order of the columns.
+    *target*: table and columns as they stand in the statement.
     """
     with connection.wrap_database_errors, cursor.cursor.copy(f"COPY {target} FROM STDIN") as copy:
-        for text in copy_text(fields, rows):
+        for text in texts:
             copy.write(text)
+
+
+def copy_into(cursor: Any, target: str, fields: Sequence[models.Field[Any, Any]], rows: Iterable[Sequence[Any]]) -> None:
+    """Make up *rows*, values in the order of *fields*, and `send` them."""
+    send(cursor, target, copy_text(fields, rows))
 
 
 def _words(column: Sequence[Any], *, is_nullable: bool) -> Iterable[str]:

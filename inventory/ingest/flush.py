@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
+from msgspec import UNSET
 
+from inventory.ingest.ahead import Ahead, AtOnce, Writer
 from inventory.ingest.batch import Batch
 from inventory.ingest.reading import rows_of
+from inventory.ingest.records import DatasetRecord, DatasetReplicaRecord
 from inventory.ingest.rows import BlockReplicaRow, BlockRow, DatasetRow, FileRow, ReplicaRow
 from inventory.ingest.writing import Upsert
 from inventory.models import Block, BlockReplica, Dataset, DatasetReplica, File, PresentFile
@@ -29,6 +32,9 @@ _PARTS = Upsert(BlockReplica, ("block_id", "site_id", *_PART_FIELDS), ("block_id
 _PRESENT = Upsert(PresentFile, ("block_replica_id", "file_id"), ("block_replica_id", "file_id"), ())
 _KEYS_PER_QUERY = 5000
 
+#: Rows that are held as text until they can be sent; a portion that is one very large record is sent as it is made up.
+_ROWS_MADE_UP = 100_000
+
 
 class FileIsKnown(Exception):
     """A file that was taken for new is known already, in another block; nothing of the batch was written."""
@@ -41,27 +47,57 @@ def flush(batch: Batch) -> None:
     """
     try:
         with transaction.atomic(savepoint=not batch.looks_for_files):
-            _flush(batch)
+            if batch.made_up is None:
+                _flush(batch, AtOnce())
+            else:
+                batch.made_up.carry_out()
     except IntegrityError as error:
         if batch.looks_for_files:
             raise
         raise FileIsKnown from error
 
 
-def _flush(batch: Batch) -> None:
-    fresh = _flush_datasets(batch)
+def keys_of(records: Sequence[Any]) -> Mapping[Upsert, Sequence[int]]:
+    """Draw keys for all rows that *records* may bring, on PostgreSQL; none at all for more rows than `make_up` may hold.
+
+    Those of a record that is rejected are lost, as a transaction's that is taken back.
+    """
+    blocks = [block for record in records if isinstance(record, DatasetRecord) for block in record.blocks]
+    replicas = [record for record in records if isinstance(record, DatasetReplicaRecord)]
+    numbers = {
+        _DATASETS: sum([isinstance(record, DatasetRecord) for record in records]),
+        _BLOCKS: len(blocks),
+        _FILES: sum([len(block.files) for block in blocks if block.files is not UNSET]),
+        _REPLICAS: len(replicas),
+        _PARTS: sum([len(record.blockreplicas) for record in replicas]),
+    }
+    if sum(numbers.values()) > _ROWS_MADE_UP:
+        return {}
+    return {table: table.draw(number) for table, number in numbers.items()}
+
+
+def make_up(batch: Batch, keys: Mapping[Upsert, Sequence[int]]) -> None:
+    """Do all of `flush` that asks nothing of the database, for a batch of datasets that are all new; *keys* are for its rows."""
+    batch.made_up = Ahead(keys)
+    _flush(batch, batch.made_up)
+    # Sent as they were made up: nobody needs the rows any more.
+    batch.forget_rows()
+
+
+def _flush(batch: Batch, writer: Writer) -> None:
+    fresh = _flush_datasets(batch, writer)
     for table, rows in (("blocks", batch.touched_blocks), ("block replicas", batch.touched_block_replicas)):
         batch.counts.add(table, "bytes", sum([row.size_bytes - row.bytes_before for row in rows]))
     _keep_what_was_complete(batch)
-    _flush_blocks(batch)
-    _flush_files(batch)
-    _flush_replicas(batch)
-    _flush_block_replicas(batch)
+    _flush_blocks(batch, writer)
+    _flush_files(batch, writer)
+    _flush_replicas(batch, writer)
+    _flush_block_replicas(batch, writer)
     changed = {block.dataset.pk for block in batch.touched_blocks if block.is_dirty or block.gains_files}
     _sum_up(pk for pk in changed - fresh if pk is not None)
 
 
-def _flush_datasets(batch: Batch) -> set[int | None]:
+def _flush_datasets(batch: Batch, writer: Writer) -> set[int | None]:
     """Write the datasets; return the keys of new ones, whose sums are right from the start: all their blocks are in the batch."""
     new = [row for row in batch.datasets.values() if row.is_new]
     sums = {row.name: [0, 0, 0] for row in new}
@@ -71,7 +107,7 @@ def _flush_datasets(batch: Batch) -> set[int | None]:
             of[0] += block.size_bytes
             of[1] += block.num_files
             of[2] += 1
-    pks = _DATASETS.create([(row.name, *sums[row.name], *_values(row, _DATASET_FIELDS)) for row in new])
+    pks = writer.create(_DATASETS, [(row.name, *sums[row.name], *_values(row, _DATASET_FIELDS)) for row in new])
     for row, pk in zip(new, pks, strict=True):
         row.pk = pk
     fresh: set[int | None] = set(pks)
@@ -94,6 +130,8 @@ def _dataset_values(row: DatasetRow) -> tuple[Any, ...]:
 def _keep_what_was_complete(batch: Batch) -> None:
     """Note which files replicas have that were complete until now, and are no longer because their block gains files."""
     grown = [block.pk for block in batch.touched_blocks if block.gains_files and block.pk is not None]
+    if not grown:
+        return
     statement = """
         INSERT INTO inventory_presentfile (block_replica_id, file_id)
         SELECT part.id, file.id
@@ -108,10 +146,10 @@ def _keep_what_was_complete(batch: Batch) -> None:
             cursor.execute(statement.format(", ".join(["%s"] * len(some))), some)
 
 
-def _flush_blocks(batch: Batch) -> None:
+def _flush_blocks(batch: Batch, writer: Writer) -> None:
     new = [row for row in batch.touched_blocks if row.is_new]
     _change(_BLOCKS, [row for row in batch.touched_blocks if row.is_dirty and not row.is_new], _block_values)
-    for row, pk in zip(new, _BLOCKS.create([_block_values(row) for row in new]), strict=True):
+    for row, pk in zip(new, writer.create(_BLOCKS, [_block_values(row) for row in new]), strict=True):
         row.pk = pk
         row.is_dirty = True  # the sums of its dataset change
 
@@ -120,13 +158,13 @@ def _block_values(row: BlockRow) -> tuple[Any, ...]:
     return (row.dataset.pk, row.name, row.size_bytes, row.num_files, row.is_open, row.last_update)
 
 
-def _flush_files(batch: Batch) -> None:
+def _flush_files(batch: Batch, writer: Writer) -> None:
     for row in batch.touched_files:
         if row.block is not None:
             row.block_pk = row.block.pk
     new = [row for row in batch.touched_files if row.pk is None]
     _change(_FILES, [row for row in batch.touched_files if row.pk is not None], _file_values)
-    for row, pk in zip(new, _FILES.create([_file_values(row) for row in new]), strict=True):
+    for row, pk in zip(new, writer.create(_FILES, [_file_values(row) for row in new]), strict=True):
         row.pk = pk
 
 
@@ -134,10 +172,10 @@ def _file_values(row: FileRow) -> tuple[Any, ...]:
     return (row.block_pk, row.lfn, row.size_bytes, row.checksum)
 
 
-def _flush_replicas(batch: Batch) -> None:
+def _flush_replicas(batch: Batch, writer: Writer) -> None:
     new = [row for row in batch.touched_replicas if row.is_new]
     _change(_REPLICAS, [row for row in batch.touched_replicas if row.is_dirty and not row.is_new], _replica_values)
-    for row, pk in zip(new, _REPLICAS.create([_replica_values(row) for row in new]), strict=True):
+    for row, pk in zip(new, writer.create(_REPLICAS, [_replica_values(row) for row in new]), strict=True):
         row.pk = pk
 
 
@@ -145,7 +183,7 @@ def _replica_values(row: ReplicaRow) -> tuple[Any, ...]:
     return (row.dataset.pk, row.site_id, row.group_id, row.is_growing)
 
 
-def _flush_block_replicas(batch: Batch) -> None:
+def _flush_block_replicas(batch: Batch, writer: Writer) -> None:
     listing = _different_listings(batch.touched_block_replicas)
     for row in listing.values():
         row.is_dirty = True
@@ -156,11 +194,13 @@ def _flush_block_replicas(batch: Batch) -> None:
     batch.counts.add("block replicas", "unchanged", len(batch.touched_block_replicas) - len(new) - len(changed))
     _change(_PARTS, changed, _part_values)
     known = [row.pk for row in listing.values() if not row.is_new]
-    for row, pk in zip(new, _PARTS.create([_part_values(row) for row in new]), strict=True):
+    for row, pk in zip(new, writer.create(_PARTS, [_part_values(row) for row in new]), strict=True):
         row.pk = pk
     for some in _chunks(known):
         PresentFile.objects.filter(block_replica_id__in=some).delete()
-    _PRESENT.write([(row.pk, file.pk) for row in listing.values() for file in row.present or ()])
+    present = [(row.pk, file.pk) for row in listing.values() for file in row.present or ()]
+    if present:
+        writer.add(_PRESENT, present)
 
 
 def _part_values(row: BlockReplicaRow) -> tuple[Any, ...]:

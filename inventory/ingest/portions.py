@@ -23,7 +23,7 @@ from inventory.ingest.batch import Batch
 from inventory.ingest.datasets import take_dataset
 from inventory.ingest.documents import Item
 from inventory.ingest.facts import Facts
-from inventory.ingest.flush import FileIsKnown, check_references, flush
+from inventory.ingest.flush import FileIsKnown, check_references, flush, keys_of, make_up
 from inventory.ingest.gone import Place, deleted_since
 from inventory.ingest.lane import Lane
 from inventory.ingest.places import Places
@@ -32,6 +32,7 @@ from inventory.ingest.rejects import BadRecord
 from inventory.ingest.replicas import take_replica
 from inventory.ingest.rows import Counts
 from inventory.ingest.sieve import Known, look, sieve
+from inventory.ingest.writing import Upsert
 
 #: Names of rejected datasets that are kept, so that what builds on them is told why.
 _REJECTED_NAMES_KEPT = 10_000
@@ -41,10 +42,11 @@ _NAMING = DatasetRecord | DatasetReplicaRecord | AttrsRecord
 
 @dataclass(slots=True)
 class Looked:
-    """What the database knew of a portion's records before its rows were made up."""
+    """What the database knew of a portion's records before its rows were made up; ``keys`` are for what it did not know."""
 
     known: Mapping[str, Known]
     gone: Mapping[Place, datetime]
+    keys: Mapping[Upsert, Sequence[int]]
 
 
 @dataclass(slots=True, eq=False)
@@ -165,7 +167,9 @@ class Taker:
 
     def _look(self, portion: Portion) -> Looked:
         records = portion.records()
-        return Looked(look([r for r in records if isinstance(r, _NAMING)], self._places), self._gone(records, portion.meta_now))
+        known = look([r for r in records if isinstance(r, _NAMING)], self._places)
+        keys = keys_of([r for r in records if isinstance(r, DatasetRecord | DatasetReplicaRecord) and _name(r) not in known])
+        return Looked(known, self._gone(records, portion.meta_now), keys)
 
     def _gone(self, records: Sequence[Any], meta_now: datetime | None) -> Mapping[Place, datetime]:
         if meta_now is None or self._brings_back:
@@ -199,6 +203,8 @@ class Taker:
                 if isinstance(record, DatasetRecord):
                     batch.rejected_datasets.setdefault(record.name, item.number)
                 portion.rejected[place] = bad.with_traceback(None)
+        if looked is not None and looked.keys and looked.known.keys().isdisjoint(map(_name, records)):
+            make_up(batch, looked.keys)
         portion.batch = batch
 
     def _apply(self, batch: Batch, record: Any) -> None:

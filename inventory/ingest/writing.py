@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Any
 
 from django.db import connection, models
 
-from inventory.ingest.copying import copy_into
+from inventory.ingest.copying import copy_into, copy_text, send
 
 #: Parameters per statement, below SQLite's limit of 32,766.
 PARAMETERS_PER_STATEMENT = 30_000
@@ -57,13 +58,37 @@ class Upsert:
             keys = self.write(rows, want_keys=True)
             positions = [self.columns.index(name) for name in self.key]
             return [keys[tuple(row[position] for position in positions)] for row in rows]
-        table = self.model._meta.db_table
-        columns = (str(self.model._meta.pk.column), *self.columns)
-        with connection.cursor() as cursor:
-            pks = _drawn_keys(cursor, table, columns[0], len(rows))
-            target = f"{connection.ops.quote_name(table)} ({_names(columns)})"
-            copy_into(cursor, target, self._fields(columns), _with_keys(pks, self._adapted(rows)))
+        pks = self.draw(len(rows))
+        self.send(self.texts(pks, rows))
         return list(pks)
+
+    def draw(self, number: int) -> Sequence[int]:
+        """Return *number* new keys of the table, on PostgreSQL: as a range, unless somebody else draws some in between."""
+        if not number:
+            return ()
+        with connection.cursor() as cursor:
+            sequence = _sequence(self.model._meta.db_table, self._key_column)
+            cursor.execute(
+                "WITH drawn AS MATERIALIZED (SELECT nextval(%s::regclass) AS key FROM generate_series(1, %s)) "
+                "SELECT min(key), max(key), CASE WHEN max(key) - min(key) >= %s THEN array_agg(key) END FROM drawn",
+                [sequence, number, number],
+            )
+            first, last, keys = cursor.fetchone()
+        return range(first, last + 1) if keys is None else keys
+
+    def texts(self, pks: Sequence[int], rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:
+        """Yield new rows under these keys as `send` takes them. Asks nothing of the database."""
+        return copy_text(self._fields((self._key_column, *self.columns)), _with_keys(pks, self._adapted(rows)))
+
+    def send(self, texts: Iterable[str]) -> None:
+        """Write new rows that `texts` has made, on PostgreSQL. Raises ``IntegrityError`` if one is there after all."""
+        target = f"{connection.ops.quote_name(self.model._meta.db_table)} ({_names((self._key_column, *self.columns))})"
+        with connection.cursor() as cursor:
+            send(cursor, target, texts)
+
+    @property
+    def _key_column(self) -> str:
+        return str(self.model._meta.pk.column)
 
     def change(self, pks: Sequence[int], rows: Sequence[tuple[Any, ...]]) -> None:
         """Give the rows of these keys the values of ``update`` in *rows*; a row that was removed meanwhile stays gone."""
@@ -77,7 +102,7 @@ class Upsert:
         if self.columns[first:] != self.update:
             raise ValueError(f"{self.columns} do not end in {self.update}")
         with connection.cursor() as cursor:
-            columns = (str(self.model._meta.pk.column), *self.update)
+            columns = (self._key_column, *self.update)
             staging = self._staging(cursor, columns, "changed")
             changed = [row[first:] for row in self._adapted(rows)]
             copy_into(cursor, staging, self._fields(columns), _with_keys(pks, changed))
@@ -153,7 +178,7 @@ class Upsert:
     def _returning(self, want_keys: bool) -> str:
         if not want_keys:
             return ""
-        return f" RETURNING {_names((str(self.model._meta.pk.column), *self.key))}"
+        return f" RETURNING {_names((self._key_column, *self.key))}"
 
     def _present_keys(self, rows: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], int]:
         """Return the keys of rows that were equal already, which the database does not return."""
@@ -168,21 +193,12 @@ class Upsert:
         return found
 
 
-def _drawn_keys(cursor: Any, table: str, column: str, number: int) -> Sequence[int]:
-    """Return *number* new keys of the table: as a range, unless somebody else has drawn some in between."""
-    cursor.execute(
-        "WITH drawn AS MATERIALIZED (SELECT nextval(%s::regclass) AS key FROM generate_series(1, %s)) "
-        "SELECT min(key), max(key), CASE WHEN max(key) - min(key) >= %s THEN array_agg(key) END FROM drawn",
-        [_sequence(cursor, table, column), number, number],
-    )
-    first, last, keys = cursor.fetchone()
-    return range(first, last + 1) if keys is None else keys
-
-
-def _sequence(cursor: Any, table: str, column: str) -> str:
-    # Asked for once: asked for each key, its name costs ten times what the key does.
-    cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [table, column])
-    (name,) = cursor.fetchone()
+@cache
+def _sequence(table: str, column: str) -> str:
+    """Return the name of the sequence, asked for once: asked for each key, it costs ten times what the key does."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [table, column])
+        (name,) = cursor.fetchone()
     return str(name)
 
 
