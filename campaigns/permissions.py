@@ -12,6 +12,7 @@ from campaigns.choices import CampaignAction
 from campaigns.models import Campaign, GroupRepresentative
 from inventory.permissions import may
 from inventory.services.audit import Actor
+from inventory.services.object_rights import rights_of_kind
 
 ADD_CAMPAIGN = "campaigns.add_campaign"
 VIEW_CAMPAIGN = "campaigns.view_campaign"
@@ -48,6 +49,11 @@ def require(actor: Actor, permission: str, campaign: Campaign | None = None) -> 
     if actor.user is not None and not may(actor.user, permission, campaign, afresh=True):
         where = f" on the campaign '{campaign}'" if campaign is not None else ""
         raise PermissionDenied(f"{actor.name} lacks the right {permission!r}{where}.")
+
+
+def campaign_rights_offered(user: AbstractBaseUser | AnonymousUser) -> frozenset[str]:
+    """Return the rights on campaigns that *user* may give and take: every one for who may say who must sign, at this moment."""
+    return frozenset(rights_of_kind(Campaign) if may(user, CHANGE_QUORUM, afresh=True) else ())
 
 
 def represents(user: AbstractBaseUser | AnonymousUser, group_name: str) -> bool:

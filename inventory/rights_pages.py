@@ -7,29 +7,25 @@ from typing import Any
 
 from django.http import HttpRequest
 from guardian.admin import AdminGroupObjectPermissionsForm, AdminUserObjectPermissionsForm, GuardedModelAdmin
-from guardian.shortcuts import get_perms_for_model
 
-from inventory.permissions import may
 from inventory.services.audit import Actor
-from inventory.services.object_rights import object_rights_set
+from inventory.services.object_rights import object_rights_set, rights_of_kind, rights_offered
 
 
 class RightsPagesMixin(GuardedModelAdmin):
     """The pages of rights on an object, for who may change every object of its kind.
 
-    Nobody hands out more than they have: on offer are the rights that the giver has in general. What the holder has beyond
-    these stays as it is.
+    Nobody hands out more than they have: `rights_offered`. What the holder has beyond these stays as it is.
     """
 
     def rights_to_give(self, request: HttpRequest) -> frozenset[str]:
         """Return the rights (code names) that whoever asks may give and take."""
-        held = (name for name in self._rights() if may(request.user, f"{self.opts.app_label}.{name}", afresh=True))
-        return frozenset(held)
+        return rights_offered(self.model, request.user)
 
     def get_obj_perms_base_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """Return what guardian's pages show; columns for rights that mean something on one object."""
         context: dict[str, Any] = super().get_obj_perms_base_context(request, obj)
-        context["model_perms"] = context["model_perms"].filter(codename__in=self._rights())
+        context["model_perms"] = context["model_perms"].filter(codename__in=rights_of_kind(self.model))
         return context
 
     def get_obj_perms_manage_user_form(self, request: HttpRequest) -> type[AdminUserObjectPermissionsForm]:
@@ -55,12 +51,6 @@ class RightsPagesMixin(GuardedModelAdmin):
                 _save(request, self.obj, self.group, self.cleaned_data["permissions"], offered)
 
         return GroupForm
-
-    def _rights(self) -> list[str]:
-        """Return the rights that mean something on one object: it is there already, and is never deleted."""
-        means_nothing = {f"{verb}_{self.opts.model_name}" for verb in ("add", "delete")}
-        names = get_perms_for_model(self.model).values_list("codename", flat=True)
-        return [name for name in names if name not in means_nothing]
 
 
 def _save(request: HttpRequest, subject: Any, holder: Any, chosen: Collection[str], offered: frozenset[str]) -> None:

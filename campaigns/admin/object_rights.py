@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from campaigns.permissions import CHANGE_QUORUM
+from campaigns.permissions import CHANGE_QUORUM, campaign_rights_offered
 from inventory.permissions import may
 from inventory.rights_pages import RightsPagesMixin
 
@@ -20,4 +20,4 @@ class CampaignRightsMixin(RightsPagesMixin):
 
     def rights_to_give(self, request: HttpRequest) -> frozenset[str]:
         """Return every right on a campaign, for who may say who must sign at this moment."""
-        return frozenset(self._rights() if may(request.user, CHANGE_QUORUM, afresh=True) else ())
+        return campaign_rights_offered(request.user)

@@ -22,6 +22,7 @@ from campaigns.api import serializers as s
 from campaigns.choices import Verdict
 from campaigns.filtersets import CampaignFilterSet
 from campaigns.models import Campaign, CampaignEvent, CampaignReport, Comment, Revision, Study
+from campaigns.permissions import campaign_rights_offered
 from campaigns.selectors.campaigns import campaigns_visible, revision_current, revision_items
 from campaigns.selectors.quorum import quorum_of
 from campaigns.services.approvals import campaign_sign
@@ -32,13 +33,14 @@ from campaigns.services.offers import actions_offered
 from campaigns.services.proposals import campaign_propose
 from campaigns.services.reports import KINDS, campaign_report, report_file, report_latest
 from campaigns.services.studies import campaign_study
+from inventory.rights_api import RightsMixin
 from inventory.services.audit import Actor
 
 _BARE: dict[str, Any] = {"filterset_class": None, "pagination_class": None, "filter_backends": []}
 _TYPES = {"json": "application/json", "html": "text/html", "csv": "text/csv", "parquet": "application/octet-stream"}
 
 
-class CampaignViewSet(ReadOnlyModelViewSet[Campaign]):
+class CampaignViewSet(RightsMixin, ReadOnlyModelViewSet[Campaign]):
     """Campaigns that you may see: all announced ones, and others by the right to view."""
 
     queryset = Campaign.objects.select_related("partition", "coordinator")
@@ -50,6 +52,9 @@ class CampaignViewSet(ReadOnlyModelViewSet[Campaign]):
         if getattr(self, "swagger_fake_view", False):
             return super().get_queryset()
         return campaigns_visible(self.request.user)
+
+    def rights_to_give(self, user: Any) -> frozenset[str]:
+        return campaign_rights_offered(user)
 
     def get_serializer_class(self) -> type[BaseSerializer[Campaign]]:
         return s.CampaignSerializer if self.action == "list" else s.CampaignDetailSerializer

@@ -15,6 +15,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from inventory import filtersets, models
 from inventory.api import serializers
 from inventory.api.exports import ListFileMixin
+from inventory.rights_api import RightsMixin
 from inventory.selectors.datasets_overview import dataset_blocks, dataset_copies
 from inventory.services.audit import Actor
 from inventory.services.feeds import feed_limit_set
@@ -23,7 +24,7 @@ from inventory.services.feeds import feed_limit_set
 _PAGE = [OpenApiParameter("cursor", str, description="As in next and previous."), OpenApiParameter("page_size", int)]
 
 
-class SiteViewSet(ListFileMixin, ReadOnlyModelViewSet[models.Site]):
+class SiteViewSet(RightsMixin, ListFileMixin, ReadOnlyModelViewSet[models.Site]):
     """Sites."""
 
     queryset = models.Site.objects.all()

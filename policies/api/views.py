@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
+from inventory.rights_api import RightsMixin
 from policies import filtersets, models
 from policies.api import serializers
 from policies.api.decisions import DecisionQuerySerializer, DecisionsPageSerializer
@@ -19,7 +20,7 @@ from policies.selectors.decisions import decisions_page
 from policies.services.explaining import replica_explain
 
 
-class PartitionViewSet(ReadOnlyModelViewSet[models.Partition]):
+class PartitionViewSet(RightsMixin, ReadOnlyModelViewSet[models.Partition]):
     """Partitions and their safety limits (fractions; null: the general setting)."""
 
     queryset = models.Partition.objects.prefetch_related("parts")
@@ -35,7 +36,7 @@ class GuardrailViewSet(ReadOnlyModelViewSet[models.Guardrail]):
     filterset_class = filtersets.GuardrailFilterSet
 
 
-class PolicyViewSet(ReadOnlyModelViewSet[models.Policy]):
+class PolicyViewSet(RightsMixin, ReadOnlyModelViewSet[models.Policy]):
     """Policies."""
 
     queryset = models.Policy.objects.select_related("partition", "active_version")

@@ -42,3 +42,18 @@ class Expected:
     hidden: bool = False
     #: An edit is sent with ``If-Match: *``; False where its address keeps no such version.
     is_versioned: bool = True
+
+
+def rights_below(address: str, right: str, *, of: Callable[[Any], Model], also: str) -> tuple[Expected, Expected]:
+    """Return the two operations on the rights of one object below *address*: *right* counts in general only."""
+    return (
+        Expected("GET", f"{address}(?P<pk>[^/.]+)/rights/", right, kwargs=lambda world: {"pk": of(world).pk}, also=(also,)),
+        Expected(
+            "POST",
+            f"{address}(?P<pk>[^/.]+)/rights/",
+            right,
+            kwargs=lambda world: {"pk": of(world).pk},
+            body=lambda _: {"group": "Auditors", "rights": [also.partition(".")[2]]},
+            also=(also,),
+        ),
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from campaigns.models import Campaign, Revision
 from tests.factories.campaigns import TEXT, Campaigns
-from tests.integration.api.expected import Expected
+from tests.integration.api.expected import Expected, rights_below
 
 BASE = "/api/v1/campaigns/"
 CAMPAIGN = BASE + "campaigns/(?P<pk>[^/.]+)/"
@@ -124,6 +124,7 @@ EXPECTED = (
     Expected("GET", BASE + "inbox/", None),
     Expected("GET", BASE + "inbox/(?P<pk>[^/.]+)/", None, 404, kwargs=lambda world: {"pk": world.notice.pk}),
     Expected("POST", BASE + "inbox/read/", None, body=lambda world: {"notices": [world.notice.pk]}),
+    *rights_below(BASE + "campaigns/", "campaigns.change_quorumrule", of=proposed, also=VIEW),
     Expected("GET", BASE + "quorum-rules/", None),
     Expected(
         "POST",

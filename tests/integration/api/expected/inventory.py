@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from dynamo_site.stories import STORY_RIGHTS
 from inventory.choices import FactFeedName, InjectionState
-from inventory.models import Dataset, FactFeed, Injection, LockSet
+from inventory.models import Dataset, FactFeed, Injection, LockSet, Site
 from tests.factories.screens import Screens
-from tests.integration.api.expected import Expected
+from tests.integration.api.expected import Expected, rights_below
 
 INVENTORY = "/api/v1/inventory/"
 EXPORTED = ("site", "dataset", "block", "file", "dataset-replica", "block-replica")
@@ -150,6 +150,9 @@ EXPECTED = (
         guarded=feed,
         another=lambda _: FactFeed.objects.get_or_create(name=FactFeedName.ENFORCER)[0],
         also=("inventory.view_factfeed",),
+    ),
+    *rights_below(
+        f"{INVENTORY}sites/", "inventory.change_site", of=lambda _: Site.objects.earliest("pk"), also="inventory.view_site"
     ),
     Expected("GET", f"{INVENTORY}statistics/", "inventory.view_dataset"),
     Expected(

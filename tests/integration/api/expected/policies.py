@@ -11,7 +11,7 @@ from policies.models import Comparison, Cycle, Partition, Policy, Quota
 from policies.services.comparisons import comparison_carry_out, comparison_request
 from policies.services.policies import policy_create
 from tests.factories.screens import ACTOR, TEXT, Screens
-from tests.integration.api.expected import Expected
+from tests.integration.api.expected import Expected, rights_below
 
 POLICIES = "/api/v1/policies/policies/<int:pk>"
 CYCLES = r"/api/v1/policies/cycles/(?P<pk>[^/.]+)"
@@ -108,6 +108,18 @@ OF_PARTITION_LIMITS = tuple(
 EXPECTED = (
     *OF_QUOTAS,
     *OF_PARTITION_LIMITS,
+    *rights_below(
+        "/api/v1/policies/partitions/",
+        "policies.change_partition",
+        of=lambda _: Partition.objects.earliest("pk"),
+        also="policies.view_partition",
+    ),
+    *rights_below(
+        "/api/v1/policies/policies/",
+        "policies.change_policy",
+        of=lambda _: Policy.objects.earliest("pk"),
+        also="policies.view_policy",
+    ),
     Expected("POST", "/api/v1/policies/check/", None, body=lambda _: {"text": TEXT}),
     Expected("POST", "/api/v1/policies/expectations/check/", None, body=lambda _: {"text": ""}),
     Expected("POST", "/api/v1/policies/test-runs/", "policies.view_cycle", 202, body=lambda _: {"text": TEXT}),
