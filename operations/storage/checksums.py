@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _HASHES = frozenset({"md5", "sha1", "sha256", "sha512"})
 
 
-def content_problem(chunks: Iterable[bytes], *, size_bytes: int, checksum: str) -> str:
+def content_problem(chunks: Iterable[bytes], *, size_bytes: int, checksum: str, between: Callable[[], object]) -> str:
     """Return how content differs from the size and checksum (algorithm:value, or empty) that it should have; empty if it fits.
 
-    A checksum of an algorithm that is not known here is a problem too: it was not checked.
+    A checksum of an algorithm that is not known here is a problem too: it was not checked. *between* is called after each chunk:
+    a large file takes longer to read than a lease lasts, and whoever asks whether to go on keeps the lease.
     """
     algorithm, _, expected = checksum.lower().partition(":")
     total, rolling = 0, 1 if algorithm == "adler32" else 0
@@ -20,6 +21,7 @@ def content_problem(chunks: Iterable[bytes], *, size_bytes: int, checksum: str) 
     if checksum and digest is None and algorithm not in {"adler32", "crc32"}:
         return f"checksum {checksum} is of an algorithm that cannot be checked"
     for chunk in chunks:
+        between()
         total += len(chunk)
         if algorithm == "adler32":
             rolling = zlib.adler32(chunk, rolling)

@@ -135,7 +135,7 @@ def restore_files(
         if should_stop():
             break
         try:
-            results.append(_restore_one(root, file, placement, is_proven=is_proven))
+            results.append(_restore_one(root, file, placement, is_proven=is_proven, should_stop=should_stop))
         except OSError as error:
             results.append(RestoreResult(file.lfn, RestoreOutcome(outcome_of(error)), message_of(error)))
     return results
@@ -157,12 +157,15 @@ def purge_files(root: int, files: Sequence[TrashedFile], *, is_proven: bool, sho
     return results
 
 
-def _restore_one(root: int, file: TrashedFile, placement: Placement, *, is_proven: bool) -> RestoreResult:
+def _restore_one(
+    root: int, file: TrashedFile, placement: Placement, *, is_proven: bool, should_stop: ShouldStop
+) -> RestoreResult:
     with contextlib.ExitStack() as stack:
         source, kept = _folder_and_mode(stack, root, trash_folder(file.folder), file.name)
         if kept is None:
-            return _not_in_trash(stack, root, file, placement, is_proven=is_proven)
-        if wrong := content_problem(_content(source, file.name), size_bytes=file.size_bytes, checksum=file.checksum):
+            return _not_in_trash(stack, root, file, placement, is_proven=is_proven, should_stop=should_stop)
+        content = _content(source, file.name)
+        if wrong := content_problem(content, size_bytes=file.size_bytes, checksum=file.checksum, between=should_stop):
             return RestoreResult(file.lfn, RestoreOutcome.DAMAGED, f"{wrong}; it stays in the trash")
         target, _ = open_below(root, placement.parts[:-1], make=True)
         stack.callback(os.close, target)
@@ -184,7 +187,13 @@ def _restore_one(root: int, file: TrashedFile, placement: Placement, *, is_prove
 
 
 def _not_in_trash(
-    stack: contextlib.ExitStack, root: int, file: TrashedFile, placement: Placement, *, is_proven: bool
+    stack: contextlib.ExitStack,
+    root: int,
+    file: TrashedFile,
+    placement: Placement,
+    *,
+    is_proven: bool,
+    should_stop: ShouldStop,
 ) -> RestoreResult:
     """Say what became of a file that the trash does not have: an earlier attempt restored it, or nobody knows."""
     folder, kind = _folder_and_mode(stack, root, placement.parts[:-1], placement.parts[-1])
@@ -193,7 +202,8 @@ def _not_in_trash(
             message = "not in the trash, and nothing shows that the folder is the site's storage: is it mounted?"
             return RestoreResult(file.lfn, RestoreOutcome.RETRYABLE, message)
         return RestoreResult(file.lfn, RestoreOutcome.LOST, "neither in the trash nor in its place")
-    wrong = content_problem(_content(folder, placement.parts[-1]), size_bytes=file.size_bytes, checksum=file.checksum)
+    content = _content(folder, placement.parts[-1])
+    wrong = content_problem(content, size_bytes=file.size_bytes, checksum=file.checksum, between=should_stop)
     if wrong:
         return RestoreResult(file.lfn, RestoreOutcome.LOST, f"not in the trash, and what lies in its place {wrong}")
     return RestoreResult(file.lfn, RestoreOutcome.RESTORED, "was in its place already")

@@ -252,7 +252,8 @@ class _Call:
             return RestoreResult(p.lfn, RestoreOutcome.LOST, "neither in the trash nor in its place")
         looked_at = path if source.kind == Kind.FILE else p.parts
         try:
-            wrong = content_problem(self._store.read(looked_at), size_bytes=file.size_bytes, checksum=file.checksum)
+            content = self._store.read(looked_at)
+            wrong = content_problem(content, size_bytes=file.size_bytes, checksum=file.checksum, between=self._may_go)
             if wrong and source.kind == Kind.FILE:
                 return RestoreResult(p.lfn, RestoreOutcome.DAMAGED, f"{wrong}; it stays in the trash")
             if wrong:
