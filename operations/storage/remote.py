@@ -151,7 +151,9 @@ class RemoteGateway:
         for folder in sorted({p.parts[:-1] for p in placed}):
             if should_stop() or not self.store.remove_folder(folder):
                 return
-            self.store.remove_folder(folder[:-1])
+            if self.store.can_prune:
+                # Else what another worker puts aside into the day at this moment would go with it.
+                self.store.remove_folder(folder[:-1])
 
 
 class _Call:
