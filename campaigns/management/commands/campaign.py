@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,7 @@ exit codes: 0 done, 1 refused (the message says why), 2 wrong use
             verdict=options["verdict"],
             digest=options["digest"],
             comment=options["comment"],
-            address="shell",
+            address=f"shell ({getpass.getuser()})",
             **self._who(options),
         )
         self._tell(campaign_get(number))

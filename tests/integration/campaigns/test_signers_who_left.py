@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
+
 import pytest
 from django.contrib.auth.models import Group as AuthGroup
 from django.contrib.auth.models import Permission
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from guardian.shortcuts import remove_perm
 
 from campaigns.choices import CampaignState
 from campaigns.exceptions import NotReady
-from campaigns.models import QuorumRule
+from campaigns.models import Approval, QuorumRule
 from campaigns.selectors.execution import campaigns_standing
 from campaigns.selectors.quorum import quorum_of
 from campaigns.services.execution import campaign_execute
@@ -104,3 +108,12 @@ def test_the_page_says_which_signature_does_not_count(people: Collaboration, cli
     client.force_login(people.user("olga"))
     page = client.get(reverse("admin:campaigns_campaign_change", args=[campaign.pk])).content.decode()
     assert "does not count: the account is not active any more" in page
+
+
+def test_a_signature_that_is_given_at_a_shell_says_at_whose(people: Collaboration) -> None:
+    """Who has a shell may name any account: two signatures from one shell may be of one person, and evidence shows it."""
+    people.now = timezone.now()
+    campaign = people.proposed()
+    digest = people.revision(campaign).digest
+    call_command("campaign", "sign", str(campaign.pk), "--as", "petra", "--digest", digest, "--approve")
+    assert Approval.objects.get().address == f"shell ({getpass.getuser()})"
