@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
-from typing import TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Q
@@ -22,14 +21,13 @@ from campaigns.services.studies import studies_sweep
 from inventory.selectors.locks import lock_patterns_of_source
 from inventory.services.audit import Actor
 from inventory.services.locks import lock_create
+from inventory.services.turns import attempt
 from policies.exceptions import PolicyError
 
 logger = logging.getLogger(__name__)
 
 #: Who acts when a campaign moves on by itself.
 CLOCK = Actor("campaign clock")
-
-Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +49,18 @@ def campaigns_tick(*, now: datetime) -> Ticked:
     Nothing that fails keeps the rest from its turn; all of it is raised at the end, as one ``ExceptionGroup``.
     """
     failures: list[Exception] = []
-    attempt = partial(_attempt, failures)
-    locks = attempt("locks of exceptions", partial(exception_locks_ensure, now=now))
-    attempt("studies of dead processes", partial(studies_sweep, now=now))
-    attempt("reports of dead processes", partial(reports_sweep, now=now))
+    turn = partial(attempt, failures)
+    locks = turn("locks of exceptions", partial(exception_locks_ensure, now=now))
+    turn("studies of dead processes", partial(studies_sweep, now=now))
+    turn("reports of dead processes", partial(reports_sweep, now=now))
     expired = _expire(now, failures)
     started = _start(now, failures)
     settled = _settle(now, failures)
     told = sum(
-        attempt(f"telling of campaign {pk}", partial(campaign_tell, campaign_id=pk, now=now)) or 0 for pk in _worth_telling(now)
+        turn(f"telling of campaign {pk}", partial(campaign_tell, campaign_id=pk, now=now)) or 0 for pk in _worth_telling(now)
     )
-    told += attempt("reminders", partial(reminders_give, now=now)) or 0
-    mailed, unsent = attempt("mails", partial(notices_mail, now=now)) or (0, 0)
+    told += turn("reminders", partial(reminders_give, now=now)) or 0
+    mailed, unsent = turn("mails", partial(notices_mail, now=now)) or (0, 0)
     if failures:
         raise ExceptionGroup("not everything that is due for campaigns could be done", failures)
     return Ticked(started, expired, settled, told, mailed, unsent, locks or 0)
@@ -134,17 +132,7 @@ def _step(what: str, campaign_id: int, act: Callable[[], Campaign], failures: li
             logger.warning("campaign %s does not %s: %s", campaign_id, what, refused, extra={"campaign_id": campaign_id})
             return None
 
-    return _attempt(failures, f"campaign {campaign_id} does not {what}", done)
-
-
-def _attempt(failures: list[Exception], what: str, act: Callable[[], Done]) -> Done | None:
-    """Return what *act* returns, or None and one failure more."""
-    try:
-        return act()
-    except Exception as error:
-        logger.exception("%s", what)
-        failures.append(error)
-        return None
+    return attempt(failures, f"campaign {campaign_id} does not {what}", done)
 
 
 def _worth_telling(now: datetime) -> list[int]:

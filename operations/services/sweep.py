@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from random import Random
 
 from django.db import transaction
@@ -15,6 +16,7 @@ from django.db.models import Exists, OuterRef
 from inventory.services.audit import Actor, audit_record
 from inventory.services.injection_jobs import documents_sweep
 from inventory.services.injections import injections_sweep
+from inventory.services.turns import attempt
 from operations.choices import DeletionState
 from operations.exceptions import PlanAlteredError
 from operations.models import Attempt, Deletion, QueuedPlan
@@ -50,17 +52,25 @@ class Swept:
 
 
 def sweep(*, now: datetime, limits: QueueLimits, rng: Random) -> Swept:
-    """Set right what crashes and lost messages left behind. Safe to run at any time, in any number at once."""
-    num_leases = leases_take_back(now=now, limits=limits, rng=rng) + trash_leases_take_back(now=now)
-    trash_settle(now=now, limits=limits)
-    trash_hurry(now=now, limits=limits)
-    enqueued = _enqueue_missed(now)
-    over = _finish_plans(now)
-    invalidations_sweep(now=now)
-    deletion_requests_sweep(now=now)
-    clean_ups_sweep(now=now)
-    injections_sweep(now=now)
-    documents_sweep(now=now)
+    """Set right what crashes and lost messages left behind. Safe to run at any time, in any number at once.
+
+    Nothing that fails keeps the rest from its turn; all of it is raised at the end, as one ``ExceptionGroup``.
+    """
+    failures: list[Exception] = []
+    turn = partial(attempt, failures)
+    num_leases = turn("leases of deletions", partial(leases_take_back, now=now, limits=limits, rng=rng)) or 0
+    num_leases += turn("leases of trash", partial(trash_leases_take_back, now=now)) or 0
+    turn("trash that is complete", partial(trash_settle, now=now, limits=limits))
+    turn("trash of full sites", partial(trash_hurry, now=now, limits=limits))
+    enqueued = _enqueue_missed(now, failures)
+    over = turn("plans that are over", partial(_finish_plans, now)) or ()
+    turn("invalidations", partial(invalidations_sweep, now=now))
+    turn("deletion requests", partial(deletion_requests_sweep, now=now))
+    turn("clean-ups", partial(clean_ups_sweep, now=now))
+    turn("injections", partial(injections_sweep, now=now))
+    turn("documents of injections", partial(documents_sweep, now=now))
+    if failures:
+        raise ExceptionGroup("not everything that crashes left behind could be set right", failures)
     return Swept(num_leases, enqueued, over)
 
 
@@ -105,22 +115,25 @@ def _deaths_in_row(rows: Sequence[Deletion]) -> Counter[int]:
     return deaths
 
 
-def _enqueue_missed(now: datetime) -> tuple[int, ...]:
+def _enqueue_missed(now: datetime, failures: list[Exception]) -> tuple[int, ...]:
     """Put released plans into the queue whose wake-up was lost, or whose worker was killed half-way."""
     released = released_plan_ids()
     settled = QueuedPlan.objects.filter(plan_id__in=released).exclude(is_complete=False, refused_reason="")
     known = set(settled.values_list("plan_id", flat=True))
     enqueued: list[int] = []
     for plan_id in released:
-        if plan_id in known:
-            continue
-        try:
-            plan_enqueue(plan_id, now=now)
-        except PlanAlteredError as error:
-            logger.warning("%s", error, extra={"plan_id": plan_id})
-            continue
-        enqueued.append(plan_id)
+        if plan_id not in known and attempt(failures, f"queueing of plan {plan_id}", partial(_enqueue, plan_id, now)):
+            enqueued.append(plan_id)
     return tuple(enqueued)
+
+
+def _enqueue(plan_id: int, now: datetime) -> bool:
+    try:
+        plan_enqueue(plan_id, now=now)
+    except PlanAlteredError as error:
+        logger.warning("%s", error, extra={"plan_id": plan_id})
+        return False
+    return True
 
 
 def _finish_plans(now: datetime) -> tuple[int, ...]:
