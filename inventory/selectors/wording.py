@@ -93,6 +93,11 @@ def share_text(fraction: float | None) -> str:
     return f"{percent:.1f} %" if 0 < abs(percent) < 0.95 else f"{percent:.0f} %"
 
 
+def exact_share_text(fraction: float) -> str:
+    """Return a fraction that is held against a limit as per cent, to a hundredth: ``12.26 %``, ``15 %``."""
+    return f"{f'{fraction * 100:.2f}'.rstrip('0').rstrip('.')} %"
+
+
 def duration_text(duration: timedelta | None) -> str:
     """Return a duration in its two largest units at most: ``41 s``, ``2 h 5 min``, ``3 days``, ``2 days 1 h``."""
     if duration is None:

@@ -21,6 +21,7 @@ class BeltSerializer(serializers.Serializer[object]):
     reading = serializers.CharField()
     setting = serializers.CharField(help_text="Where the limit comes from.")
     is_tripped = serializers.BooleanField()
+    advice = serializers.CharField(help_text="What to do about it; empty while it is not tripped.")
     part = serializers.FloatField(allow_null=True, help_text="How much of the limit is used, 1 = all of it.")
 
 

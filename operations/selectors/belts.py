@@ -11,7 +11,7 @@ from django.db.models import Count, Q
 
 from inventory.selectors.feeds import feed_ages
 from inventory.selectors.sites import SiteStorage, site_storage
-from inventory.selectors.wording import count_text, duration_text, share_text, size_text, when_text
+from inventory.selectors.wording import count_text, duration_text, exact_share_text, share_text, size_text, when_text
 from operations.choices import DeletionState
 from operations.constants import BRAKE_FAILURES_IN_ROW, BRAKE_FRACTION, BRAKE_MIN_OUTCOMES
 from operations.models import Deletion, QueuedPlan, SiteHealth, SitePace
@@ -34,8 +34,21 @@ BELT_RIGHTS = ("operations.view_deletion", "policies.view_plan")
 #: Names of belts that other pages tell of.
 AGE_OF_INVENTORY, GROUNDS_OF_A_PLAN = "age of the inventory", "grounds of a plan"
 AGE_OF_A_FEED, ERROR_BRAKE, PAUSE = "age of a feed", "error brake", "pause"
+FILES_A_SECOND, BYTES_A_DAY = "files a second", "bytes a day"
 
 _DAY = timedelta(hours=24)
+
+#: What to do about a tripped belt, by its name; those that are not named hold a plan.
+_ADVICE = {
+    PAUSE: "Whoever may let deletions go on does so (resume_all); a pause file is removed on its host.",
+    GROUNDS_OF_A_PLAN: "It goes on by itself when a newer document or feed is injected; or discard the plan.",
+    AGE_OF_INVENTORY: "Inject a newer document. Until then plans are held, and what is in the queue waits.",
+    AGE_OF_A_FEED: "Inject the feed anew. Until then what it says is unknown, which protects.",
+    ERROR_BRAKE: "Mend the cause, then resume the site on its page. Its queue waits meanwhile.",
+    FILES_A_SECOND: "Nothing: it goes on by itself.",
+    BYTES_A_DAY: "Nothing: it goes on by itself at midnight UTC.",
+}
+_ADVICE_FOR_A_PLAN = "The plan is held: look at its list under Plans, then release or discard it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,11 @@ class Belt:
     setting: str
     is_tripped: bool
     part: float | None = None
+
+    @property
+    def advice(self) -> str:
+        """Return what to do about it, empty while it is not tripped."""
+        return _ADVICE.get(self.name, _ADVICE_FOR_A_PLAN) if self.is_tripped else ""
 
 
 def belts(*, now: datetime) -> list[Belt]:
@@ -118,9 +136,11 @@ def _of_plan(found: PlanBelt) -> Belt:
         reading, part = found.text or "no plan yet", None
     else:
         at = f" at {found.subject}" if found.subject else ""
-        reading = f"{share_text(found.value)}{at}, in the newest plan ({when_text(found.frozen_at)})"
+        reading = f"{exact_share_text(found.value)}{at}, in the newest plan ({when_text(found.frozen_at)})"
         part = found.value / found.bound if found.bound else None
-    return Belt(found.name, found.partition, f"at most {share_text(found.bound)}", reading, found.setting, found.is_tripped, part)
+    return Belt(
+        found.name, found.partition, f"at most {exact_share_text(found.bound)}", reading, found.setting, found.is_tripped, part
+    )
 
 
 def _of_guardrail(rail: GuardrailBelt) -> Belt:
@@ -181,13 +201,13 @@ def _of_site(  # noqa: PLR0917 - what is known of one site
     if pace.files_per_second:
         held = why_paced(pace, known, now=now)
         yield Belt(
-            "files a second", site.name, f"at most {pace.files_per_second:g}", held or "may begin", "limits of sites", bool(held)
+            FILES_A_SECOND, site.name, f"at most {pace.files_per_second:g}", held or "may begin", "limits of sites", bool(held)
         )
     if pace.bytes_per_day:
         used = known.bytes_of_day if known is not None and known.day == now.date() else 0
         part = used / pace.bytes_per_day
         limit = f"at most {size_text(pace.bytes_per_day)}"
-        yield Belt("bytes a day", site.name, limit, f"{size_text(used)} begun today", "limits of sites", part >= 1, part)
+        yield Belt(BYTES_A_DAY, site.name, limit, f"{size_text(used)} begun today", "limits of sites", part >= 1, part)
 
 
 def _brake(site: SiteStorage, health: SiteHealth | None) -> Belt:

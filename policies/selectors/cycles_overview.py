@@ -35,7 +35,7 @@ class CycleRow:
 
 @dataclass(frozen=True, slots=True)
 class HeldPlan:
-    """A plan that a safety limit or a guardrail holds."""
+    """A plan that a safety limit or a guardrail holds; ``tripped``: their readings, each with its ``text``."""
 
     pk: int
     cycle_id: int | None
@@ -43,7 +43,7 @@ class HeldPlan:
     size_bytes: int
     num_items: int
     frozen_at: datetime
-    tripped: tuple[object, ...]
+    tripped: tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)

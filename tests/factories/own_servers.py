@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,14 @@ def _version(path: Path) -> int:
     return int(name) if name.isdecimal() else 0
 
 
+def _user() -> str:
+    """Return the account that runs the server where the tests run as root, which it refuses."""
+    try:
+        return pwd.getpwnam("postgres").pw_name
+    except KeyError:  # a container without the account of the package
+        return "nobody"
+
+
 def find_redis() -> str | None:
     return shutil.which("redis-server")
 
@@ -49,7 +58,7 @@ class OwnPostgres:
         data = folder / "data"
         data.mkdir()
         if os.geteuid() == 0:
-            shutil.chown(data, "postgres")
+            shutil.chown(data, _user())
         server = cls(folder, free_port())
         server._run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
         settings = {
@@ -82,7 +91,7 @@ class OwnPostgres:
     def _run(self, program: str, *arguments: str) -> None:
         programs = find_postgres()
         assert programs is not None
-        as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        as_user = ["runuser", "-u", _user(), "--"] if os.geteuid() == 0 else []
         done = subprocess.run(
             [*as_user, str(programs / program), *arguments],
             cwd=self.folder,

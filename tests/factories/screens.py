@@ -83,7 +83,9 @@ def make_screens(*, num_datasets: int = 12) -> Screens:
     site_pause(site_name="T2_Roomy", actor=ACTOR, reason="disk server down")
     FactFeed.objects.filter(name="popularity").update(measured_at=timezone.now() - timedelta(days=30))
     PauseSwitch.objects.create(pk=1)
-    SiteHealth.objects.create(site_name="T1_Full", failures_in_row=2, last_failure="connection refused")
+    message = "connection refused: /store/data/Run2017F/ZeroBias/MINIAOD/31Mar2018-v1/00001/7d151af7-0000-4e8b-9d60.root"
+    back_off_until = timezone.now() + timedelta(hours=1)
+    SiteHealth.objects.create(site_name="T1_Full", failures_in_row=2, last_failure=message, back_off_until=back_off_until)
     return Screens(
         Partition.objects.get(name="P"),
         policy,

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from inventory.selectors.wording import exact_text, size_text
+from inventory.selectors.wording import exact_text, plural, size_text
 from operations.choices import DeletionState
 from operations.exceptions import OperationsError
 from operations.management.commands._actor import shell_actor
@@ -16,6 +16,7 @@ from operations.selectors.pausing import pause_state
 from operations.selectors.progress import deletions_under_way
 from operations.services.claim import plans_under_way
 from operations.services.failed import deletions_drop, deletions_retry
+from policies.selectors.cycles_overview import held_plans
 from policies.services.standing import plans_that_wait
 
 
@@ -83,6 +84,11 @@ class Command(BaseCommand):
                 else "by a file on this host"
             )
             self.stdout.write(f"ALL DELETIONS ARE PAUSED {who}")
+        for plan in held_plans():
+            size = f"{plural(plan.num_items, 'block replica')}, {size_text(plan.size_bytes)}"
+            why = "; ".join(reading["text"] for reading in plan.tripped)
+            then = f"Look at it, then plan_release {plan.pk} or plan_discard {plan.pk}"
+            self.stdout.write(f"plan {plan.pk} of {plan.partition_name} ({size}) is held: {why}. {then}")
         for plan_id, reason in plans_that_wait(plans_under_way(), now=timezone.now()).items():
             self.stdout.write(f"plan {plan_id} waits: {reason}")
         rows = [row for row in deletions_under_way(now=timezone.now()) if site_name in {"", row.site_name}]

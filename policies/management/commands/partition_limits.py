@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
-from inventory.selectors.wording import share_text
+from inventory.selectors.wording import exact_share_text
 from policies.management.terminal import FINDINGS, WRONG_USE, PolicyCommand, shell_actor, table
 from policies.selectors.partitions import PartitionLimits, partition_limits
 from policies.services.partition_limits import partition_limits_set
@@ -81,4 +81,4 @@ def _fraction(text: str, name: str) -> float | None:
 
 
 def _text(own: float | None, general: float) -> str:
-    return share_text(general) if own is None else f"{share_text(own)} *"
+    return exact_share_text(general) if own is None else f"{exact_share_text(own)} *"

@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.exceptions import PermissionDenied
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -65,7 +67,12 @@ def test_15_per_cent_of_a_sites_quota_go_and_more_wait_for_a_person(num_deleted:
     assert plan.state == (PlanState.HELD if is_tripped else PlanState.RELEASED)
     found = shown("part of a site's quota", "P")
     assert (found.is_tripped, found.limit) == (is_tripped, "at most 15 %")
-    assert "at S1" in found.reading
+    assert f"{num_deleted * 5} % at S1" in found.reading
+    assert ("release or discard it" in found.advice) == is_tripped
+    out = StringIO()
+    call_command("deletions", stdout=out)
+    assert (f"plan_release {plan.pk} or plan_discard {plan.pk}" in out.getvalue()) == is_tripped
+    assert ("20.00% of the quota of S1 would be deleted" in out.getvalue()) == is_tripped
 
 
 @pytest.mark.parametrize(("num_deleted", "is_tripped"), [(4, False), (5, True)])
@@ -87,7 +94,8 @@ def test_the_override_of_a_partition_is_shown_as_such() -> None:
 @pytest.mark.parametrize(("hours", "is_tripped"), [(167.9, False), (168.1, True)])
 def test_an_inventory_of_168_hours_is_new_enough_and_an_older_one_is_not(hours: float, *, is_tripped: bool) -> None:
     Injection.objects.create(source="t", started_by="t", state="COMPLETED", finished_at=timezone.now() - timedelta(hours=hours))
-    assert shown("age of the inventory", "inventory").is_tripped == is_tripped
+    found = shown("age of the inventory", "inventory")
+    assert (found.is_tripped, bool(found.advice)) == (is_tripped, is_tripped)
 
 
 @pytest.mark.parametrize(("hours", "is_tripped"), [(47.9, False), (48.1, True)])
