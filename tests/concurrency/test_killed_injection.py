@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -45,32 +41,9 @@ print(json.dumps({
 """
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Return the environment of processes on a database of their own."""
-    name = f"killed_injection_{uuid.uuid4().hex[:12]}"
-    server = ""
-    if request.param == "postgres":
-        parts = urlsplit(os.environ["TEST_DATABASE_URL"])
-        server = urlunsplit(parts._replace(scheme="postgresql", path="/postgres"))
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        url = urlunsplit(parts._replace(path=f"/{name}"))
-    else:
-        url = f"sqlite:///{tmp_path / 'killed.sqlite3'}"
-    yield os.environ | {
-        "TEST_DATABASE_URL": url,
-        "DJANGO_LOG_LEVEL": "ERROR",
-        "DJANGO_SETTINGS_MODULE": "dynamo_site.settings.test",
-    }
-    if server:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
 def run(environment: dict[str, str], *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout

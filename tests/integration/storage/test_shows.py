@@ -166,22 +166,22 @@ def test_scan_and_clean_up_of_each_storage_and_back(storage: RealStorage, tmp_pa
     who, limits = Actor("tester"), ScanLimits(dark_fraction=Decimal("0.9"), missing_fraction=Decimal("0.9"))
     for _ in range(2):
         done = scan_start(site_name="T3_B", actor=who, now=clock.now)
-        scan_work(worker="w", clock=clock, limits=limits, gateway=impatient)
+        scan_work(worker="w", clock=clock, limits=limits, gateway=local_gateway)
         clock.advance(days=28)
     done.refresh_from_db()
     assert (done.state, done.files_seen, done.files_known, done.files_dark, done.files_missing) == ("DONE", 7, 5, 2, 1)
     assert done.findings.get(kind="MISSING").lfn == names[0]
     missing_confirm(scan_id=done.pk, actor=who, reason="lost", now=clock.now)
-    scan_work(worker="w", clock=clock, limits=limits, gateway=impatient)
+    scan_work(worker="w", clock=clock, limits=limits, gateway=local_gateway)
     assert sorted(BlockReplica.objects.filter(site__name="T3_B").values_list("num_files", flat=True)) == [2, 3]
-    row = clean_up_create(scan_id=done.pk, actor=who, reason="left over", now=clock.now, limits=limits, gateway=impatient)
+    row = clean_up_create(scan_id=done.pk, actor=who, reason="left over", now=clock.now, limits=limits, gateway=local_gateway)
     Injection.objects.create(state="COMPLETED", started_at=clock.now, finished_at=clock.now)
     clean_up_release(clean_up_id=row.pk, digest=row.plan.digest, actor=Actor("another"), reason="looked at it", now=clock.now)
     plan_enqueue(row.plan_id, now=clock.now)
-    work(worker="w", clock=clock, gateway=impatient, limits=QueueLimits(), rng=seeded())
+    work(worker="w", clock=clock, gateway=local_gateway, limits=QueueLimits(), rng=seeded())
     assert set(Deletion.objects.values_list("state", flat=True)) == {"DONE"}
     assert storage.names() == set(names[1:])
     restore_request(wanted=RestoreWanted(plan_id=row.plan_id), actor=who, reason="needed", now=clock.now)
-    restore_work(worker="w", clock=clock, gateway=impatient, limits=QueueLimits(), rng=seeded())
+    restore_work(worker="w", clock=clock, gateway=local_gateway, limits=QueueLimits(), rng=seeded())
     assert storage.names() == {*names[1:], "/left/over", "/store/\u00e9t\u00e9/a b%c"}
     assert storage.files()["/left/over"] == b"dark"
