@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,11 +15,12 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import content_disposition_header
 from django_filters import FilterSet
+from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
-from inventory.admin.base import ReadOnlyAdmin
 from inventory.choices import ExportFormat
 from inventory.exceptions import InvalidInput, TooSlow
+from inventory.permissions import ReadOnlyAdminMixin
 from inventory.selectors.datasets_overview import name_filter
 from inventory.selectors.exports import COLUMNS, list_file
 from inventory.selectors.keyset import KeysetPage, keyset_page, quick_count, table_estimate
@@ -96,7 +98,8 @@ class KeysetChangeList(ChangeList):
         self.paginator.previous_url = self.get_query_string({MARK: page.previous}) if page.previous else ""
         self.paginator.first_url = self.get_query_string(remove=[MARK]) if mark else ""
         kept = [(name, value) for name, value in request.GET.items() if name not in (MARK, ORDER_VAR, PAGE_VAR, FORMAT)]
-        formats = ExportFormat.choices if page.rows and self.model in COLUMNS else []
+        has_columns = self.model_admin.export_columns is not None or self.model in COLUMNS
+        formats = ExportFormat.choices if page.rows and has_columns else []
         self.exports = [(f"export/?{urlencode([*kept, (FORMAT, word)])}", label) for word, label in formats]
 
     def _size_text(self, known: int | None) -> str:
@@ -114,16 +117,19 @@ class KeysetChangeList(ChangeList):
         return f"more than {number:,} {names[1]}" if has_more else plural(number, *names)
 
 
-class KeysetAdmin(ReadOnlyAdmin):
+class KeysetAdmin(ReadOnlyAdminMixin, ModelAdmin):
     """A list over a table of any size. ``ordering`` and the orders of its columns are indexed fields that are never null."""
 
     filterset_class: type[FilterSet]
+    #: Columns of a download, of models that ``COLUMNS`` does not name.
+    export_columns: Mapping[str, str] | None = None
     #: Filters that stand open; the others are folded until one is used.
     main_filters: tuple[str, ...] = ()
     dataset_field = "name"
     #: What to do first, where the table is empty.
     empty_hint = "Data come in by injecting a document: manage.py inject FILE, or the API."
     list_fullwidth = True
+    list_per_page = 50
     list_before_template = "dynamo/list_filters.html"
     sortable_by: list[str] = []
     ordering = ["-pk"]
@@ -140,7 +146,7 @@ class KeysetAdmin(ReadOnlyAdmin):
     def get_custom_urls(self) -> tuple[tuple[str, str, Any], ...]:
         return (("export/", f"{self.opts.app_label}_{self.opts.model_name}_export", self.export),)
 
-    def export(self, request: HttpRequest, model_admin: ReadOnlyAdmin) -> HttpResponse:
+    def export(self, request: HttpRequest, model_admin: ModelAdmin) -> HttpResponse:
         """Send what the list would show, as a file."""
         if not self.has_view_permission(request):
             return HttpResponse(status=403)
@@ -148,7 +154,7 @@ class KeysetAdmin(ReadOnlyAdmin):
         if listing.is_refused:
             return self._back(request)
         try:
-            file = list_file(listing.queryset, request.GET.get(FORMAT, ""))
+            file = list_file(listing.queryset, request.GET.get(FORMAT, ""), columns=self.export_columns)
         except InvalidInput as error:
             messages.error(request, f"Nothing was sent: {error}.")
             return self._back(request)

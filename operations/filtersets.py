@@ -87,6 +87,7 @@ class StorageScanFilterSet(filters.FilterSet):
 
 
 class ScanFindingFilterSet(filters.FilterSet):
+    scan = filters.NumberFilter("scan_id", label="number of the scan", min_value=0, max_value=LARGEST_KEY)
     path = filters.CharFilter(lookup_expr="wildcard")
     dataset = filters.CharFilter("dataset_name", lookup_expr="wildcard")
     modified_before = MomentFilter("modified_at", "lt")

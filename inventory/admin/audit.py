@@ -17,8 +17,8 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from inventory.admin.base import ReadOnlyAdmin
-from inventory.admin.lists import KeysetAdmin
 from inventory.filtersets import AuditEventFilterSet
+from inventory.keyset_lists import KeysetAdmin
 from inventory.models import AuditEvent
 from inventory.selectors.audit import action_text
 from inventory.selectors.datasets_overview import name_filter

@@ -13,10 +13,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from inventory.admin.lists import KeysetAdmin
 from inventory.choices import FactFeedName
 from inventory.exceptions import InvalidInput
 from inventory.filtersets import DatasetFilterSet
+from inventory.keyset_lists import KeysetAdmin
 from inventory.models import Dataset, DatasetFacts, DatasetReplica
 from inventory.selectors.conditions import is_feed_fresh
 from inventory.selectors.datasets_overview import dataset_blocks, dataset_copies, dataset_locks

@@ -6,8 +6,8 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from inventory.admin.lists import KeysetAdmin
 from inventory.filtersets import BlockFilterSet, BlockReplicaFilterSet, DatasetReplicaFilterSet, FileFilterSet
+from inventory.keyset_lists import KeysetAdmin
 from inventory.models import Block, BlockReplica, DatasetReplica, File
 from inventory.selectors.wording import badge_html, count_text, size_html, when_html
 

@@ -14,7 +14,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from inventory import filtersets, models
 from inventory.api import serializers
-from inventory.api.exports import ListFileMixin
+from inventory.list_files import ListFileMixin
 from inventory.rights_api import RightsMixin
 from inventory.selectors.datasets_overview import dataset_blocks, dataset_copies
 from inventory.services.audit import Actor

@@ -74,30 +74,31 @@ class ListFile:
     chunks: Iterator[bytes]
 
 
-def list_file(rows: QuerySet[Any], file_format: str, *, up_to: int | None = REQUEST_ROWS) -> ListFile:
+def list_file(
+    rows: QuerySet[Any], file_format: str, *, columns: Mapping[str, str] | None = None, up_to: int | None = REQUEST_ROWS
+) -> ListFile:
     """Return *rows* as a file in *file_format*, in the order of their keys.
+
+    *columns*: name -> where the value is, as in ``COLUMNS``, which holds those of the inventory's own lists.
 
     Raises ``InvalidInput`` for more than *up_to* rows (None: any number): nothing is ever cut off.
     """
     if file_format not in ExportFormat.values:
         raise InvalidInput(f"found the format {file_format!r}, expected one of {', '.join(ExportFormat.values)}")
     if up_to is not None and bounded_count(rows, up_to=up_to)[1]:
-        raise InvalidInput(
-            f"the list has more than {up_to:,} rows, which is what one request sends: narrow it, or let "
-            "manage.py inventory_export write it, which takes any number"
-        )
+        way_out = ", or let manage.py inventory_export write it, which takes any number" if columns is None else ""
+        raise InvalidInput(f"the list has more than {up_to:,} rows, which is what one request sends: narrow it{way_out}")
     writers = {ExportFormat.CSV: (_csv_chunks, "text/csv; charset=utf-8"), ExportFormat.PARQUET: (_parquet_chunks, _PARQUET)}
     write, content_type = writers[ExportFormat(file_format)]
     name = f"{rows.model._meta.verbose_name_plural}.{file_format}".replace(" ", "-")
-    return ListFile(name, content_type, write(rows))
+    return ListFile(name, content_type, write(rows, columns or COLUMNS[rows.model]))
 
 
 _PARQUET = "application/vnd.apache.parquet"
 
 
-def _csv_chunks(rows: QuerySet[Any]) -> Iterator[bytes]:
+def _csv_chunks(rows: QuerySet[Any], columns: Mapping[str, str]) -> Iterator[bytes]:
     """Yield the head and the rows: times as ISO 8601 in UTC, true and false, nothing for null."""
-    columns = COLUMNS[rows.model]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -110,9 +111,8 @@ def _csv_chunks(rows: QuerySet[Any]) -> Iterator[bytes]:
         yield text.getvalue().encode()
 
 
-def _parquet_chunks(rows: QuerySet[Any]) -> Iterator[bytes]:
+def _parquet_chunks(rows: QuerySet[Any], columns: Mapping[str, str]) -> Iterator[bytes]:
     """Yield a Parquet file, one row group per batch."""
-    columns = COLUMNS[rows.model]
     schema = pa.schema([(name, _arrow_type(rows.model, path)) for name, path in columns.items()])
     sink = _Sink()
     with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:

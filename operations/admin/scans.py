@@ -7,19 +7,20 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db import models
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
+from inventory.keyset_lists import KeysetAdmin
 from inventory.permissions import ReadOnlyAdminMixin, UndeletableAdminMixin
-from inventory.selectors.datasets_overview import name_filter
 from inventory.selectors.wording import NOTHING, badge_html, count_text, plural, size_html, when_html
 from inventory.services.audit import Actor
 from operations.choices import CleanUpState, FindingKind, FindingState, ScanState
+from operations.filtersets import ScanFindingFilterSet
 from operations.models import CleanUp, ScanFinding, SiteScans, StorageScan
+from operations.selectors.scans import FINDING_COLUMNS
 from operations.services.scans import site_scans_set
 
 _SCAN_KINDS = {
@@ -95,17 +96,18 @@ class StorageScanAdmin(ReadOnlyAdminMixin, ModelAdmin):
 
 
 @admin.register(ScanFinding)
-class ScanFindingAdmin(ReadOnlyAdminMixin, ModelAdmin):
+class ScanFindingAdmin(KeysetAdmin):
     """A file that a scan found missing, dark, or known but not there."""
 
+    filterset_class = ScanFindingFilterSet
+    export_columns = FINDING_COLUMNS
+    main_filters = ("scan", "kind", "state")
+    dataset_field = "path"
+    empty_hint = "Scan the storage of a site: manage.py scan SITE, or Scan its storage on the page of the site."
+
     list_display = ["path", "site_name", "kind_badge", "state_badge", "size", "age", "since", "remark"]
-    list_filter = ["kind", "state", "scan"]
     search_fields = ["path"]
-    search_help_text = "Path; * and ? are wildcards"
-    paginator = InfinitePaginator
-    sortable_by: list[str] = []
-    list_fullwidth = True
-    list_per_page = 50
+    search_help_text = "Path or part of it; * and ? are wildcards"
     fields = [
         ("path", "site_name"),
         ("kind_badge", "state_badge", "scan"),
@@ -113,15 +115,6 @@ class ScanFindingAdmin(ReadOnlyAdminMixin, ModelAdmin):
         ("lfn", "dataset_name", "block_name"),
         "remark",
     ]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ScanFinding]:
-        return super().get_queryset(request).order_by("-scan_id", "pk")
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[ScanFinding], search_term: str
-    ) -> tuple[QuerySet[ScanFinding], bool]:
-        term = search_term.strip()
-        return (queryset.filter(name_filter(term, "path")) if term else queryset), False
 
     @display(description="what")
     def kind_badge(self, row: ScanFinding) -> SafeString:

@@ -13,9 +13,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
+from inventory.list_files import ListFileMixin
 from inventory.services.audit import Actor
 from operations import filtersets, models
-from operations.selectors.scans import folders_waiting
+from operations.selectors.scans import FINDING_COLUMNS, folders_waiting
 from operations.services.clean_ups import clean_up_create, clean_up_discard, clean_up_release
 from operations.services.scan_missing import missing_confirm, missing_take_back
 from operations.services.scans import scan_accept, scan_cancel, scan_discard, scan_start
@@ -207,12 +208,13 @@ class StorageScanViewSet(_DecidingViewSet, ReadOnlyModelViewSet[models.StorageSc
         return Response(StorageScanSerializer(done).data, status=code)
 
 
-class ScanFindingViewSet(ReadOnlyModelViewSet[models.ScanFinding]):
+class ScanFindingViewSet(ListFileMixin, ReadOnlyModelViewSet[models.ScanFinding]):
     """Files that scans found missing, dark, or known but not at the site; filter by scan, kind and state."""
 
     queryset = models.ScanFinding.objects.all()
     serializer_class = ScanFindingSerializer
     filterset_class = filtersets.ScanFindingFilterSet
+    export_columns = FINDING_COLUMNS
 
 
 class CleanUpViewSet(_DecidingViewSet, ReadOnlyModelViewSet[models.CleanUp]):

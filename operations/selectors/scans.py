@@ -11,6 +11,14 @@ from django.db.models import Count, Max, Q, Sum
 from operations.choices import OPEN_SCAN_STATES, FindingKind, FindingState, ScanState
 from operations.models import CleanUp, ScanFinding, ScanFolder, StorageScan
 
+#: Columns of a file of findings: name -> where the value is.
+FINDING_COLUMNS = {"scan": "scan__id"} | {
+    name: name
+    for name in (
+        *("site_name", "kind", "state", "path", "size_bytes", "modified_at", "seen_at", "first_seen_at", "problem"),
+        *("lfn", "dataset_name", "block_name", "message", "decided_at"),
+    )
+}
 #: Folders that a sum shows before the rest is one line.
 FOLDERS_SHOWN = 12
 #: Ages by which dark files are summed up: up to so many days, and the words for it.
