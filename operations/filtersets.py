@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import django_filters as filters
+from django.db.models import QuerySet
 
+from inventory.filtersets import YesNoFilter
 from inventory.selectors.moments import MomentFilter
 from operations.models import (
     Attempt,
@@ -92,6 +94,10 @@ class ScanFindingFilterSet(filters.FilterSet):
     dataset = filters.CharFilter("dataset_name", lookup_expr="wildcard")
     modified_before = MomentFilter("modified_at", "lt")
     first_seen_before = MomentFilter("first_seen_at", "lt")
+    has_problem = YesNoFilter(method="of_problem", label="can never be cleaned up")
+
+    def of_problem(self, rows: QuerySet[ScanFinding], name: str, wanted: bool) -> QuerySet[ScanFinding]:
+        return rows.exclude(problem="") if wanted else rows.filter(problem="")
 
     class Meta:
         model = ScanFinding

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
 
 from operations.choices import OPEN_SCAN_STATES, FindingKind, FindingState, ScanState
 from operations.models import CleanUp, ScanFinding, ScanFolder, StorageScan
@@ -59,6 +59,11 @@ def by_folder(scan_id: int, kind: str) -> list[Share]:
     if rest:
         shown.append((f"{len(rest):,} more folders", sum(row[1] for row in rest), sum(row[2] for row in rest)))
     return _shares(shown)
+
+
+def never_cleaned(scan_id: int) -> QuerySet[ScanFinding]:
+    """Return the dark files of a scan that can never be cleaned up, each with its ``problem``."""
+    return ScanFinding.objects.filter(scan_id=scan_id, kind=FindingKind.DARK).exclude(problem="")
 
 
 def by_age(scan: StorageScan) -> list[Share]:

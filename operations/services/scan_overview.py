@@ -12,7 +12,7 @@ from inventory.selectors.replicas import KEYS_PER_QUERY, other_complete_copies
 from inventory.selectors.wording import duration_text
 from operations.choices import FindingKind, ScanState
 from operations.models import CleanUp, ScanFolder, StorageScan
-from operations.selectors.scans import Share, by_age, by_folder, folders_failed, folders_waiting, open_missing_sums
+from operations.selectors.scans import Share, by_age, by_folder, folders_failed, folders_waiting, never_cleaned, open_missing_sums
 from operations.services.clean_ups import dark_that_counts
 from operations.services.scan_limits import scan_limits_from_settings
 from operations.services.scan_missing import open_missing, returned_files
@@ -23,7 +23,8 @@ class ScanOverview:
     """What a scan found.
 
     ``num_open``: missing files that wait for a decision, of so many block replicas and datasets; ``num_last``: blocks of which
-    no other complete copy is left; ``num_counting``: dark files that may be listed for a clean-up.
+    no other complete copy is left; ``num_never``: dark files that can never be cleaned up; ``num_counting``: those that may be
+    listed for a clean-up.
     """
 
     is_compared: bool
@@ -38,6 +39,7 @@ class ScanOverview:
     num_returned: int
     dark: Sequence[Share]
     ages: Sequence[Share]
+    num_never: int
     num_counting: int
     bytes_counting: int
     apart: str
@@ -66,6 +68,7 @@ def scan_overview(scan: StorageScan, *, now: datetime) -> ScanOverview:
         num_returned=returned_files(scan).count() if is_compared else 0,
         dark=by_folder(scan.pk, FindingKind.DARK) if is_compared else [],
         ages=by_age(scan) if is_compared else [],
+        num_never=never_cleaned(scan.pk).count() if is_compared else 0,
         num_counting=counting["number"],
         bytes_counting=counting["size"],
         apart=duration_text(limits.dark_age),

@@ -83,6 +83,20 @@ def test_findings_of_a_scan_come_as_a_file(reader: User, client_kind: str) -> No
     assert table["modified_at"].null_count() == 3
 
 
+def test_page_of_a_scan_leads_to_what_can_never_be_cleaned_up(reader: User) -> None:
+    client, scan = Client(), found(3)
+    client.force_login(reader)
+    ScanFinding.objects.filter(path="left/00001").update(problem="the path has a percent-encoded character")
+    page = client.get(reverse("admin:operations_storagescan_change", args=[scan.pk])).content.decode()
+    address = f"{reverse('admin:operations_scanfinding_changelist')}?scan={scan.pk}&kind=DARK&has_problem=true"
+    assert "1 file can never be cleaned up" in page
+    assert address in page
+    shown = client.get(address).content.decode()
+    assert ("left/00001" in shown, "left/00000" in shown) == (True, False)
+    others = client_of(reader).get(FINDINGS, {"has_problem": "false"}).json()["results"]
+    assert [row["path"] for row in others] == ["left/00002", "left/00000"]
+
+
 def test_file_needs_the_right_to_look(reader: User) -> None:
     reader.user_permissions.remove(Permission.objects.get(codename="view_scanfinding"))
     reader = User.objects.get(pk=reader.pk)

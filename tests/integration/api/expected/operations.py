@@ -119,6 +119,10 @@ def on_clean_up(act: str) -> Expected:
 
 
 EXPECTED = (
+    *(
+        Expected("GET", rf"{OPERATIONS}scan-findings/export\.{form}/", "operations.view_scanfinding")
+        for form in ("csv", "parquet")
+    ),
     Expected("GET", OPERATIONS + "pause/", None),
     Expected(
         "PUT",
