@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.files.storage import default_storage
 from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -22,7 +21,14 @@ from inventory.api.serializers import GiveUpSerializer, InjectionQuerySerializer
 from inventory.choices import InjectionState
 from inventory.exceptions import DocumentTooLarge
 from inventory.services.audit import Actor
-from inventory.services.injection_jobs import Wishes, injection_cancel, injection_receive, injection_repeat, injection_resume
+from inventory.services.injection_jobs import (
+    Wishes,
+    bad_records_open,
+    injection_cancel,
+    injection_receive,
+    injection_repeat,
+    injection_resume,
+)
 from inventory.services.resumable import injection_give_up
 
 _DOCUMENT = {"application/json": OpenApiTypes.OBJECT, "application/x-ndjson": OpenApiTypes.BINARY}
@@ -121,10 +127,10 @@ class InjectionViewSet(ReadOnlyModelViewSet[models.Injection]):
     def bad_records(self, request: Request, pk: str) -> FileResponse:
         """The bad records that were left out, as JSON lines (gzip): mend them and inject them."""
         injection = self.get_object()
-        if not injection.bad_records:
-            raise NotFound(f"Injection {injection.pk} has left out no bad records.")
+        if not injection.has_bad_records:
+            raise NotFound(f"Injection {injection.pk} has left out no bad records, or is not over.")
         name = f"injection-{injection.pk}-bad.jsonl.gz"
-        return FileResponse(default_storage.open(injection.bad_records, "rb"), as_attachment=True, filename=name)
+        return FileResponse(bad_records_open(injection), as_attachment=True, filename=name)
 
     def _answer(self, injection: models.Injection, code: int) -> Response:
         return Response(InjectionSerializer(injection).data, status=code)

@@ -53,6 +53,12 @@ class Injection(models.Model):
         return bool(self.fingerprint)
 
     @property
+    def has_bad_records(self) -> bool:
+        """Tell whether bad records that were left out can be fetched; of one that is kept part by part, when it is over."""
+        is_whole = self.num_rejects > 0 and self.state in (InjectionState.COMPLETED, InjectionState.CANCELLED)
+        return bool(self.bad_records) and (is_whole or not self.is_batch)
+
+    @property
     def is_left_half_way(self) -> bool:
         """Tell whether a part of its document is there and nobody works on the rest."""
         return self.is_batch and self.records_kept > 0 and self.state == InjectionState.FAILED

@@ -67,7 +67,7 @@ def injection_progress(injection_id: int) -> InjectionProgress | None:
         error=row.error,
         is_dry_run=row.is_dry_run,
         skips_bad=row.skips_bad,
-        has_bad_records=bool(row.bad_records),
+        has_bad_records=row.has_bad_records,
         is_confirmable=row.is_dry_run and row.state == InjectionState.COMPLETED and bool(row.document),
         percent=min(100, 100 * row.position_bytes // row.length_bytes) if row.length_bytes else None,
         document=row.document,

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -44,7 +46,7 @@ _PIECE = 1 << 16
 class Wishes:
     """How a document is to be taken: see `inject`; ``name`` only names it, and tells a table by its end (.csv).
 
-    ``is_batch``: kept part by part by a worker, see `inject_by_parts`; without dry run, and bad records cannot be left out.
+    ``is_batch``: kept part by part by a worker, see `inject_by_parts`; without dry run.
     """
 
     name: str = "api"
@@ -61,8 +63,8 @@ def injection_receive(*, stream: IO[bytes], actor: Actor, wishes: Wishes, at_onc
     ``DYNAMO_INJECT_MAX_BYTES``, ``InvalidInput`` without content or for wishes that do not go together; a document that cannot be
     taken makes a failed injection.
     """
-    if wishes.is_batch and (wishes.is_dry_run or wishes.skips_bad):
-        raise InvalidInput("batch goes neither with dry_run nor with skip_bad: each part is kept at once, and none by halves")
+    if wishes.is_batch and wishes.is_dry_run:
+        raise InvalidInput("batch does not go with dry_run: each part is kept at once")
     with TemporaryFile() as spool:
         size = _spooled(stream, spool)
         if size == 0:
@@ -76,7 +78,7 @@ def injection_receive(*, stream: IO[bytes], actor: Actor, wishes: Wishes, at_onc
             spool.seek(0)
             as_batch = {
                 "fingerprint": hashlib.file_digest(spool, "sha256").hexdigest(),
-                "resume_with": resume_values(now=timezone.now(), brings_back=wishes.brings_back),
+                "resume_with": resume_values(now=timezone.now(), brings_back=wishes.brings_back, skips_bad=wishes.skips_bad),
             }
         if is_kept:
             spool.seek(0)
@@ -208,6 +210,18 @@ def injection_cancel(*, injection_id: int, actor: Actor, reason: str = "") -> In
     return injection
 
 
+def bad_records_open(injection: Injection) -> IO[bytes]:
+    """Open the bad records that *injection* has left out, as JSON lines that are packed with gzip."""
+    stored: IO[bytes] = default_storage.open(injection.bad_records, "rb")
+    if injection.bad_records.endswith(".gz"):
+        return stored
+    packed: IO[bytes] = TemporaryFile()  # noqa: SIM115 - closed by who reads it
+    with stored, gzip.GzipFile(fileobj=packed, mode="wb") as packing:
+        shutil.copyfileobj(stored, packing)
+    packed.seek(0)
+    return packed
+
+
 def _spooled(stream: IO[bytes], spool: IO[bytes]) -> int:
     limit = settings.DYNAMO_INJECT_MAX_BYTES
     size = 0
@@ -246,12 +260,35 @@ def _carry_out(injection: Injection, document: IO[bytes], actor: Actor) -> None:
 
 
 def _carry_out_by_parts(injection: Injection, document: IO[bytes], actor: Actor) -> None:
+    bad = _bad_records_of_parts(injection) if injection.skips_bad else None
     try:
-        inject_by_parts(
-            source=injection.source, stream=document, injection=injection, actor=actor, brings_back=injection.brings_back
+        report = inject_by_parts(
+            source=injection.source,
+            stream=document,
+            injection=injection,
+            actor=actor,
+            bad_records=bad,
+            brings_back=injection.brings_back,
         )
     except IngestError:
         return  # told in the injection's row
+    if bad is not None and not report.num_rejects:
+        Injection.objects.filter(pk=injection.pk).update(bad_records="")
+        bad.unlink()
+
+
+def _bad_records_of_parts(injection: Injection) -> Path:
+    """Return the file to which the parts of a document write their bad records; a new one until a part of it is kept.
+
+    It is written on as parts are kept, so it cannot be compressed, and must be a file of the folder where documents wait.
+    """
+    name = f"{_FOLDER}/bad/{injection.pk}.jsonl"
+    path = Path(default_storage.path(name))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if "bad_bytes" not in injection.resume_with:
+        path.unlink(missing_ok=True)
+    Injection.objects.filter(pk=injection.pk).update(bad_records=name)
+    return path
 
 
 def _locked(injection_id: int) -> Injection:

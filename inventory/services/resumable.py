@@ -166,9 +166,9 @@ def injection_give_up(*, injection_id: int, actor: Actor, reason: str) -> Inject
     return injection
 
 
-def resume_values(*, now: datetime, brings_back: bool) -> dict[str, Any]:
+def resume_values(*, now: datetime, brings_back: bool, skips_bad: bool) -> dict[str, Any]:
     """Return what the row of a document keeps that was sent to be loaded part by part."""
-    return {"now": now.isoformat(), **asdict(_Told(brings_back, skips_bad=False, feeds=None, feed_source=None))}
+    return {"now": now.isoformat(), **asdict(_Told(brings_back, skips_bad, feeds=None, feed_source=None))}
 
 
 def _begun(source: str, *, actor: Actor, told: _Told, now: datetime) -> Injection:

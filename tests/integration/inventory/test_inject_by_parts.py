@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.utils import timezone
 
@@ -22,6 +24,7 @@ from inventory.services import injection_jobs, resumable
 from inventory.services.audit import Actor
 from inventory.services.injection_jobs import (
     Wishes,
+    bad_records_open,
     injection_cancel,
     injection_carry_out,
     injection_receive,
@@ -274,11 +277,38 @@ def test_one_that_waits_half_loaded_and_is_cancelled_stays_half_loaded() -> None
     assert inventory_standing().half_loaded
 
 
-@pytest.mark.parametrize("wishes", [{"is_dry_run": True}, {"skips_bad": True}])
-def test_parts_go_neither_with_a_dry_run_nor_without_bad_records(wishes: dict[str, bool]) -> None:
-    with pytest.raises(InvalidInput, match="batch goes neither"):
-        sent(*lines(), **wishes)
+def test_parts_do_not_go_with_a_dry_run() -> None:
+    with pytest.raises(InvalidInput, match="batch does not go with dry_run"):
+        sent(*lines(), is_dry_run=True)
     assert not Injection.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("after", [1, 3, 5])
+def test_bad_records_of_a_document_that_was_sent_are_left_out_once_whatever_worker_died(
+    monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    injection = sent(*lines(bad=1), skips_bad=True)
+    monkeypatch.setattr(injection_jobs, "inject_by_parts", partial(put_stopped, after=after))
+    with pytest.raises(Stop):
+        injection_carry_out(injection_id=injection.pk)
+    injection.refresh_from_db()
+    assert not injection.has_bad_records
+    injections_sweep(now=timezone.now() + timedelta(hours=2))
+    monkeypatch.setattr(injection_jobs, "inject_by_parts", partial(inject_by_parts, batch_size=4))
+    over = wake(injection)
+    assert (over.state, over.num_rejects, over.has_bad_records) == (InjectionState.COMPLETED, 3, True)
+    with bad_records_open(over) as packed:
+        bad = [json.loads(line) for line in gzip.decompress(packed.read()).splitlines()]
+    assert [next(iter(line)) for line in bad] == ["meta", "dataset", "datasetreplica", "attrs"]
+    assert Dataset.objects.count() == NUM - 1
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_without_bad_records_no_file_of_them_is_left() -> None:
+    over = wake(sent(*lines(), skips_bad=True))
+    assert (over.state, over.bad_records) == (InjectionState.COMPLETED, "")
+    assert not default_storage.exists(f"injections/bad/{over.pk}.jsonl")
 
 
 def test_a_file_takes_the_place_of_the_same_file_not_of_one_of_the_same_name_elsewhere(
