@@ -150,6 +150,7 @@ def _plan_notices() -> list[Notice]:
 def _belt_notices(brief: BeltsBrief) -> list[Notice]:
     """What stops deletions and is told by no other notice; plans that are held, pauses and feeds have their own."""
     link = reverse("dynamo_belts")
+    is_half_loaded = bool(inventory_standing().half_loaded)  # told by a notice of its own, with the way out of it
     told = {
         AGE_OF_INVENTORY: "No automatic cycle deletes anything: the inventory is too old, {reading} (allowed: {limit})",
         GROUNDS_OF_A_PLAN: "The deletions of {scope} wait: {reading}",
@@ -157,7 +158,7 @@ def _belt_notices(brief: BeltsBrief) -> list[Notice]:
     return [
         Notice("warning", told[belt.name].format(scope=belt.scope, reading=belt.reading, limit=belt.limit), link, "Safety limits")
         for belt in brief.shown
-        if belt.is_tripped and belt.name in told
+        if belt.is_tripped and belt.name in told and not (belt.name == AGE_OF_INVENTORY and is_half_loaded)
     ]
 
 

@@ -67,9 +67,11 @@ def inject_view(request: HttpRequest) -> HttpResponse:
 def injection_view(request: HttpRequest, key: int) -> HttpResponse:
     """Show how far an injection is and what it changes or would change (GET); confirm or cancel it (POST).
 
-    404 for one of somebody else without the right to see all, 403 without the right to inject.
+    404 for one of somebody else without the right to see all, 403 to confirm or cancel it without the right to inject.
     """
-    _demand_right(request)
+    may_inject = request.user.has_perm(INJECT)
+    if request.method == "POST" or not request.user.has_perm("inventory.view_injection"):
+        _demand_right(request)
     injection = injection_progress(key)
     is_own = injection is not None and injection.started_by == Actor.of(request.user).name
     if injection is None or not (is_own or request.user.has_perm("inventory.view_injection")):
@@ -87,6 +89,7 @@ def injection_view(request: HttpRequest, key: int) -> HttpResponse:
             if done.state == InjectionState.COMPLETED:
                 messages.success(request, f"{done.source} was injected.")
             return HttpResponseRedirect(reverse("dynamo_injection", args=[done.pk]))
+    rows = count_rows(injection.counts)
     context = {
         **admin.site.each_context(request),
         "title": f"{'What would change' if injection.is_dry_run else 'Injection'}: {injection.source}",
@@ -94,8 +97,10 @@ def injection_view(request: HttpRequest, key: int) -> HttpResponse:
         "is_under_way": injection.state in _UNDER_WAY,
         "is_waiting": injection.state == InjectionState.QUEUED,
         "is_fine": injection.state == InjectionState.COMPLETED,
-        "rows": count_rows(injection.counts),
-        "verb": _verb(injection),
+        "rows": rows,
+        "would_change": any(row.created or row.changed or row.removed for row in rows),
+        "verb": _verb(injection) if may_inject else "",
+        "may_inject": may_inject,
         "problem": problem,
     }
     return TemplateResponse(request, "dynamo/injection.html", context, status=409 if problem else 200)

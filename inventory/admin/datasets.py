@@ -42,8 +42,9 @@ class DatasetAdmin(KeysetAdmin):
     search_help_text = "Name or part of it, or a pattern: /SingleMuon/*/MINIAOD"
     fields = [
         ("name", "status_word"),
-        ("tier", "kind", "software"),
-        ("size", "files", "open"),
+        ("tier", "kind"),
+        ("software", "open"),
+        ("size", "files"),
         ("usage", "updated"),
         "attributes",
         "measured",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -54,32 +58,26 @@ class InjectionAdmin(ReadOnlyAdmin):
     list_filter = ["state"]
     search_fields = ["source", "started_by"]
     list_before_template = "dynamo/injection_list_before.html"
-    change_form_outer_before_template = "dynamo/injection_panels.html"
-    fields = [
-        "source",
-        "state",
-        "started_by",
-        "started",
-        "finished",
-        "records",
-        "counts",
-        "rejected",
-        "rejects",
-        "error",
-    ]
+    fields = ["state"]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        injection = self.get_object(request, object_id)
+        if injection is None or not self.has_view_permission(request, injection):
+            return super().change_view(request, object_id, form_url, extra_context)
+        return HttpResponseRedirect(reverse("dynamo_injection", args=[injection.pk]))
 
     @display(description="state", ordering="state")
     def state_badge(self, injection: Injection) -> SafeString:
+        if injection.is_left_half_way:
+            return badge_html("danger", "half loaded")
         kind = {InjectionState.COMPLETED: "fine", InjectionState.FAILED: "danger"}.get(injection.state, "running")
         return badge_html(kind, injection.get_state_display())
 
     @display(description="started", ordering="started_at")
     def started(self, injection: Injection) -> SafeString:
         return when_html(injection.started_at)
-
-    @display(description="finished", ordering="finished_at")
-    def finished(self, injection: Injection) -> SafeString | str:
-        return when_html(injection.finished_at) if injection.finished_at else "not yet"
 
     @display(description="records", ordering="num_records")
     def records(self, injection: Injection) -> str:

@@ -9,6 +9,7 @@ from django.db.models import Count, F, Max, Min, Prefetch, Q, QuerySet, Sum
 from django.utils import timezone
 
 from inventory.models import Block, BlockReplica, Dataset, DatasetReplica
+from inventory.selectors.lock_holdings import Patterns, where_texts
 from inventory.selectors.locks import locks_in_force, on_dataset
 
 
@@ -36,7 +37,7 @@ class LockRow:
 
     pk: int
     what: str
-    site_pattern: str
+    where: str
     owner: str
     comment: str
     expires_at: datetime | None
@@ -109,14 +110,16 @@ def dataset_blocks(dataset_id: int) -> QuerySet[Block]:
 
 def dataset_locks(name: str, *, now: datetime | None = None) -> list[LockRow]:
     """Return the locks in force whose dataset pattern fits *name*, newest first."""
+    locks = list(locks_in_force(now or timezone.now()).filter(on_dataset(name)).order_by("-pk"))
+    places = where_texts([Patterns.of(lock) for lock in locks])
     return [
         LockRow(
             pk=lock.pk,
             what=lock.dataset_pattern if lock.block_pattern == "*" else f"{lock.dataset_pattern}#{lock.block_pattern}",
-            site_pattern=lock.site_pattern,
+            where=where,
             owner=lock.owner,
             comment=lock.comment,
             expires_at=lock.expires_at,
         )
-        for lock in locks_in_force(now or timezone.now()).filter(on_dataset(name)).order_by("-pk")
+        for lock, where in zip(locks, places, strict=True)
     ]

@@ -80,6 +80,16 @@ def holdings_of(locks: Iterable[Lock]) -> dict[int, Holding]:
     return dict(zip([lock.pk for lock in locks], lock_holdings([Patterns.of(lock) for lock in locks]), strict=True))
 
 
+def where_texts(patterns: Sequence[Patterns]) -> list[str]:
+    """Return where each of *patterns* holds, in words, without counting what."""
+    sites = list(Site.objects.order_by("name").values_list("name", flat=True)) if any(one.site != "*" for one in patterns) else []
+    found = [() if one.site == "*" else tuple(_fitting(sites, one.site)) for one in patterns]
+    return [
+        where_text(one, Holding(0, 0, 0, is_site_unknown=one.site != "*" and not names, site_names=names))
+        for one, names in zip(patterns, found, strict=True)
+    ]
+
+
 def where_text(patterns: Patterns, holding: Holding) -> str:
     """Return where a lock holds, in words: what its site pattern fits, and plainly if that is nothing."""
     if holding.is_site_unknown:

@@ -23,7 +23,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from inventory.permissions import may
-from inventory.selectors.wording import plural, quota_text
+from inventory.selectors.wording import plural, quota_text, size_text
 from inventory.services.audit import Actor
 from policies.admin.base import DefinitionAdmin
 from policies.choices import CycleState
@@ -38,6 +38,9 @@ from policies.services.quotas import QuotaChange, SetQuota, quota_set, quotas_se
 
 #: Cells of one page: Django takes at most 1,000 fields of a form.
 _CELLS = 800
+
+#: Characters of a size that a cell shows whole.
+_SHORT = len("123.45 TB")
 
 
 class QuotaForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in the stubs
@@ -71,12 +74,13 @@ class QuotaForm(forms.ModelForm):  # type: ignore[type-arg] # generic only in th
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A quota in the grid: what is typed, what was seen, and what is wrong with it."""
+    """A quota in the grid: what is typed, what was seen (short, with its unit), what it is exactly, what is wrong with it."""
 
     name: str
     partition: str
     text: str
     seen: str
+    exact: str
     is_editable: bool
     is_sum: bool
     leaves: str
@@ -261,7 +265,7 @@ def _typed(typed: Mapping[str, Any], grid: QuotaGrid, editable: frozenset[str]) 
         for key, was in seen.items():
             name, field = nodes.get(int(key), ""), f"q:{key}:{site}"
             text = str(typed.get(field, was)).strip()
-            if name not in editable or text == was:
+            if name not in editable or text in (was, _short(was)):
                 continue
             try:
                 size, before = (size_parse(value) if value else None for value in (text, was))
@@ -286,25 +290,35 @@ def _seen(text: str | None) -> dict[str, str]:
 
 def _row(site: str, form: Form) -> Row:
     cells = [_cell(site, node, form) for node in form.grid.partitions]
-    seen = {str(node.key): cell.seen for node, cell in zip(form.grid.partitions, cells, strict=True) if cell.is_editable}
+    seen = {str(node.key): cell.exact for node, cell in zip(form.grid.partitions, cells, strict=True) if cell.is_editable}
     return Row(site, json.dumps(seen), tuple(cells))
 
 
 def _cell(site: str, node: PartitionNode, form: Form) -> Cell:
     size = form.grid.size_bytes.get((site, node.name))
-    shown = "" if size is None else exact_size_text(size)
+    now = "" if size is None else exact_size_text(size)
+    exact = _seen(form.typed.get(f"seen:{site}")).get(str(node.key), now)
     name = f"q:{node.key}:{site}"
     leaves = [other.key for other in form.grid.partitions if node.is_superpartition and other.name in node.leaves]
     return Cell(
         name=name,
         partition=node.name,
-        text=str(form.typed.get(name, shown)),
-        seen=_seen(form.typed.get(f"seen:{site}")).get(str(node.key), shown),
+        text=str(form.typed.get(name, _short(exact))),
+        seen=_short(exact),
+        exact=exact,
         is_editable=node.name in form.editable,
         is_sum=node.is_superpartition,
         leaves=" ".join(map(str, leaves)),
         problem=form.problems.get(name, ""),
     )
+
+
+def _short(exact: str) -> str:
+    """Return an exact size as the grid shows it: rounded where so many digits would hide the unit."""
+    try:
+        return exact if len(exact) <= _SHORT else size_text(size_parse(exact))
+    except QuotaInvalidError:
+        return exact
 
 
 def _editable(request: HttpRequest, grid: QuotaGrid) -> frozenset[str]:

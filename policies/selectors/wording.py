@@ -7,6 +7,9 @@ from typing import Any
 
 from inventory.selectors.wording import plural, quota_text, share_text, size_text
 
+#: Safety limits that are told one by one: of a large partition each site may trip its own.
+_LIMITS_SHOWN = 3
+
 
 def rule_text(line: int | None) -> str:
     """Return what decided, by the line that decisions carry; what is handed over carries none."""
@@ -30,7 +33,10 @@ def preview_sentences(policy: Any) -> list[str]:
     if spared:
         sentences.append(f"{plural(len(spared), 'site')} would not be cleaned any more: {_named(spared)}.")
     sentences += [unreachable_sentence(site) for site in sites if site.is_reachable is False]
-    sentences += [f"A safety limit would hold the plan: {text}." for text in policy.tripped]
+    shown = policy.tripped[:_LIMITS_SHOWN]
+    sentences += [f"A safety limit would hold the plan: {text}." for text in shown]
+    if len(policy.tripped) > len(shown):
+        sentences.append(f"So would {plural(len(policy.tripped) - len(shown), 'more safety limit')}.")
     return sentences
 
 

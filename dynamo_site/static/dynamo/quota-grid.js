@@ -17,14 +17,14 @@
     let step = 0;
     let value = size;
     while (value >= 1000 && step < NAMES.length - 1) { value /= 1000; step += 1; }
-    return `${Number(value.toPrecision(12))} ${NAMES[step]}`;
+    return `${Number(value.toPrecision(5))} ${NAMES[step]}`;
   }
 
   function sum(row) {
     for (const cell of row.querySelectorAll("[data-leaves]")) {
       const parts = cell.dataset.leaves.split(" ").map((key) => row.querySelector(`input[name^="q:${key}:"]`));
       if (parts.some((part) => !part)) continue;
-      const sizes = parts.map((part) => bytes(part.value));
+      const sizes = parts.map((part) => bytes(part.value.trim() === part.dataset.seen ? part.title : part.value));
       if (sizes.every((size) => size !== null && size >= 0)) cell.textContent = text(sizes.reduce((one, other) => one + other, 0));
       else cell.textContent = "?";
     }

@@ -92,7 +92,12 @@ def test_without_the_right_there_is_no_page_and_others_documents_are_not_shown(c
     assert client_of("nobody").get(URL).status_code == 403
     assert client_of("nobody2").get(where).status_code == 403
     assert client_of("peer", "add_injection").get(where).status_code == 404
-    assert client_of("boss", "add_injection", "view_injection").get(where).status_code == 200
+    boss = client_of("boss", "add_injection", "view_injection").get(where)
+    assert (boss.status_code, "Make 10 changes" in boss.content.decode()) == (200, True)
+    reader = client_of("reader", "view_injection")
+    shown = reader.get(f"/admin/inventory/injection/{Injection.objects.get().pk}/change/", follow=True).content.decode()
+    assert ("This would change" in shown, "Make " in shown, "Another document" in shown) == (True, False, False)
+    assert reader.post(where, {"confirm": "1"}).status_code == 403
 
 
 def test_a_document_that_nobody_confirms_is_not_kept_for_ever(client: Client) -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inventory.models import Block, BlockReplica
-from inventory.selectors.lock_holdings import Patterns, lock_holdings, where_text
+from inventory.selectors.lock_holdings import Patterns, lock_holdings, where_text, where_texts
 from inventory.selectors.locks import ActiveLock, matches, rows_held_by
 from tests.factories.inventory import BlockFactory, BlockReplicaFactory, DatasetFactory, GroupFactory, SiteFactory
 
@@ -98,3 +98,11 @@ def test_many_sites_are_named_in_part() -> None:
     patterns: dict[str, Any] = {"dataset": "*", "site": "T2_*"}
     found = where_text(Patterns(**patterns), lock_holdings([Patterns(**patterns)])[0])
     assert found == "T2_* (T2_0, T2_1, T2_2, T2_3, T2_4 and 2 more)"
+
+
+def test_where_a_lock_holds_is_told_without_counting_as_with_it() -> None:
+    stored()
+    patterns = [Patterns("/A/*", site=site) for site in ("*", "T2_A", "T2_*", "T9_NOWHERE")]
+    told = where_texts(patterns)
+    assert told == [where_text(one, holding) for one, holding in zip(patterns, lock_holdings(patterns), strict=True)]
+    assert told[-1] == "everywhere, because no site is called T9_NOWHERE"

@@ -227,6 +227,21 @@ def test_the_grid_is_typed_previewed_and_then_set(client: Client) -> None:
     assert (sizes()["T2_A", "A"], sizes()["T3_C", "A"]) == (80, 5)
 
 
+def test_the_grid_shows_every_size_with_its_unit_and_what_is_left_as_it_was_stays_to_the_byte(client: Client) -> None:
+    client.force_login(account("Operators"))
+    key, exact = Partition.objects.get(name="A").pk, 2_241_555_351_234_567
+    Quota.objects.filter(partition_id=key, site__name="T2_A").update(size_bytes=exact)
+    page = client.get("/admin/policies/quota/grid/").content.decode()
+    assert 'value="2.24 PB"' in page
+    assert 'title="2.241555351234567 PB"' in page
+    fields = grid_fields(client)
+    client.post("/admin/policies/quota/grid/", fields)
+    assert not QuotaPreview.objects.exists()
+    client.post("/admin/policies/quota/grid/", fields | {f"q:{key}:T2_B": "11 TB"})
+    assert [row["site"] for row in QuotaPreview.objects.get().changes] == ["T2_B"]
+    assert Quota.objects.get(partition_id=key, site__name="T2_A").size_bytes == exact
+
+
 def test_a_decrease_waits_for_its_preview_and_an_increase_does_not(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receivers.carry_out_quota_preview, "delay", lambda preview_id: None)
     client.force_login(account("Operators"))
