@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from campaigns.choices import CampaignState
 from campaigns.models import Campaign, DroppedItem, Revision, StudiedStatus, StudiedTransfer
@@ -44,13 +45,13 @@ def campaigns_standing(plan_ids: Collection[int], *, now: datetime) -> dict[int,
     Inside a transaction the campaigns stay as they are until it ends: a pause, a granted exception or a revision waits for the
     claim that is deciding, or the claim sees it. Take it before plans and their rows are locked (the order of all transitions).
     """
-    rows = Revision.objects.filter(plan_id__in=list(plan_ids)).order_by("campaign_id")
+    rows = revisions_of_plans(plan_ids).order_by("campaign_id")
     campaign_ids = sorted(set(rows.values_list("campaign_id", flat=True)))
     if not campaign_ids:
         return {}
     _hold_still(campaign_ids)
     # Read after the lock: whoever held it may have changed everything.
-    revisions = Revision.objects.filter(plan_id__in=list(plan_ids)).select_related("campaign", "plan").order_by("pk")
+    revisions = revisions_of_plans(plan_ids).select_related("campaign", "plan").order_by("pk")
     return {
         revision.plan_id: Standing(
             plan_id=revision.plan_id,
@@ -60,6 +61,11 @@ def campaigns_standing(plan_ids: Collection[int], *, now: datetime) -> dict[int,
         )
         for revision in revisions
     }
+
+
+def revisions_of_plans(plan_ids: Collection[int]) -> QuerySet[Revision]:
+    """Return the revisions of campaigns to which these plans belong."""
+    return Revision.objects.filter(plan_id__in=list(plan_ids))
 
 
 def items_dropped_out(items: Sequence[ListedItem]) -> dict[int, str]:

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import PermissionsMixin
+from django.db.models import QuerySet
 
 from inventory.models import Site
 
@@ -42,10 +43,13 @@ class SiteStorage:
 
 def site_storage(names: Collection[str] | None = None) -> dict[str, SiteStorage]:
     """Return the named sites (all without *names*) by name, read fresh; unknown names are absent from the result."""
-    sites = Site.objects.order_by("name")
-    if names is not None:
-        sites = sites.filter(name__in=list(names))
-    return {site.name: _storage(site) for site in sites}
+    sites = Site.objects.all() if names is None else sites_named(names)
+    return {site.name: _storage(site) for site in sites.order_by("name")}
+
+
+def sites_named(names: Collection[str]) -> QuerySet[Site]:
+    """Return the sites with these names."""
+    return Site.objects.filter(name__in=list(names))
 
 
 def site_name_of(key: int) -> str | None:

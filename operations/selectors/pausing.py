@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from operations.constants import PAUSE_FILE_NAME
 from operations.models import PauseSwitch
@@ -35,20 +36,25 @@ def pause_file() -> Path:
 
 def pause_state() -> PauseState:
     """Return the pause state, read fresh. Raises ``OSError`` if the folder of the pause file cannot be looked into."""
-    switch = PauseSwitch.objects.filter(pk=1).first()
+    switch = pause_switches().first()
     return PauseState(
         is_switched=switch is not None and switch.is_paused,
-        is_file_present=_is_present(pause_file()),
+        is_file_present=is_pause_file_present(),
         changed_at=switch.changed_at if switch is not None else None,
         changed_by=switch.changed_by_name if switch is not None else "",
         reason=switch.reason if switch is not None else "",
     )
 
 
-def _is_present(path: Path) -> bool:
-    """Tell whether anything has this name, a dangling link too; a folder that may not be read is an error, not an absence."""
+def pause_switches() -> QuerySet[PauseSwitch]:
+    """Return the switch in the database, no row before it was turned for the first time."""
+    return PauseSwitch.objects.filter(pk=1)
+
+
+def is_pause_file_present() -> bool:
+    """Tell whether anything has the name of the file, a dangling link too. Raises ``OSError`` if its folder may not be read."""
     try:
-        path.lstat()
+        pause_file().lstat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True

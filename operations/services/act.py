@@ -12,6 +12,7 @@ from operations.choices import DeletionState, FileOutcome
 from operations.models import Deletion
 from operations.services.calls import Keyed, answers_in_calls
 from operations.services.claim import Claim
+from operations.services.glance import Glance
 from operations.services.late_locks import LateLocks
 from operations.services.limits import QueueLimits
 from operations.services.trash_open import OpenedTrash, trash_open
@@ -38,6 +39,7 @@ def act(claim: Claim, *, gateway: Gateway, clock: Clock, limits: QueueLimits) ->
 
     How the storage is asked, and what becomes of answers that do not fit: ``answers_in_calls``.
     """
+    now = clock()
     locks = LateLocks(claim)
     watch = Watch(
         claim.site,
@@ -46,8 +48,9 @@ def act(claim: Claim, *, gateway: Gateway, clock: Clock, limits: QueueLimits) ->
         limits,
         lambda until: _extend(claim, until),
         objection=lambda now: locks.reason(now) or withdrawn(claim, now),
+        glance=Glance(claim, now),
     )
-    aside = trash_open(claim, now=clock(), limits=limits) if gateway.can_trash else OpenedTrash()
+    aside = trash_open(claim, now=now, limits=limits) if gateway.can_trash else OpenedTrash()
     results: dict[int, list[FileResult]] = {item.deletion_id: [] for item in claim.items}
     for is_to_trash in (True, False):
         items = [item for item in claim.items if item.deletion_id not in aside.busy]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from inventory.selectors.sites import SiteStorage, site_storage
 from operations.constants import CALL_SECONDS
@@ -11,6 +11,8 @@ from operations.selectors.pausing import pause_state
 from operations.services.limits import QueueLimits
 
 Clock = Callable[[], datetime]
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def place_of(site: SiteStorage) -> tuple[object, ...]:
@@ -22,7 +24,9 @@ class Watch:
     """Tells whether to go on, and keeps the lease alive while it looks.
 
     ``extend`` sets a new end of the lease and tells whether it is still held. ``heeds_pauses``: false for what brings files
-    back, which a person asks for while deletions are paused.
+    back, which a person asks for while deletions are paused. ``objection``: what else speaks against going on, empty if nothing
+    does. ``glance`` returns something other than before whenever an answer to one of these questions could be another, None where
+    they are to be asked; while it returns the same, only it and the time are looked at.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class Watch:
         *,
         heeds_pauses: bool = True,
         objection: Callable[[datetime], str] = lambda now: "",
+        glance: Callable[[], object | None] = lambda: None,
     ) -> None:
         self.site_name = site.name
         self.reason = ""
@@ -45,37 +50,48 @@ class Watch:
         self._extend = extend
         self._heeds_pauses = heeds_pauses
         self._objection = objection
+        self._glance = glance
+        self._seen: object | None = None
         self._lease_until = lease_until
-        self._looked_at: datetime | None = None
+        #: Until then ``should_stop`` lets go on without a look.
+        self.looks_again_at = _LONG_AGO
 
     def should_stop(self, now: datetime | None = None) -> bool:
         """Tell whether no further request may go to the storage; looks afresh once per ``watch_interval``."""
         if self.reason:
             return True
         now = now or self._clock()
-        if self._looked_at is not None and now - self._looked_at < self._limits.watch_interval:
-            return False
-        return self.should_stop_now()
+        return now >= self.looks_again_at and self.should_stop_now()
 
     def should_stop_now(self) -> bool:
         """Look afresh: lease, pause of all, pause of the site, and what else may speak against going on."""
         now = self._clock()
-        self._looked_at = now
+        self.looks_again_at = now + self._limits.watch_interval
         if now >= self._lease_until:
             self.reason = "the lease ran out"
-        elif self._heeds_pauses and pause_state().is_paused:
-            self.reason = "all deletions are paused"
-        else:
-            site = site_storage([self.site_name]).get(self.site_name)
-            if site is None or (self._heeds_pauses and site.is_paused):
-                self.reason = f"deletions at {self.site_name} are paused"
-            elif place_of(site) != place_of(self._site):
-                self.reason = f"status, endpoint or LFN rules of {self.site_name} were changed"
-            elif objection := self._objection(now):
-                self.reason = objection
-            elif self._lease_until - now < self._lease / 2:
-                self._keep_alive(now)
+        elif against := self._against(now):
+            self.reason = against
+        elif self._lease_until - now < self._lease / 2:
+            self._keep_alive(now)
         return bool(self.reason)
+
+    def _against(self, now: datetime) -> str:
+        """Return what speaks against going on, empty if nothing does."""
+        # Before the questions: what changes while they are asked is seen by the next glance.
+        seen = self._glance()
+        if seen is not None and seen == self._seen:
+            return ""
+        if self._heeds_pauses and pause_state().is_paused:
+            return "all deletions are paused"
+        site = site_storage([self.site_name]).get(self.site_name)
+        if site is None or (self._heeds_pauses and site.is_paused):
+            return f"deletions at {self.site_name} are paused"
+        if place_of(site) != place_of(self._site):
+            return f"status, endpoint or LFN rules of {self.site_name} were changed"
+        if objection := self._objection(now):
+            return objection
+        self._seen = seen
+        return ""
 
     def for_one_call(self) -> OneCall:
         """Return the same for one call, which also has its time."""
@@ -97,13 +113,18 @@ class OneCall:
         self._clock = clock
         self._until = clock() + timedelta(seconds=CALL_SECONDS)
         self._is_begun = False
+        # Before each of ten thousand files one comparison must do, until the watch looks again or the time of the call is over.
+        self._goes_on_until = _LONG_AGO
         self.is_time_over = False
 
     def should_stop(self) -> bool:
         """Tell whether no further request may be made in this call; the first one always may, as far as time goes."""
         now = self._clock()
+        if now < self._goes_on_until:
+            return False
         if self._watch.should_stop(now):
             return True
         self.is_time_over = self._is_begun and now >= self._until
         self._is_begun = True
+        self._goes_on_until = min(self._watch.looks_again_at, self._until)
         return self.is_time_over

@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from policies.choices import PlanAction, PlanKind, PlanState
 from policies.models import Plan, PlanItem, PlanItemFile
@@ -110,7 +111,12 @@ def executable_plans(plan_ids: Collection[int]) -> set[int]:
                 [list(plan_ids), PlanState.RELEASED.value],
             )
             return {row[0] for row in cursor.fetchall()}
-    return set(Plan.objects.filter(pk__in=list(plan_ids), state=PlanState.RELEASED).values_list("pk", flat=True))
+    return set(plans_released(plan_ids).values_list("pk", flat=True))
+
+
+def plans_released(plan_ids: Collection[int]) -> QuerySet[Plan]:
+    """Return those of *plan_ids* that are released."""
+    return Plan.objects.filter(pk__in=list(plan_ids), state=PlanState.RELEASED)
 
 
 def plan_digest_matches(plan_id: int) -> bool:
