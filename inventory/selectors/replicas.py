@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import TypeVar
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
 
 from django.db.models import Count, F, Q, Sum
 
@@ -39,9 +40,8 @@ class BlockReplicaRow:
     is_custodial: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FileRow:
-    """A file by its logical name; ``checksum`` is empty or algorithm:value."""
+class FileRow(NamedTuple):
+    """A file by its logical name; ``checksum`` is empty or algorithm:value (a tuple, because they are read by the million)."""
 
     lfn: str
     size_bytes: int
@@ -154,15 +154,9 @@ def _present_files(keys: Sequence[int]) -> dict[int, list[FileRow]]:
 
 
 def _files_of_blocks(blocks: Sequence[int]) -> dict[int, list[FileRow]]:
-    files: dict[int, list[FileRow]] = defaultdict(list)
-    rows = (
-        File.objects.filter(block_id__in=blocks)
-        .order_by("block_id", "lfn")
-        .values_list("block_id", "lfn", "size_bytes", "checksum")
-    )
-    for block, lfn, size, checksum in rows:
-        files[block].append(FileRow(lfn, size, checksum))
-    return files
+    rows = File.objects.filter(block_id__in=blocks).order_by("block_id", "lfn")
+    columns = rows.values_list("block_id", "lfn", "size_bytes", "checksum")
+    return {block: [FileRow._make(row[1:]) for row in some] for block, some in groupby(columns, key=itemgetter(0))}
 
 
 def block_replicas_matching(*, dataset: str, block: str, site: str, limit: int) -> list[BlockReplicaRow]:

@@ -153,19 +153,20 @@ def _record_files(rows: Sequence[Deletion], items: Mapping[int, ClaimedDeletion]
     noted = set(DeletionFile.objects.filter(deletion_id__in=tried_before).order_by("pk").values_list("deletion_id", "lfn"))
     kept: list[DeletionFile] = []
     for row in rows:
-        sizes = {file.lfn: file.size_bytes for file in items[row.pk].files}
-        for result in acted.results[row.pk]:
-            if (row.pk, result.lfn) in noted or not _is_plain(result, is_first=row.num_attempts == 1):
-                kept.append(
-                    DeletionFile(
-                        deletion_id=row.pk,
-                        lfn=result.lfn,
-                        size_bytes=sizes[result.lfn],
-                        outcome=result.outcome,
-                        message=result.message[:1024],
-                        at=now,
-                    )
-                )
+        is_first = row.num_attempts == 1
+        unusual = [r for r in acted.results[row.pk] if (row.pk, r.lfn) in noted or not _is_plain(r, is_first=is_first)]
+        sizes = {file.lfn: file.size_bytes for file in items[row.pk].files} if unusual else {}
+        kept += [
+            DeletionFile(
+                deletion_id=row.pk,
+                lfn=result.lfn,
+                size_bytes=sizes[result.lfn],
+                outcome=result.outcome,
+                message=result.message[:1024],
+                at=now,
+            )
+            for result in unusual
+        ]
     DeletionFile.objects.bulk_create(
         kept,
         update_conflicts=True,

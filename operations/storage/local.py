@@ -10,40 +10,38 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from itertools import groupby
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
-
-import fsspec
 
 from inventory.selectors.sites import LfnRule
 from operations.choices import FileOutcome, RestoreOutcome
 from operations.constants import MAX_FILES_PER_CALL
 from operations.storage.errors import message_of, outcome_of
 from operations.storage.listing import Entry, ListingError, Sight, SightKind, demand_folder
-from operations.storage.local_listing import list_opened, look_opened
+from operations.storage.local_listing import list_opened, look_opened, plain_files
 from operations.storage.local_trash import TrashFolders, purge_files, restore_files
 from operations.storage.markers import MARKER_NAME, leave_marker, marker_owner
 from operations.storage.paths import RESERVED_PREFIX, Placement, place
 from operations.storage.results import FileResult, RestoreResult, ShouldStop, TrashedFile, refused
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+#: Files between two lists of their folder: so old may be what is known of a file when it is removed.
+_FILES_PER_LIST = 100
 
 
 class Remover(Protocol):
-    """The two operations that change a folder; fsspec's local file system, or what a test puts in its place."""
+    """The two operations that change an open folder; the system's, or what a test puts in their place.
 
-    def rm_file(self, path: str) -> None: ...
+    Not fsspec's: those take paths, which a rename of a folder above can lead elsewhere, and cost twice as much.
+    """
 
-    def rmdir(self, path: str) -> None: ...
+    def unlink(self, path: str, *, dir_fd: int) -> None: ...
 
-
-def _local_files() -> Remover:
-    files: Remover = fsspec.filesystem("file")
-    return files
+    def rmdir(self, path: str, *, dir_fd: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class LocalFolderGateway:
     site_name: str
     root: Path
     rules: tuple[LfnRule, ...] = ()
-    files: Remover = field(default_factory=_local_files)
+    files: Remover = os
 
     @property
     def can_trash(self) -> bool:
@@ -219,9 +217,11 @@ class _Call:
             reason = self._gateway.of_another(self._owner)
             return [refused(p.lfn, reason) for p in placements]
         results: list[FileResult] = []
-        by_folder = sorted(placements, key=lambda p: p.parts[:-1])
-        for parents, group in groupby(by_folder, key=lambda p: p.parts[:-1]):
-            results.extend(self._take_in_folder(parents, list(group), way))
+        by_folder: dict[tuple[str, ...], list[Placement]] = defaultdict(list)
+        for placement in placements:
+            by_folder[placement.parts[:-1]].append(placement)
+        for parents, some in sorted(by_folder.items()):
+            results.extend(self._take_in_folder(parents, some, way))
         if self._is_proven:
             return results
         return [self._doubted(result) if result.outcome == FileOutcome.ABSENT else result for result in results]
@@ -231,16 +231,19 @@ class _Call:
             f"not there, but nothing shows that {self._gateway.root} is the storage of {self._gateway.site_name} and is mounted; "
             f"if it is, put a file {MARKER_NAME} with the site's name into it"
         )
-        return replace(result, outcome=FileOutcome.RETRYABLE, message=message)
+        return result._replace(outcome=FileOutcome.RETRYABLE, message=message)
 
     def _take_in_folder(self, parents: tuple[str, ...], placements: list[Placement], way: _Way) -> list[FileResult]:
         results: list[FileResult] = []
+        plain: frozenset[str] = frozenset()
         with self.opened(parents) as (folders, blocked):
-            for placement in placements:
+            for number, placement in enumerate(placements):
                 if self._should_stop():
                     break
                 if not blocked:
-                    results.append(self._take_one(folders[-1], placement, way))
+                    if number % _FILES_PER_LIST == 0:
+                        plain = plain_files(folders[-1], [p.parts[-1] for p in placements[number : number + _FILES_PER_LIST]])
+                    results.append(self._take_one(folders[-1], placement, way, is_plain=placement.parts[-1] in plain))
                 elif blocked.outcome == FileOutcome.ABSENT:
                     results.append(way.missing(placement, blocked.message))
                 else:
@@ -276,41 +279,36 @@ class _Call:
             return _Blocked(FileOutcome.REFUSED, f"folder {name!r} is marked as the storage of {owner or 'a site'}")
         return None
 
-    def _take_one(self, folder: int, placement: Placement, way: _Way) -> FileResult:
-        name = placement.parts[-1]
-        try:
-            kind = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-        except FileNotFoundError:
-            return way.missing(placement, "already absent")
-        except OSError as error:
-            return FileResult(placement.lfn, outcome_of(error), message_of(error), is_untouched=True)
-        if not stat.S_ISREG(kind):
-            return refused(placement.lfn, f"is {_KINDS.get(stat.S_IFMT(kind), 'no regular file')}, only files are deleted")
-        self._leave_marker()
+    def _take_one(self, folder: int, placement: Placement, way: _Way, *, is_plain: bool) -> FileResult:
+        """Take a file, unless a look shows that it is none; *is_plain*: a list of the folder has just shown that it is one."""
+        if not is_plain:
+            try:
+                kind = os.stat(placement.parts[-1], dir_fd=folder, follow_symlinks=False).st_mode
+            except FileNotFoundError:
+                return way.missing(placement, "already absent")
+            except OSError as error:
+                return FileResult(placement.lfn, outcome_of(error), message_of(error), is_untouched=True)
+            if not stat.S_ISREG(kind):
+                return refused(placement.lfn, f"is {_KINDS.get(stat.S_IFMT(kind), 'no regular file')}, only files are deleted")
+        if not self._is_proven:
+            self._leave_marker()
         return way.take(folder, placement)
 
     @property
     def files(self) -> Remover:
-        """Return the file system of the gateway."""
+        """Return what removes files and folders."""
         return self._gateway.files
-
-    def path_in(self, folder: int, parts: tuple[str, ...]) -> str:
-        """Return a path to something in an open folder that no rename or link of a parent can lead elsewhere."""
-        if _HAS_DESCRIPTOR_PATHS:
-            return f"/proc/self/fd/{folder}/{parts[-1]}"
-        return str(self._gateway.root.joinpath(*parts))
 
     def _leave_marker(self) -> None:
         """Mark the root as the site's, now that a file of the site was seen in it."""
-        if not self._is_proven:
-            self._is_proven = True
-            leave_marker(self.root, self._gateway.site_name)
+        self._is_proven = True
+        leave_marker(self.root, self._gateway.site_name)
 
     def _remove_empty(self, folders: list[int], parents: tuple[str, ...]) -> None:
         """Remove the folders of the chain that are empty, deepest first, never the root; stop at the first that stays."""
         for depth in range(len(folders) - 1, 0, -1):
             try:
-                self._gateway.files.rmdir(self.path_in(folders[depth - 1], parents[:depth]))
+                self.files.rmdir(parents[depth - 1], dir_fd=folders[depth - 1])
             except FileNotFoundError:
                 continue  # another worker removed it
             except OSError:
@@ -318,14 +316,14 @@ class _Call:
 
 
 class _Deleting:
-    """Removes files through the file system of the gateway."""
+    """Removes files."""
 
     def __init__(self, call: _Call) -> None:
-        self._call = call
+        self._files = call.files
 
     def take(self, folder: int, placement: Placement) -> FileResult:
         try:
-            self._call.files.rm_file(self._call.path_in(folder, placement.parts))
+            self._files.unlink(placement.parts[-1], dir_fd=folder)
         except FileNotFoundError:
             # Somebody else removed it between the two steps; it was there a moment ago, so the folder is mounted.
             return FileResult(placement.lfn, FileOutcome.ABSENT, "already absent")
@@ -376,8 +374,6 @@ def _why_blocked(name: str, parent: int, error: OSError) -> _Blocked:
         return _Blocked(FileOutcome.UNKNOWN, f"{name!r} should be a folder and is none")
     return _Blocked(outcome_of(error), f"folder {name!r}: {message_of(error)}")
 
-
-_HAS_DESCRIPTOR_PATHS = Path("/proc/self/fd").is_dir()
 
 _KINDS = {
     stat.S_IFDIR: "a folder",

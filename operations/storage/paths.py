@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
@@ -38,9 +38,11 @@ class BadRules(ValueError):
     """The LFN rules of a site cannot be used; the message says which and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where a logical file lies below its site's root: path components, or the problem because of which it is refused."""
+class Placement(NamedTuple):
+    """Where a logical file lies below its site's root: path components, or the problem because of which it is refused.
+
+    A tuple, because ten thousand are made for one lease.
+    """
 
     lfn: str
     parts: tuple[str, ...] = ()

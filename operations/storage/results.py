@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from operations.choices import FileOutcome, RestoreOutcome
 from operations.storage.listing import Entry, ListingError, Sight, SightKind
@@ -12,9 +12,8 @@ from operations.storage.listing import Entry, ListingError, Sight, SightKind
 ShouldStop = Callable[[], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class FileResult:
-    """What the storage said of one file.
+class FileResult(NamedTuple):
+    """What the storage said of one file (a tuple, because ten thousand are made for one lease).
 
     - ``is_untouched``: the storage was certainly not changed for it (the file is as it was before the call);
     - ``is_in_trash``: it is gone from its place and lies in the trash, put there by this call or by an earlier one;
@@ -29,8 +28,7 @@ class FileResult:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreResult:
+class RestoreResult(NamedTuple):
     """What became of one file that was to come back from the trash."""
 
     lfn: str

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
+import fsspec
 import pytest
 
 from dynamo_site.celery import spare_the_collector
@@ -31,21 +32,26 @@ FULL, FULL_S3_TRASH, SMALL = 10_000, 1_000, 200
 FILES_PER_BLOCK = 100
 
 
-def seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def seconds(call: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds that a call takes by the clock, and those of the processor that it takes of this process."""
+    start, start_cpu = time.perf_counter(), time.process_time()
     call()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - start_cpu
 
 
 def bare(storage: RealStorage, names: list[str], *, is_to_trash: bool) -> Callable[[], object]:
-    """Return what the client of a storage does to files, all at once and with nothing around it."""
+    """Return what the client of a storage does to files, all at once and with nothing around it.
+
+    That of a local folder is fsspec's; the pipeline itself removes relative to open folders, which costs less.
+    """
     gateway = storage.gateway()
     if isinstance(gateway, LocalFolderGateway):
         root = gateway.root
         if is_to_trash:
             (root / ".bare").mkdir()
             return lambda: [(root / name[1:]).rename(root / ".bare" / trash_name(name)) for name in names]
-        return lambda: [gateway.files.rm_file(str(root / name[1:])) for name in names]
+        client = fsspec.filesystem("file")
+        return lambda: [client.rm_file(str(root / name[1:])) for name in names]
     assert isinstance(gateway, RemoteGateway)
     store = gateway.store
     paths = [tuple(name[1:].split("/")) for name in names]
@@ -79,13 +85,13 @@ def test_the_pipeline_reaches_half_the_rate_of_the_bare_client(
     for name in names:
         storage.put(name, b"x")
         other.put(name, b"x")
-    bare_s = seconds(bare(other, names, is_to_trash=is_to_trash))
+    bare_s, bare_cpu_s = seconds(bare(other, names, is_to_trash=is_to_trash))
     assert other.names() - {f"/.bare/{trash_name(name)}" for name in names} == set()
     clock = Clock(step=timedelta(0))
     plan(world, clock)
     limits = QueueLimits(trash_days=7 if is_to_trash else None)
     request.getfixturevalue("as_in_a_worker")
-    whole_s = seconds(lambda: work(worker="w", limits=limits, rng=seeded(), gateway=local_gateway))
+    whole_s, whole_cpu_s = seconds(lambda: work(worker="w", limits=limits, rng=seeded(), gateway=local_gateway))
     assert set(Deletion.objects.values_list("state", flat=True)) == {"DONE"}
     assert not BlockReplica.objects.filter(site__name="T3_B").exists()
     assert storage.names() == set()
@@ -93,6 +99,6 @@ def test_the_pipeline_reaches_half_the_rate_of_the_bare_client(
     say(
         request.getfixturevalue("capsys"),
         f"{kind}, {number} files {'to the trash' if is_to_trash else 'deleted'}: bare client {number / bare_s:,.0f}/s, "
-        f"pipeline {number / whole_s:,.0f}/s: {share:.0%}",
+        f"pipeline {number / whole_s:,.0f}/s: {share:.0%}; by time of this process {bare_cpu_s / whole_cpu_s:.0%}",
     )
     assert share >= 0.5 or not is_full

@@ -150,11 +150,11 @@ def asked(request: pytest.FixtureRequest, bin: Bin) -> Callable[[], Counter[str]
 
 
 def _another_file(real, lfn):
-    return replace(delete_one(real, lfn), lfn=f"{lfn}.other")
+    return delete_one(real, lfn)._replace(lfn=f"{lfn}.other")
 
 
 def _no_such_word(real, lfn):
-    return replace(delete_one(real, lfn), outcome="GONE")
+    return delete_one(real, lfn)._replace(outcome="GONE")
 
 
 class Stammering(FaultyGateway):

@@ -208,15 +208,15 @@ class _Files:
         self.error = error
         self.before = before
 
-    def rm_file(self, path: str) -> None:
+    def unlink(self, path: str, *, dir_fd: int) -> None:
         if self.before is not None:
             self.before(path)
         if self.error is not None:
             raise self.error
-        Path(path).unlink()
+        os.unlink(path, dir_fd=dir_fd)
 
-    def rmdir(self, path: str) -> None:
-        Path(path).rmdir()
+    def rmdir(self, path: str, *, dir_fd: int) -> None:
+        os.rmdir(path, dir_fd=dir_fd)
 
 
 @pytest.mark.parametrize(
@@ -258,6 +258,32 @@ def test_link_swapped_in_for_a_parent_in_the_last_moment_does_not_lead_outside(r
     assert result.outcome == FileOutcome.DELETED
     assert (outside / "f").read_bytes() == b"data"
     assert not (root / "store/moved/f").exists()
+
+
+def test_files_that_the_list_of_their_folder_does_not_reach_are_looked_at(root: Path):
+    put(root, *(f"/a/{number}" for number in range(50)))
+    (root / "a/link").symlink_to("1")
+    results = gateway(root).delete(["/a/7", "/a/33", "/a/link", "/a/none"], should_stop=never)
+    assert {result.lfn: result.outcome for result in results} == {
+        "/a/7": FileOutcome.DELETED,
+        "/a/33": FileOutcome.DELETED,
+        "/a/link": FileOutcome.REFUSED,
+        "/a/none": FileOutcome.ABSENT,
+    }
+    assert len(list((root / "a").iterdir())) == 49
+
+
+def test_folder_swapped_in_for_a_file_after_the_list_stays(root: Path):
+    put(root, "/a/f")
+
+    def swap(path: str) -> None:
+        (root / "a/f").unlink()
+        put(root, "/a/f/inside")
+
+    gate = replace(gateway(root), files=_Files(before=swap))
+    (result,) = gate.delete(["/a/f"], should_stop=never)
+    assert (result.outcome, result.is_untouched) == (FileOutcome.REFUSED, True)
+    assert (root / "a/f/inside").read_bytes() == b"data"
 
 
 def test_read_only_folder_refuses_for_a_worker_without_rights(root: Path):
