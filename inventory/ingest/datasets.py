@@ -107,7 +107,7 @@ def _plan_files(batch: Batch, plan: _BlockPlan, path: str, lfns: set[str], probl
         if file.name in lfns:
             problems.append(Problem(f"{at}.name", shown(file.name), "each file once in a dataset"))
         lfns.add(file.name)
-        checksum = _checksum(file, at, problems)
+        checksum = checksum_of(file, at, problems)
         known = batch.files.get(file.name)
         if known is None:
             if wrong := lfn_problem(file.name, f"{at}.name"):
@@ -211,7 +211,7 @@ def release_of(record: DatasetRecord, problems: list[Problem]) -> str | UnsetTyp
     return text
 
 
-def _checksum(file: FileRecord, path: str, problems: list[Problem]) -> str | UnsetType:
+def checksum_of(file: FileRecord, path: str, problems: list[Problem]) -> str | UnsetType:
     """Return algorithm:value in one spelling: adler32 has eight lower-case digits."""
     adler32 = file.adler32
     if file.checksum is not UNSET:

@@ -26,12 +26,13 @@ from inventory.ingest.facts import Facts
 from inventory.ingest.flush import FileIsKnown, check_references, flush, keys_of, make_up
 from inventory.ingest.gone import Place, deleted_since
 from inventory.ingest.lane import Lane
+from inventory.ingest.looking import Known, look
 from inventory.ingest.places import Places
 from inventory.ingest.records import AttrsRecord, DatasetRecord, DatasetReplicaRecord, GroupRecord, SiteRecord
 from inventory.ingest.rejects import BadRecord
 from inventory.ingest.replicas import take_replica
 from inventory.ingest.rows import Counts
-from inventory.ingest.sieve import Known, look, sieve
+from inventory.ingest.sieve import sieve
 from inventory.ingest.writing import Upsert
 
 #: Names of rejected datasets that are kept, so that what builds on them is told why.

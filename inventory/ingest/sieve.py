@@ -1,91 +1,31 @@
 """Records that say what is there already, found before anything is built for them: what makes a repeated injection cheap.
 
-On PostgreSQL the files of a block come back as one text and the block replicas of a dataset replica as one row, so that a
-million of each cost a hundred thousand rows. A record passes only if taking it would change nothing and refuse nothing; whatever
-is not plain goes the long way, which decides.
+A record passes only if taking it would change nothing and refuse nothing. Most are compared as a whole, column by column, which
+can only tell that all is the same, in the same order; what differs there is looked at one by one, and whatever is not plain goes
+the long way, which decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
-import psycopg
-from django.db import connection
+import msgspec
 from msgspec import UNSET
 
-from inventory.ingest.batch import DATASET_COLUMNS, askable
-from inventory.ingest.datasets import release_of
+from inventory.ingest.datasets import checksum_of, release_of
+from inventory.ingest.looking import Known, KnownParts
 from inventory.ingest.places import Places
-from inventory.ingest.reading import rows_of
-from inventory.ingest.records import BlockRecord, DatasetRecord, DatasetReplicaRecord, FileRecord, moment
-from inventory.ingest.rows import Counts, DatasetRow
-from inventory.models import Dataset
+from inventory.ingest.records import BlockRecord, BlockReplicaRecord, DatasetRecord, DatasetReplicaRecord, FileRecord, moment
+from inventory.ingest.rows import Counts
 
 _MICROSECONDS = 10**6
-_ROWS_AT_ONCE = 500
 
-# Only what the records name is read, and the listing only of a block that has as many files as its record: what is held in memory
-# is bounded by the records, however large their datasets are.
-_BLOCKS = """
-    SELECT block.dataset_id, block.id, block.name, block.size_bytes, block.num_files, block.is_open, block.last_update,
-           file.listing
-    FROM unnest(string_to_array(%s, ',')::bigint[], string_to_array(%s, E'\\n'), string_to_array(%s, ',')::int[])
-        AS named (dataset_id, name, num_files)
-    JOIN inventory_block AS block ON block.dataset_id = named.dataset_id AND block.name = named.name
-    LEFT JOIN LATERAL (
-        SELECT string_agg(lfn || E'\\t' || size_bytes || E'\\t' || checksum, E'\\n' ORDER BY lfn COLLATE "C") AS listing
-        FROM inventory_file WHERE block_id = block.id
-    ) AS file ON block.num_files = named.num_files
-"""
-_REPLICAS = """
-    SELECT replica.dataset_id, replica.site_id, replica.group_id, replica.is_growing, part.*
-    FROM unnest(string_to_array(%s, ',')::bigint[], string_to_array(%s, ',')::bigint[]) AS named (dataset_id, site_id)
-    JOIN inventory_datasetreplica AS replica ON replica.dataset_id = named.dataset_id AND replica.site_id = named.site_id
-    LEFT JOIN LATERAL (
-        SELECT array_agg(block_id), array_agg(group_id), array_agg(size_bytes), array_agg(num_files), array_agg(is_custodial),
-               array_agg((extract(epoch FROM last_update) * 1000000)::bigint)
-        FROM inventory_blockreplica WHERE dataset_replica_id = replica.id
-    ) AS part ON true
-"""
-#: In place of a number of files that no block has: its listing is not asked for.
-_NO_FILES = -1
-
-
-@dataclass(slots=True)
-class Known:
-    """A dataset as it is: ``blocks`` by name are (key, bytes, files, open, last update, listing of the files)."""
-
-    row: DatasetRow
-    blocks: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-    replicas: dict[int, tuple[Any, ...]] = field(default_factory=dict)
-
-
-def look(records: Sequence[Any], places: Places) -> dict[str, Known]:
-    """Return the datasets that *records* name, as far as they exist, with those of their blocks and replicas that are named.
-
-    Asks the database; `sieve` does the rest.
-    """
-    names = {record.name if isinstance(record, DatasetRecord) else record.dataset for record in records}
-    known = {row[1]: Known(DatasetRow(*row)) for row in rows_of(Dataset, DATASET_COLUMNS, key="name", values=askable(names))}
-    if not known:
-        return known
-    blocks: dict[tuple[int, str], int] = {}
-    replicas: set[tuple[int, int]] = set()
-    for record in records:
-        dataset = known.get(record.name if isinstance(record, DatasetRecord) else record.dataset)
-        if dataset is None or dataset.row.pk is None:
-            continue
-        if isinstance(record, DatasetRecord):
-            for block in record.blocks:
-                blocks[dataset.row.pk, block.name] = _NO_FILES if block.files is UNSET else len(block.files)
-        elif isinstance(record, DatasetReplicaRecord):
-            replicas.add((dataset.row.pk, places.site_id(record.site, "", [])))
-            for part in record.blockreplicas:
-                blocks.setdefault((dataset.row.pk, part.block), _NO_FILES)
-    _read(known.values(), {key: count for key, count in blocks.items() if key[1].isprintable()}, replicas)
-    return known
+_block_columns = attrgetter("name", "size", "num_files", "is_open", "last_update", "files")
+_part_columns = attrgetter("block", "group", "size", "num_files", "is_custodial", "last_update", "files")
+_encoder = msgspec.json.Encoder()
+_file_list = msgspec.json.Decoder(list[FileRecord])
 
 
 def sieve(records: Sequence[Any], known: Mapping[str, Known], *, places: Places, counts: Counts) -> list[bool]:
@@ -113,26 +53,6 @@ def sieve(records: Sequence[Any], known: Mapping[str, Known], *, places: Places,
     return passed
 
 
-def _read(datasets: Iterable[Known], blocks: Mapping[tuple[int, str], int], replicas: Collection[tuple[int, int]]) -> None:
-    by_pk = {known.row.pk: known for known in datasets}
-    # Lists go as one text each: that of ten thousand names takes psycopg longer than all else together.
-    pks = ",".join([str(pk) for pk, _ in blocks])
-    counts = ",".join(map(str, blocks.values()))
-    for row in _rows(_BLOCKS, [pks, "\n".join([name for _, name in blocks]), counts]):
-        by_pk[row[0]].blocks[row[2]] = (row[1], *row[3:])
-    for row in _rows(_REPLICAS, [",".join([str(pk) for pk, _ in replicas]), ",".join([str(site) for _, site in replicas])]):
-        by_pk[row[0]].replicas[row[1]] = row[2:]
-
-
-def _rows(statement: str, values: list[str]) -> Iterator[tuple[Any, ...]]:
-    if not values[0]:
-        return
-    with connection.wrap_database_errors, psycopg.ServerCursor(connection.connection, "dynamo_sieve") as cursor:
-        cursor.execute(statement, values, binary=True)
-        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-            yield from rows
-
-
 def _is_same_dataset(known: Known, record: DatasetRecord) -> bool:
     row = known.row
     if (
@@ -147,43 +67,84 @@ def _is_same_dataset(known: Known, record: DatasetRecord) -> bool:
         problems: list[Any] = []
         if release_of(record, problems) != row.release or problems:
             return False
-    if len({block.name for block in record.blocks}) < len(record.blocks):
+    return not record.blocks or _are_same_columns(known, record.blocks) or _are_same_blocks(known, record.blocks)
+
+
+def _are_same_columns(known: Known, given: Sequence[BlockRecord]) -> bool:
+    """Tell whether all blocks of a dataset are the given ones, each with the same fields given, in the same order."""
+    names, sizes, nums, opens, updates, files = zip(*map(_block_columns, given), strict=True)
+    blocks = known.blocks
+    return (
+        "\n".join(names) == blocks.names
+        and _are_unset(sizes)
+        and _are_unset(nums)
+        and (_are_unset(opens) or (UNSET not in opens and "\n".join(["1" if value else "0" for value in opens]) == blocks.opens))
+        and _are_same_moments(updates, blocks.updates)
+        and (_are_unset(files) or (UNSET not in files and _listings(files) == blocks.listings))
+    )
+
+
+def _listings(files: Sequence[Any]) -> str:
+    """Return these lists of files, a line for each, as `look` has them made."""
+    return _encoder.encode_lines(files).decode()[:-1]
+
+
+def _are_unset(column: Sequence[Any]) -> bool:
+    return column.count(UNSET) == len(column)
+
+
+def _are_same_moments(given: Sequence[Any], known: str | None) -> bool:
+    """Tell whether no moments are given, or all are, and are those known; fractions of seconds are not compared here."""
+    return _are_unset(given) or "000000\n".join(map(str, given)) + "000000" == known
+
+
+def _are_same_blocks(known: Known, given: Sequence[BlockRecord]) -> bool:
+    if len({block.name for block in given}) < len(given):
         return False
-    return all(_is_same_block(known.blocks.get(block.name), block) for block in record.blocks)
+    columns = [column.split("\n") for column in known.blocks]
+    if any(len(column) != len(columns[0]) for column in columns):  # a name with what no name of ours has
+        return False
+    by_name = dict(zip(columns[0], zip(*columns[2:], strict=True), strict=True))
+    return all(_is_same_block(by_name.get(block.name), block) for block in given)
 
 
-def _is_same_block(known: tuple[Any, ...] | None, given: BlockRecord) -> bool:
+def _is_same_block(known: tuple[str, ...] | None, given: BlockRecord) -> bool:
     if known is None:
         return False
-    _, size_bytes, num_files, is_open, last_update, listing = known
+    sizes, is_open, updated, listing = known
+    size_bytes, num_files = map(int, sizes.split("\t"))
     if (
         (given.size is not UNSET and given.size != size_bytes)
         or (given.num_files is not UNSET and given.num_files != num_files)
-        or (given.is_open is not UNSET and given.is_open != is_open)
-        or (given.last_update is not UNSET and moment(given.last_update) != last_update)
+        or (given.is_open is not UNSET and given.is_open != (is_open == "1"))
+        or not _is_same_moment(given.last_update, updated)
     ):
         return False
     if given.files is UNSET:
         return True
-    if len(given.files) != num_files or not num_files:
+    if len(given.files) != num_files or not num_files or not listing:
         return False
-    # As it stands in nearly all documents; only what differs so is looked at more closely.
-    lines = [f"{file.name}\t{file.size}\tadler32:{file.adler32}" for file in given.files if file.checksum is UNSET]
-    lines.sort()
-    return bool("\n".join(lines) == listing or _listing(given.files) == listing)
+    if _listings([given.files]) == listing:
+        return True
+    try:
+        there = _plain_files(_file_list.decode(listing))
+    except msgspec.DecodeError:  # a checksum that no document may give
+        return False
+    return there is not None and _plain_files(given.files) == there
 
 
-def _listing(files: Sequence[FileRecord]) -> str:
-    """Return the files as the database would list them; nothing for what is not plain."""
-    lines = []
+def _plain_files(files: Sequence[FileRecord]) -> list[tuple[str, int, str]] | None:
+    """Return the files in the order of their names, with checksums as they are kept; None if one of these is wrong."""
+    problems: list[Any] = []
+    plain = []
     for file in files:
-        if file.adler32 is UNSET:
-            lines.append(f"{file.name}\t{file.size}\t{'' if file.checksum is UNSET else file.checksum}")
-        elif file.checksum is UNSET:
-            lines.append(f"{file.name}\t{file.size}\tadler32:{file.adler32.lower().zfill(8)}")
-        else:
-            return ""
-    return "\n".join(sorted(lines))
+        checksum = checksum_of(file, "", problems)
+        plain.append((file.name, file.size, "" if checksum is UNSET else str(checksum)))
+    return None if problems else sorted(plain)
+
+
+def _is_same_moment(given: Any, known: str) -> bool:
+    return given is UNSET or bool(given * _MICROSECONDS == int(known))
 
 
 def _is_same_replica(known: Known, record: DatasetReplicaRecord, places: Places) -> bool:
@@ -191,29 +152,56 @@ def _is_same_replica(known: Known, record: DatasetReplicaRecord, places: Places)
     found = known.replicas.get(places.site_id(record.site, "", problems))
     if found is None or problems:
         return False
-    group_id, is_growing, block_pks, *columns = found
-    given_group: Any = UNSET if record.group is UNSET else places.group_id(record.group, "", problems)
-    if problems or given_group not in {UNSET, group_id} or record.growing not in {UNSET, is_growing}:
+    group: Any = UNSET if record.group is UNSET else places.group_id(record.group, "", problems)
+    if problems or group not in {UNSET, found.group_id} or record.growing not in {UNSET, found.is_growing}:
         return False
-    parts = dict(zip(block_pks or (), zip(*(column or () for column in columns), strict=True), strict=True))
-    for given in record.blockreplicas:
-        block = known.blocks.get(given.block)
+    given = record.blockreplicas
+    return not given or _are_same_part_columns(known, found, given, group) or _are_same_parts(known, found, given, group, places)
+
+
+def _are_same_part_columns(known: Known, found: KnownParts, given: Sequence[BlockReplicaRecord], group: Any) -> bool:
+    """Tell whether all block replicas of a dataset replica are the given ones, all of them complete, in the same order."""
+    blocks, groups, sizes, nums, custodials, updates, files = zip(*map(_part_columns, given), strict=True)
+    if not (_are_unset(groups) and _are_unset(sizes) and _are_unset(nums) and _are_unset(custodials) and _are_unset(files)):
+        return False
+    try:
+        complete = "\n".join([known.complete[name] for name in blocks])
+    except KeyError:
+        return False
+    if complete != found.sizes or not _are_same_moments(updates, found.updates):
+        return False
+    return group is UNSET or "\n".join(["" if group is None else str(group)] * len(given)) == found.groups
+
+
+def _are_same_parts(
+    known: Known, found: KnownParts, given: Sequence[BlockReplicaRecord], replica_group: Any, places: Places
+) -> bool:
+    if found.sizes is None:
+        return False
+    parts: dict[str, list[str]] = {}
+    for size, *part in zip(*((column or "").split("\n") for column in found[2:]), strict=True):
+        block, _, full = size.partition("\t")
+        parts[block] = [full, *part]
+    problems: list[Any] = []
+    for one in given:
+        if (line := known.complete.get(one.block)) is None or one.files is not UNSET:
+            return False
+        block, _, full = line.partition("\t")
         # Taken out, so that a block that is named twice is not found again.
-        part = parts.pop(block[0], None) if block is not None else None
-        if block is None or part is None or given.files is not UNSET:
+        if block not in parts:
             return False
-        group, size_bytes, num_files, is_custodial, last_update = part
-        if given.size is UNSET and given.num_files is UNSET:
-            if size_bytes != block[1] or num_files != block[2]:
+        size, group, is_custodial, updated = parts.pop(block)
+        if one.size is UNSET and one.num_files is UNSET:
+            if size != full:
                 return False
-        elif given.size != size_bytes or given.num_files != num_files or not num_files:
+        elif size != f"{one.size}\t{one.num_files}" or not one.num_files:
             return False
-        wanted = given_group if given.group is UNSET else places.group_id(given.group, "", problems)
-        if wanted is not UNSET and wanted != group:
+        wanted = replica_group if one.group is UNSET else places.group_id(one.group, "", problems)
+        if wanted is not UNSET and ("" if wanted is None else str(wanted)) != group:
             return False
-        if given.is_custodial is not UNSET and given.is_custodial != is_custodial:
+        if one.is_custodial is not UNSET and one.is_custodial != (is_custodial == "1"):
             return False
-        if given.last_update is not UNSET and given.last_update * _MICROSECONDS != last_update:
+        if not _is_same_moment(one.last_update, updated):
             return False
     return not problems
 
@@ -221,4 +209,4 @@ def _is_same_replica(known: Known, record: DatasetReplicaRecord, places: Places)
 def _count(counts: Counts, record: DatasetRecord) -> None:
     counts.add("datasets", "unchanged")
     counts.add("blocks", "unchanged", len(record.blocks))
-    counts.add("files", "unchanged", sum(len(block.files) for block in record.blocks if block.files is not UNSET))
+    counts.add("files", "unchanged", sum([len(block.files) for block in record.blocks if block.files is not UNSET]))
