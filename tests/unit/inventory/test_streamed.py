@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ class Drops(io.BytesIO):
 def names(text: bytes, most: int) -> list[str]:
     with Spool() as spool:
         stream = ObjectStream(Drops(text, most), spool=spool, order={"site": 0}, last=1, max_record_bytes=1 << 20)
-        return [body["name"] for _, _, path, body, _ in stream if path]
+        return [msgspec.json.decode(body)["name"] for _, _, path, body, _ in stream if path]
 
 
 WHOLE = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from('\\"u\U0001f600')))
