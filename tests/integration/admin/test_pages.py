@@ -50,7 +50,7 @@ def test_every_list_and_page_opens_or_refuses(screens: Screens, client: Client, 
         assert client.get(reverse(f"admin:{_info(model)}_changelist")).status_code == expected, model
         row = model._default_manager.order_by("pk").last()
         if row is not None:
-            assert client.get(reverse(f"admin:{_info(model)}_change", args=[row.pk])).status_code == expected, model
+            assert client.get(reverse(f"admin:{_info(model)}_change", args=[row.pk]), follow=True).status_code == expected, model
 
 
 def test_every_list_can_be_searched_and_every_form_opens_for_operators(screens: Screens, client: Client) -> None:
