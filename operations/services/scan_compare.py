@@ -6,7 +6,7 @@ storage is the site's and is mounted. What is being deleted, or comes back from 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -30,6 +30,8 @@ from operations.storage import Gateway, Sight, SightKind
 
 #: Block replicas, or findings, that one step takes.
 _STEP = 500
+#: Files of block replicas that one step looks at, each by itself and all in memory; one block replica is never cut.
+_FILES_PER_STEP = 20_000
 _NOT_OVER = (DeletionState.QUEUED, DeletionState.ACTING, DeletionState.FAILED)
 _MOVING_TRASH = (TrashState.FILLING, TrashState.RESTORING)
 
@@ -69,7 +71,10 @@ def _compare(
         .values_list("block_replica_key")
         .annotate(number=Sum("num_files"))
     )
-    short = [r.key for r in replicas if r.has_names and seen.get(r.key, 0) < r.num_files] if scan.judges_missing else []
+    if scan.judges_missing:
+        replicas = _first(replicas, seen)
+    keys = [replica.key for replica in replicas]
+    short = [r.key for r in replicas if _is_short(r, seen)] if scan.judges_missing else []
     missing, num_unclear, doubtful = _missing_of(short, scan, lease.site, gateway=gateway, clock=clock, pulse=pulse)
     with transaction.atomic():
         locked = scan_locked(lease)
@@ -84,6 +89,20 @@ def _compare(
         locked.progress_at = clock()
         fields = ["compared_key", "files_expected", "bytes_expected", "files_unclear", "progress_at"]
         locked.save(update_fields=fields)
+
+
+def _is_short(replica: ReplicaAtSite, seen: Mapping[int, int]) -> bool:
+    return replica.has_names and seen.get(replica.key, 0) < replica.num_files
+
+
+def _first(replicas: Sequence[ReplicaAtSite], seen: Mapping[int, int]) -> Sequence[ReplicaAtSite]:
+    """Return the first of these block replicas, so many that not too many of their files are looked at in one step."""
+    num_files = 0
+    for index, replica in enumerate(replicas):
+        num_files += replica.num_files if _is_short(replica, seen) else 0
+        if num_files > _FILES_PER_STEP and index:
+            return replicas[:index]
+    return replicas
 
 
 def _missing_of(
