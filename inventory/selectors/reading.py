@@ -1,8 +1,11 @@
 """Columns out of the database in one consistent read, straight into Polars frames.
 
-Outside a transaction the rows come through ADBC on a connection of their own: the speed of a plain ``COPY`` and a
-quarter of the memory that the ORM needs. Inside a transaction of the caller, and for an SQLite database that lives in
-memory, another connection could not see what the caller sees: there the rows come through Django's own connection.
+Outside a transaction the rows of PostgreSQL come through ADBC on a connection of their own: the speed of a plain ``COPY`` and
+a quarter of the memory that the ORM needs; those of SQLite through a second connection of Python's own library. Never through
+a driver that brings an SQLite along: POSIX drops every lock of a process on a file when any descriptor on it is closed, and two
+copies of the library in one process take each other's away, so that others write into what one of them is writing.
+Inside a transaction of the caller, and for an SQLite database that lives in memory, another connection could not see what the
+caller sees: there the rows come through Django's own connection.
 """
 
 from __future__ import annotations
@@ -10,10 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import adbc_driver_postgresql.dbapi
-import adbc_driver_sqlite.dbapi
 import polars as pl
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -23,7 +24,7 @@ Schema = Mapping[str, type[pl.DataType]]
 
 # What Django hands to psycopg beside libpq's own parameters.
 _NOT_LIBPQ = frozenset({"context", "cursor_factory", "prepare_threshold", "client_encoding", "autocommit", "server_side_binding"})
-_SQLITE_BATCH_ROWS = "65536"
+_ROWS_AT_A_TIME = 50_000
 
 
 class Reader(Protocol):
@@ -58,19 +59,20 @@ class AdbcReader:
 
 
 class DjangoReader:
-    """Reads through Django's own connection, inside the transaction that the caller has open."""
+    """Reads through a connection of Django, inside the transaction that is open on it."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
         self.vendor = connection.vendor
 
     def frame(self, sql: str, schema: Schema) -> pl.DataFrame:
+        frames = [pl.DataFrame(schema=schema)]
         with self._connection.cursor() as cursor:
             cursor.execute(sql)
-            rows = cursor.fetchall()
-        if not rows:
-            return pl.DataFrame(schema=schema)
-        return _typed(pl.DataFrame(rows, schema=list(schema), orient="row", infer_schema_length=None), schema)
+            while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
+                some = pl.DataFrame(rows, schema=list(schema), orient="row", infer_schema_length=None)
+                frames.append(_typed(some, schema))
+        return pl.concat(frames)
 
 
 @contextmanager
@@ -84,9 +86,10 @@ def consistent_reader(using: str = DEFAULT_DB_ALIAS) -> Iterator[Reader]:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield AdbcReader(cursor, connection.vendor)
     else:
-        with closing(adbc_driver_sqlite.dbapi.connect(_sqlite_uri(connection))) as link, closing(link.cursor()) as cursor:
-            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": _SQLITE_BATCH_ROWS})
-            yield AdbcReader(cursor, connection.vendor)
+        with closing(connection.copy()) as link:
+            with link.cursor() as cursor:
+                cursor.execute("BEGIN")  # deferred: it reads one moment, and never waits for who writes
+            yield DjangoReader(link)
 
 
 def seconds_sql(column: str, vendor: str) -> str:
@@ -114,10 +117,6 @@ def _typed(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
 def _is_in_memory(connection: BaseDatabaseWrapper) -> bool:
     name = str(connection.settings_dict["NAME"])
     return connection.vendor == "sqlite" and (name == ":memory:" or "mode=memory" in name)
-
-
-def _sqlite_uri(connection: BaseDatabaseWrapper) -> str:
-    return f"file:{quote(str(connection.settings_dict['NAME']))}?mode=ro"
 
 
 def _libpq_conninfo(connection: BaseDatabaseWrapper) -> str:
