@@ -163,3 +163,11 @@ class CleanUpState(models.TextChoices):
 
 #: States in which no other clean-up of the site may begin.
 OPEN_CLEAN_UP_STATES = frozenset({CleanUpState.WAITING, CleanUpState.RELEASED})
+
+
+class HealthSign(models.TextChoices):
+    """How a deletion ended, as ``SiteHealth.recent_outcomes`` keeps it."""
+
+    FINE = ".", "did what it should"
+    ABSENT = "a", "found nothing at its first attempt"
+    FAILED = "x", "the storage did not do what it was asked"

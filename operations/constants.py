@@ -9,7 +9,7 @@ MAX_FILES_PER_CALL = 1000
 
 #: The brake trips at this many failures in a row ...
 BRAKE_FAILURES_IN_ROW = 100
-#: ... or when this part of the latest outcomes are failures, once there are BRAKE_MIN_OUTCOMES of them.
+#: ... or when this part of the latest outcomes are failures, or found nothing, once there are BRAKE_MIN_OUTCOMES of them.
 BRAKE_FRACTION = 0.5
 BRAKE_MIN_OUTCOMES = 100
 #: Length of the record of latest outcomes (width of ``SiteHealth.recent_outcomes``).

@@ -31,7 +31,9 @@ class SiteHealth(models.Model):
 
     site_name = models.CharField(max_length=64, primary_key=True)
     failures_in_row = models.PositiveIntegerField(default=0)
-    recent_outcomes = models.CharField(max_length=200, blank=True, help_text="The last outcomes, oldest first: . fine, x failed.")
+    recent_outcomes = models.CharField(
+        max_length=200, blank=True, help_text="The last outcomes, oldest first: . fine, a nothing was there, x failed."
+    )
     back_off_level = models.PositiveSmallIntegerField(default=0, help_text="Calls in a row that got nothing done.")
     back_off_until = models.DateTimeField(null=True, blank=True)
     last_success_at = models.DateTimeField(null=True, blank=True)

@@ -12,7 +12,7 @@ from django.db.models import Count, Q
 from inventory.selectors.feeds import feed_ages
 from inventory.selectors.sites import SiteStorage, site_storage
 from inventory.selectors.wording import count_text, duration_text, exact_share_text, share_text, size_text, when_text
-from operations.choices import DeletionState
+from operations.choices import DeletionState, HealthSign
 from operations.constants import BRAKE_FAILURES_IN_ROW, BRAKE_FRACTION, BRAKE_MIN_OUTCOMES
 from operations.models import Deletion, QueuedPlan, SiteHealth, SitePace
 from operations.selectors.pace import Pace, paces, why_paced
@@ -213,16 +213,21 @@ def _of_site(  # noqa: PLR0917 - what is known of one site
 def _brake(site: SiteStorage, health: SiteHealth | None) -> Belt:
     recent = health.recent_outcomes if health is not None else ""
     in_row = health.failures_in_row if health is not None else 0
-    failed = recent.count("x") / len(recent) if len(recent) >= BRAKE_MIN_OUTCOMES else None
+    failed, absent = (
+        recent.count(s) / len(recent) if len(recent) >= BRAKE_MIN_OUTCOMES else None
+        for s in (HealthSign.FAILED, HealthSign.ABSENT)
+    )
     reading = f"{in_row} in a row" + ("" if failed is None else f", {share_text(failed)} of the last {len(recent)}")
+    reading += f", {share_text(absent)} not there" if absent else ""
     if site.is_paused:
         reading += f"; paused: {site.paused_reason}"
     return Belt(
         ERROR_BRAKE,
         site.name,
-        f"{BRAKE_FAILURES_IN_ROW} failures in a row, or {share_text(BRAKE_FRACTION)} of {BRAKE_MIN_OUTCOMES} and more",
+        f"{BRAKE_FAILURES_IN_ROW} failures in a row, or {share_text(BRAKE_FRACTION)} of {BRAKE_MIN_OUTCOMES} and more failed, "
+        "or not there",
         reading,
         "always on",
         site.is_paused,
-        max(in_row / BRAKE_FAILURES_IN_ROW, (failed or 0.0) / BRAKE_FRACTION),
+        max(in_row / BRAKE_FAILURES_IN_ROW, (failed or 0.0) / BRAKE_FRACTION, (absent or 0.0) / BRAKE_FRACTION),
     )

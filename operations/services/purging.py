@@ -11,7 +11,7 @@ from random import Random
 from django.db import transaction
 
 from inventory.services.audit import Actor, audit_record
-from operations.choices import GONE_OUTCOMES, FileOutcome, TrashState
+from operations.choices import GONE_OUTCOMES, FileOutcome, HealthSign, TrashState
 from operations.models import Trash
 from operations.services.act import unknown
 from operations.services.brake import health_note
@@ -85,13 +85,13 @@ def _note_health(
     asked = [row for row in rows if acted.results[row.pk]]
     if not asked:
         return
-    outcomes = [row.state == TrashState.PURGED or not row.not_before for row in asked]
+    outcomes = [HealthSign.FINE if row.state == TrashState.PURGED or not row.not_before else HealthSign.FAILED for row in asked]
     message = next((row.reason for row in asked if row.not_before), "")
     health_note(
         site_name=lease.site.name,
         outcomes=outcomes,
         message=message,
-        is_stuck=not any(outcomes),
+        is_stuck=HealthSign.FINE not in outcomes,
         now=now,
         limits=limits,
         rng=rng,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -15,7 +15,7 @@ from inventory.selectors.replicas import BlockReplicaRow, block_replicas_by_key
 from inventory.services.audit import Actor, audit_record
 from inventory.services.metadata import block_replica_files_remove
 from inventory.services.replicas import block_replicas_lock, block_replicas_remove
-from operations.choices import DeletionState, FileOutcome
+from operations.choices import DeletionState, FileOutcome, HealthSign
 from operations.models import Attempt, Deletion, DeletionFile
 from operations.services.act import Acted
 from operations.services.brake import health_note
@@ -72,7 +72,8 @@ def record(acted: Acted, *, now: datetime, limits: QueueLimits, rng: Random) -> 
         rows_update(rows, _ROW_FIELDS)
         _record_attempts(rows, verdicts, now)
         _record_files(rows, items, acted, now)
-        tripped = _note_health(claim.site.name, list(verdicts.values()), now=now, limits=limits, rng=rng)
+        first = {row.pk for row in rows if row.num_attempts == 1}
+        tripped = _note_health(claim.site.name, verdicts, first, now=now, limits=limits, rng=rng)
         _audit(claim.worker, claim.site.name, rows, verdicts)
     states = Counter(str(row.state) for row in rows)
     logger.info("recorded at %s: %s", claim.site.name, dict(states), extra={"site": claim.site.name, "lease": str(claim.token)})
@@ -181,19 +182,33 @@ def _is_plain(result: FileResult, *, is_first: bool) -> bool:
     return result.outcome == FileOutcome.DELETED or (result.outcome == FileOutcome.ABSENT and not is_first)
 
 
-def _note_health(site_name: str, verdicts: Sequence[Verdict], *, now: datetime, limits: QueueLimits, rng: Random) -> str:
-    """Tell the brake how the storage did. A call that could not even begin counts once, whatever it was asked for."""
-    judged = [verdict for verdict in verdicts if verdict.says_of_storage]
+def _note_health(
+    site_name: str, verdicts: Mapping[int, Verdict], first: Collection[int], *, now: datetime, limits: QueueLimits, rng: Random
+) -> str:
+    """Tell the brake how the storage did. A call that could not even begin counts once, whatever it was asked for.
+
+    *first*: deletions at their first attempt; what a later one does not find an earlier one may have deleted.
+    """
+    judged = [verdict for verdict in verdicts.values() if verdict.says_of_storage]
     if not judged:
         return ""
     failures = [verdict for verdict in judged if verdict.is_failure]
     is_stuck = len(failures) == len(judged)
     could_not_begin = is_stuck and all(v.worst == FileOutcome.RETRYABLE and not v.may_have_deleted for v in judged)
-    outcomes = [False] if could_not_begin else [not verdict.is_failure for verdict in judged]
+    signs: list[HealthSign] = [
+        _sign(verdict, is_first=pk in first) for pk, verdict in verdicts.items() if verdict.says_of_storage
+    ]
+    outcomes: list[HealthSign] = [HealthSign.FAILED] if could_not_begin else signs
     message = failures[-1].reason if failures else ""
     return health_note(
         site_name=site_name, outcomes=outcomes, message=message, is_stuck=is_stuck, now=now, limits=limits, rng=rng
     )
+
+
+def _sign(verdict: Verdict, *, is_first: bool) -> HealthSign:
+    if verdict.is_failure:
+        return HealthSign.FAILED
+    return HealthSign.ABSENT if is_first and verdict.num_absent and not verdict.num_deleted else HealthSign.FINE
 
 
 def _audit(worker: str, site_name: str, rows: Sequence[Deletion], verdicts: Mapping[int, Verdict]) -> None:

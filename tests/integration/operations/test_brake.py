@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import transaction
 
-from inventory.models import AuditEvent, Site
+from inventory.models import AuditEvent, BlockReplica, Site
 from inventory.services.audit import Actor
 from inventory.services.sites import site_resume
-from operations.choices import FileOutcome
+from operations.choices import FileOutcome, HealthSign
 from operations.models import Deletion, SiteHealth
 from operations.services.brake import health_note
 from operations.services.queue import plan_enqueue
@@ -20,10 +22,16 @@ from tests.factories.operations import EAGER, NOW, Clock, FaultyGateway, World, 
 pytestmark = pytest.mark.django_db
 
 
-def note(outcomes: list[bool], *, is_stuck: bool = False, now=NOW) -> str:
+def note(outcomes: list[Any], *, is_stuck: bool = False, now=NOW) -> str:
     with transaction.atomic():
         return health_note(
-            site_name="T3_B", outcomes=outcomes, message="no", is_stuck=is_stuck, now=now, limits=EAGER, rng=seeded()
+            site_name="T3_B",
+            outcomes=[{True: HealthSign.FINE, False: HealthSign.FAILED}.get(outcome, outcome) for outcome in outcomes],
+            message="no",
+            is_stuck=is_stuck,
+            now=now,
+            limits=EAGER,
+            rng=seeded(),
         )
 
 
@@ -129,3 +137,46 @@ def test_missing_folder_counts_as_one_failure_however_much_was_asked(world: Worl
     assert (health.failures_in_row, is_paused()) == (health.back_off_level, False)
     assert 5 <= health.failures_in_row < 20
     assert set(Deletion.objects.values_list("state", flat=True)) == {"QUEUED"}
+
+
+def test_half_not_there_pauses_the_site_once_a_hundred_are_known(world: World):
+    world.site("T3_B")
+    assert note([HealthSign.ABSENT, True] * 49 + [HealthSign.ABSENT]) == ""
+    assert not is_paused()
+    assert note([True]).startswith("of the last 100 block replicas 50 were not where the inventory says")
+    assert "rules for names" in Site.objects.get(name="T3_B").deletion_paused_reason
+    assert SiteHealth.objects.get().recent_outcomes == ""
+
+
+def test_just_below_half_not_there_does_not_trip(world: World):
+    world.site("T3_B")
+    assert note([True, *[True, HealthSign.ABSENT] * 99, True]) == ""
+    assert not is_paused()
+    assert "100 were not where" in note([HealthSign.ABSENT, HealthSign.ABSENT])
+
+
+def test_wrong_rules_for_names_do_not_empty_the_inventory(world: World, clock: Clock):
+    """Every file seems to be absent, and the storage keeps them all."""
+    replicas = world.two_copies(num_blocks=300, num_files=1)
+    plan_enqueue(world.plan(replicas).pk, now=NOW)
+    (world.root("T3_B") / ".dynamo-storage").write_text("T3_B\n")
+    before = world.files("T3_B")
+    Site.objects.filter(name="T3_B").update(lfn_rules=[{"pattern": "^/(.*)$", "replacement": "elsewhere/$1"}])
+    summary = work(worker="w", clock=clock, limits=replace(EAGER, batch_items=10), rng=seeded())
+    assert summary.states == {"DONE": 100}
+    assert world.files("T3_B") == before
+    assert is_paused()
+    assert BlockReplica.objects.filter(site__name="T3_B").count() == 200
+
+
+def test_what_an_earlier_attempt_may_have_deleted_does_not_count_as_not_there(world: World, clock: Clock):
+    replicas = world.two_copies(num_blocks=150, num_files=1)
+    plan_enqueue(world.plan(replicas).pk, now=NOW)
+    (world.root("T3_B") / ".dynamo-storage").write_text("T3_B\n")
+    busy = FaultyGateway(real=None, default=says(FileOutcome.RETRYABLE, "busy", is_untouched=True))
+    work(worker="w", clock=clock, limits=EAGER, rng=seeded(), gateway=lambda site: busy)
+    for lfn in world.files("T3_B"):
+        world.path("T3_B", lfn).unlink()
+    clock.advance(days=1)
+    assert work(worker="w", clock=clock, limits=EAGER, rng=seeded()).states == {"DONE": 150}
+    assert not is_paused()
