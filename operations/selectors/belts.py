@@ -23,6 +23,7 @@ from policies.selectors.belts import (
     PlanBelt,
     guardrail_belts,
     inventory_age,
+    newest_plans,
     plan_belts,
     plan_belts_at,
 )
@@ -85,8 +86,9 @@ def belts_in_brief(*, now: datetime) -> list[Belt]:
 
 def belts_of_partition(name: str, *, now: datetime) -> list[Belt]:
     """Return the belts that plans of the partition are held against, and those of its plans that wait."""
-    rails = [_of_guardrail(rail) for rail in guardrail_belts() if rail.partition in (name, EVERY_PARTITION)]
-    return [*_waiting(now, partition=name), *(_of_plan(found) for found in plan_belts() if found.partition == name), *rails]
+    newest = newest_plans()
+    rails = [_of_guardrail(rail) for rail in guardrail_belts(newest) if rail.partition in (name, EVERY_PARTITION)]
+    return [*_waiting(now, partition=name), *(_of_plan(found) for found in plan_belts(newest) if found.partition == name), *rails]
 
 
 def belts_of_site(name: str, *, now: datetime) -> list[Belt]:
@@ -95,7 +97,8 @@ def belts_of_site(name: str, *, now: datetime) -> list[Belt]:
 
 
 def _general(now: datetime) -> list[Belt]:
-    plans, rails = map(_of_plan, plan_belts()), map(_of_guardrail, guardrail_belts())
+    newest = newest_plans()
+    plans, rails = map(_of_plan, plan_belts(newest)), map(_of_guardrail, guardrail_belts(newest))
     return [_pause(), _last_copies(now), *_waiting(now), *plans, *rails, *_sources(now)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -57,12 +57,18 @@ class InventoryAge:
     text: str
 
 
-def plan_belts() -> list[PlanBelt]:
-    """Return, by partition, the parts of a site's quota and of the partition that the newest plan would delete."""
-    plans = _newest_plans()
+def newest_plans() -> dict[int, Plan]:
+    """Return the newest plan of a cycle of each partition, by partition."""
+    newest = Plan.objects.filter(kind=PlanKind.CYCLE, num_items__gt=0).order_by().values("partition").annotate(newest=Max("pk"))
+    rows = Plan.objects.filter(pk__in=[row["newest"] for row in newest]).only("partition_id", "readings", "frozen_at")
+    return {plan.partition_id: plan for plan in rows if plan.partition_id is not None}
+
+
+def plan_belts(newest: Mapping[int, Plan]) -> list[PlanBelt]:
+    """Return, by partition, what part of a site's quota and of the partition its newest plan would delete."""
     found: list[PlanBelt] = []
     for partition in Partition.objects.order_by("name"):
-        plan = plans.get(partition.pk)
+        plan = newest.get(partition.pk)
         own = {"site_fraction": partition.max_site_fraction, "partition_fraction": partition.max_partition_fraction}
         found += [_belt(partition, plan, limit, own[limit]) for limit in own]
     return found
@@ -70,7 +76,7 @@ def plan_belts() -> list[PlanBelt]:
 
 def plan_belts_at(site_name: str) -> list[PlanBelt]:
     """Return, by partition, the part of its quota at a site that the newest plan would delete; none where it deletes nothing."""
-    plans = _newest_plans()
+    plans = newest_plans()
     found = []
     for partition in Partition.objects.filter(pk__in=plans).order_by("name"):
         belt = _belt(partition, plans[partition.pk], "site_fraction", partition.max_site_fraction, site_name=site_name)
@@ -79,10 +85,10 @@ def plan_belts_at(site_name: str) -> list[PlanBelt]:
     return found
 
 
-def guardrail_belts() -> list[GuardrailBelt]:
+def guardrail_belts(newest: Mapping[int, Plan]) -> list[GuardrailBelt]:
     """Return the enabled guardrails by name, each with how many deletions of the newest plans met it when these were judged."""
     read: dict[str, int] = {}
-    for plan in _newest_plans().values():
+    for plan in newest.values():
         for reading in _of(plan, "guardrail"):
             read[reading["subject"]] = read.get(reading["subject"], 0) + int(reading["value"] or 0)
     return [
@@ -108,13 +114,6 @@ def inventory_age(now: datetime) -> InventoryAge:
         return InventoryAge(None, bound or None, bool(bound), "no document was ever injected")
     hours = (now - updated_at).total_seconds() / 3600
     return InventoryAge(hours, bound or None, bool(bound) and hours > bound, f"brought up to date {when_text(updated_at)}")
-
-
-def _newest_plans() -> dict[int, Plan]:
-    """Return the newest plan of a cycle of each partition, by partition."""
-    newest = Plan.objects.filter(kind=PlanKind.CYCLE, num_items__gt=0).order_by().values("partition").annotate(newest=Max("pk"))
-    rows = Plan.objects.filter(pk__in=[row["newest"] for row in newest]).only("partition_id", "readings", "frozen_at")
-    return {plan.partition_id: plan for plan in rows if plan.partition_id is not None}
 
 
 def _of(plan: Plan | None, limit: str) -> Iterable[dict[str, Any]]:
