@@ -52,7 +52,7 @@ class RightsMixin:
         return rights_offered(self._kind(), user)
 
     @extend_schema(responses=HolderSerializer(many=True), filters=False)
-    @action(detail=True, permission_classes=[IsAuthenticated], pagination_class=None, filterset_class=None, url_path="rights")
+    @action(detail=True, permission_classes=[IsAuthenticated], pagination_class=None, filterset_class=None)
     def rights(self, request: Request, pk: str) -> Response:
         """Who was given which rights on the object, beside what roles give in general; for who may give some, and auditors."""
         subject = self._subject()

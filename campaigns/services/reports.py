@@ -150,8 +150,7 @@ def report_file(report: CampaignReport, kind: str) -> bytes:
 
 def _start(campaign_id: int, actor: Actor, now: datetime) -> CampaignReport:
     campaign = campaign_get(campaign_id)
-    if _reported_revision(campaign) is None:
-        raise NotReady(f"'{campaign}' was never studied: there is nothing to report yet")
+    _reported_revision(campaign)
     try:
         with transaction.atomic():
             return CampaignReport.objects.create(
@@ -167,15 +166,16 @@ def _start(campaign_id: int, actor: Actor, now: datetime) -> CampaignReport:
         raise NotReady(f"a report of '{campaign}' is being made: wait until it has finished") from error
 
 
-def _reported_revision(campaign: Campaign) -> Revision | None:
-    return Revision.objects.filter(campaign=campaign).order_by("-is_current", "-number").first()
+def _reported_revision(campaign: Campaign) -> Revision:
+    revision = Revision.objects.filter(campaign=campaign).order_by("-is_current", "-number").first()
+    if revision is None:
+        raise NotReady(f"'{campaign}' was never studied: there is nothing to report yet")
+    return revision
 
 
 def _make(report: CampaignReport, now: datetime, tell: Progress) -> CampaignReport:
     campaign, actor = report.campaign, Actor(report.made_by, report.user)
     revision = _reported_revision(campaign)
-    if revision is None:
-        raise NotReady(f"'{campaign}' was never studied: there is nothing to report yet")
     tell("asking what became of each item", 0.0)
     items = items_frame(revision, lambda share: tell("writing down the items", 0.2 + 0.5 * share))
     tell("writing the lists", 0.7)

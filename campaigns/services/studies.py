@@ -7,11 +7,10 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import polars as pl
-from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
@@ -33,6 +32,7 @@ from policies.selectors.plan_items import keys_in_other_campaigns
 from policies.services.cycles import cycle_fail
 from policies.services.plans import plan_freeze_listed
 from policies.services.studied_lists import StudiedList, list_study, list_study_start, listed_replicas
+from policies.services.watched import watched_sweep
 
 logger = logging.getLogger(__name__)
 
@@ -126,10 +126,7 @@ def study_fail(*, study_id: int, message: str, now: datetime) -> bool:
 
 def studies_sweep(*, now: datetime) -> list[int]:
     """Fail the running studies that gave no sign of life for longer than the limit of cycles, and return them."""
-    limit = timedelta(minutes=settings.DYNAMO_CYCLE_MAX_SILENCE_MINUTES)
-    silent = Study.objects.filter(state=StudyState.RUNNING, heartbeat_at__lt=now - limit).order_by("pk")
-    message = f"gave no sign of life for {limit}: its process has died; study again"
-    return [pk for pk in silent.values_list("pk", flat=True) if study_fail(study_id=pk, message=message, now=now)]
+    return watched_sweep(Study, now=now, again="study again", fail=lambda pk, why: study_fail(study_id=pk, message=why, now=now))
 
 
 @dataclass(frozen=True, slots=True)

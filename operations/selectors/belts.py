@@ -216,10 +216,9 @@ def _of_site(  # noqa: PLR0917 - what is known of one site
 def _brake(site: SiteStorage, health: SiteHealth | None) -> Belt:
     recent = health.recent_outcomes if health is not None else ""
     in_row = health.failures_in_row if health is not None else 0
-    failed, absent = (
-        recent.count(s) / len(recent) if len(recent) >= BRAKE_MIN_OUTCOMES else None
-        for s in (HealthSign.FAILED, HealthSign.ABSENT)
-    )
+    is_known = len(recent) >= BRAKE_MIN_OUTCOMES
+    failed = recent.count(HealthSign.FAILED) / len(recent) if is_known else None
+    absent = recent.count(HealthSign.ABSENT) / len(recent) if is_known else None
     reading = f"{in_row} in a row" + ("" if failed is None else f", {share_text(failed)} of the last {len(recent)}")
     reading += f", {share_text(absent)} not there" if absent else ""
     if site.is_paused:

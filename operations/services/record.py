@@ -189,16 +189,14 @@ def _note_health(
 
     *first*: deletions at their first attempt; what a later one does not find an earlier one may have deleted.
     """
-    judged = [verdict for verdict in verdicts.values() if verdict.says_of_storage]
+    judged = {pk: verdict for pk, verdict in verdicts.items() if verdict.says_of_storage}
     if not judged:
         return ""
-    failures = [verdict for verdict in judged if verdict.is_failure]
+    failures = [verdict for verdict in judged.values() if verdict.is_failure]
     is_stuck = len(failures) == len(judged)
-    could_not_begin = is_stuck and all(v.worst == FileOutcome.RETRYABLE and not v.may_have_deleted for v in judged)
-    signs: list[HealthSign] = [
-        _sign(verdict, is_first=pk in first) for pk, verdict in verdicts.items() if verdict.says_of_storage
-    ]
-    outcomes: list[HealthSign] = [HealthSign.FAILED] if could_not_begin else signs
+    could_not_begin = is_stuck and all(v.worst == FileOutcome.RETRYABLE and not v.may_have_deleted for v in failures)
+    signs = [_sign(verdict, is_first=pk in first) for pk, verdict in judged.items()]
+    outcomes = [HealthSign.FAILED] if could_not_begin else signs
     message = failures[-1].reason if failures else ""
     return health_note(
         site_name=site_name, outcomes=outcomes, message=message, is_stuck=is_stuck, now=now, limits=limits, rng=rng

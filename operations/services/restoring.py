@@ -30,7 +30,6 @@ from operations.storage import Gateway, RestoreResult, ShouldStop, TrashedFile
 
 _TRIED_AGAIN = RestoreOutcome.RETRYABLE
 #: States of a trash that can be asked back.
-#: States of a trash that can be asked back.
 RESTORABLE = (TrashState.KEPT, TrashState.RESTORING)
 
 
