@@ -13,8 +13,9 @@ from django.db import DEFAULT_DB_ALIAS, connections
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-#: How long one thread may keep the other from Python (s). The default of 5 ms would be added to each answer of the database.
-_SWITCH_INTERVAL = 0.001
+#: How long one thread may keep the other from Python (s). The default of 5 ms would be added to each answer of the database, of
+#: which a portion waits for some dozens.
+_SWITCH_INTERVAL = 0.00002
 
 
 class Lane:
