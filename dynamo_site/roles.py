@@ -58,6 +58,7 @@ ROLES: Mapping[str, Role] = {
             "inventory.change_site",
             "inventory.change_factfeed",
             "inventory.add_injection",
+            "inventory.change_injection",
             "policies.add_partition",
             "policies.change_partition",
             "policies.set_quota",

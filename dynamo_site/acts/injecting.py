@@ -8,6 +8,7 @@ from dynamo_site.acts.act import Act
 from inventory.selectors.wording import plural
 from inventory.services.audit import Actor
 from inventory.services.injection_jobs import injection_resume
+from inventory.services.injection_rights import CHANGE_INJECTION, may_decide
 from inventory.services.resumable import injection_give_up
 
 
@@ -29,7 +30,8 @@ ACTS: dict[str, Act] = {
     "injection-resume": Act(
         label="Go on…",
         verb=lambda injection: f"Go on after {_kept(injection)}",
-        permission="inventory.add_injection",
+        permission=CHANGE_INJECTION,
+        also=may_decide,
         model="inventory.Injection",
         question=lambda injection: f"Go on with {injection.source}?",
         consequence=lambda injection: (
@@ -42,7 +44,8 @@ ACTS: dict[str, Act] = {
     "injection-give-up": Act(
         label="Give up the rest…",
         verb=lambda injection: "Give up the rest",
-        permission="inventory.add_injection",
+        permission=CHANGE_INJECTION,
+        also=may_decide,
         model="inventory.Injection",
         question=lambda injection: f"Give up the rest of {injection.source}?",
         consequence=lambda injection: (

@@ -20,9 +20,8 @@ from inventory.selectors.injections import InjectionProgress, injection_progress
 from inventory.selectors.wording import plural, size_text
 from inventory.services.audit import Actor
 from inventory.services.injection_jobs import Wishes, injection_cancel, injection_receive, injection_repeat
+from inventory.services.injection_rights import INJECT, may_decide_on
 
-#: The right of the API for the same.
-INJECT = "inventory.add_injection"
 _UNDER_WAY = frozenset({InjectionState.QUEUED, InjectionState.RUNNING})
 
 
@@ -67,13 +66,13 @@ def inject_view(request: HttpRequest) -> HttpResponse:
 def injection_view(request: HttpRequest, key: int) -> HttpResponse:
     """Show how far an injection is and what it changes or would change (GET); confirm or cancel it (POST).
 
-    404 for one of somebody else without the right to see all, 403 to confirm or cancel it without the right to inject.
+    404 for one of somebody else without the right to see all, 403 to confirm or cancel it without the right to do so.
     """
     may_inject = request.user.has_perm(INJECT)
-    if request.method == "POST" or not request.user.has_perm("inventory.view_injection"):
+    if not request.user.has_perm("inventory.view_injection"):
         _demand_right(request)
     injection = injection_progress(key)
-    is_own = injection is not None and injection.started_by == Actor.of(request.user).name
+    is_own = injection is not None and injection.user_id == request.user.pk
     if injection is None or not (is_own or request.user.has_perm("inventory.view_injection")):
         raise Http404("There is no such injection.")
     problem = ""
@@ -90,6 +89,7 @@ def injection_view(request: HttpRequest, key: int) -> HttpResponse:
                 messages.success(request, f"{done.source} was injected.")
             return HttpResponseRedirect(reverse("dynamo_injection", args=[done.pk]))
     rows = count_rows(injection.counts)
+    may_decide = may_decide_on(Actor.of(request.user), key)
     context = {
         **admin.site.each_context(request),
         "title": f"{'What would change' if injection.is_dry_run else 'Injection'}: {injection.source}",
@@ -99,8 +99,9 @@ def injection_view(request: HttpRequest, key: int) -> HttpResponse:
         "is_fine": injection.state == InjectionState.COMPLETED,
         "rows": rows,
         "would_change": any(row.created or row.changed or row.removed for row in rows),
-        "verb": _verb(injection) if may_inject else "",
+        "verb": _verb(injection) if may_inject and may_decide else "",
         "may_inject": may_inject,
+        "may_decide": may_decide,
         "problem": problem,
     }
     return TemplateResponse(request, "dynamo/injection.html", context, status=409 if problem else 200)

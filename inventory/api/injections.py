@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import FileResponse
@@ -11,6 +12,7 @@ from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.parsers import BaseParser
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
@@ -31,6 +33,8 @@ from inventory.services.injection_jobs import (
 )
 from inventory.services.resumable import injection_give_up
 
+#: Acts on one injection.
+_DECISIONS = frozenset({"cancel", "confirm", "resume", "give_up"})
 _DOCUMENT = {"application/json": OpenApiTypes.OBJECT, "application/x-ndjson": OpenApiTypes.BINARY}
 
 
@@ -67,6 +71,10 @@ class InjectionViewSet(ReadOnlyModelViewSet[models.Injection]):
     filterset_class = filtersets.InjectionFilterSet
     parser_classes = [AnyBody]
     if_match_required = False
+
+    def get_permissions(self) -> Sequence[Any]:
+        """Ask the services who may decide on one that is seen: its sender, or who may change those of others."""
+        return [IsAuthenticated()] if self.action in _DECISIONS else super().get_permissions()
 
     @extend_schema(
         parameters=[InjectionQuerySerializer], request=_DOCUMENT, responses={201: InjectionSerializer, 202: InjectionSerializer}

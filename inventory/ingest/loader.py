@@ -30,7 +30,7 @@ from inventory.ingest.records import (
 )
 from inventory.ingest.rejects import BadRecord, Problem
 from inventory.ingest.results import LoadResult, Progress, keep_bad, keep_meta
-from inventory.ingest.sections import Change, registered_sections, section_handler
+from inventory.ingest.sections import Change, Lacks, registered_sections, section_handler
 
 #: Rows after which the planner's statistics are refreshed for the first time.
 _ANALYSE_FROM = 20_000
@@ -56,7 +56,7 @@ class Loader:
     time, after which nothing can have been measured. *feeds* and *feed_source* are what the document may also say in its
     ``meta``. Unless it *brings_back*, block replicas that were deleted after ``meta.now`` are refused. Rejected records
     are written to *bad_records*, one JSON line each, in a form that can be mended and injected again. *result* is what was done
-    before, to be added to.
+    before, to be added to. Records that ask for what who injects *lacks* a right to are rejected.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Loader:
         now: datetime,
         clock: datetime,
         batch_size: int,
+        lacks: Lacks,
         bad_records: IO[bytes] | None = None,
         brings_back: bool = False,
         feeds: Collection[str] | None = None,
@@ -76,6 +77,7 @@ class Loader:
         self.result = LoadResult() if result is None else result
         self._now = now
         self._batch_size = batch_size
+        self._lacks = lacks
         self._bad_records = bad_records
         self._brings_back = brings_back
         self._on_progress = on_progress
@@ -97,7 +99,7 @@ class Loader:
         with self._lane, _rare_garbage_collection():
             taker = Taker(
                 lane=self._lane,
-                places=Places(self.result.counts),
+                places=Places(self.result.counts, lacks=self._lacks),
                 facts=self._facts,
                 now=self._now,
                 brings_back=self._brings_back,
@@ -204,7 +206,7 @@ class Loader:
             handler = section_handler(section)
             if handler is None:
                 raise IngestError(f"nobody takes the section {section!r} any more")
-            outcomes = self._lane.do(handler, [record for _, record in records], now=self._now)
+            outcomes = self._lane.do(handler, [record for _, record in records], now=self._now, lacks=self._lacks)
             for (item, _), outcome in zip(records, outcomes, strict=True):
                 if isinstance(outcome, Problem):
                     self._reject(item, BadRecord([outcome]))

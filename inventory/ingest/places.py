@@ -13,17 +13,20 @@ from inventory.ingest.names import name_problem
 from inventory.ingest.records import GroupRecord, LfnRuleRecord, SiteRecord
 from inventory.ingest.rejects import BadRecord, Problem, closest, shown
 from inventory.ingest.rows import Counts
+from inventory.ingest.sections import Lacks
 from inventory.lfn_rules import pattern_problem
 from inventory.models import Group, Site
 
-_FIELDS = ("host", "storage_type", "status", "endpoint_url", "lfn_rules")
+#: What the pages of sites ask for, too. Groups have no page to be changed on.
+_ADD_SITE, _CHANGE_SITE = "inventory.add_site", "inventory.change_site"
 
 
 class Places:
     """All sites and groups by name; those that a document brings are written at once."""
 
-    def __init__(self, counts: Counts) -> None:
+    def __init__(self, counts: Counts, *, lacks: Lacks) -> None:
         self._counts = counts
+        self._lacks = lacks
         self._sites = {site.name: site for site in Site.objects.order_by("name")}
         self._groups = {group.name: group for group in Group.objects.order_by("name")}
 
@@ -67,10 +70,17 @@ class Places:
             raise BadRecord(problems)
         wanted = {name: value for name, value in given.items() if value is not UNSET}
         if site is None:
+            if lacking := self._lacks(_ADD_SITE, Site(name=record.name)):
+                raise BadRecord([Problem("name", shown(record.name), f"a site that is there: {lacking}")])
             self._sites[record.name] = Site.objects.create(name=record.name, **wanted)
             self._counts.add("sites", "created")
             return
         changed = [name for name, value in wanted.items() if getattr(site, name) != value]
+        if changed and (lacking := self._lacks(_CHANGE_SITE, site)):
+            field = "endpoint" if changed[0] == "endpoint_url" else changed[0]
+            found = redacted(str(wanted[changed[0]]))
+            help_text = "leave the field out, or let somebody inject it who may change the site"
+            raise BadRecord([Problem(field, shown(found), f"no change: {lacking}", help_text)])
         for name in changed:
             setattr(site, name, wanted[name])
         if changed:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from django.db.models import Model
+
 from inventory.ingest.rejects import Problem
+
+#: Says what who injects lacks to do by hand what a record asks for, by the name of the right and its object: empty for nothing.
+Lacks = Callable[[str, Model], str]
 
 
 class Change(StrEnum):
@@ -24,9 +29,10 @@ class SectionHandler(Protocol):
     Gets the JSON objects as they came, at most some thousand at once, when all sites of the document are in the database.
     Returns one outcome per record, in their order: what it did, or the problem for which it left the record out
     (``Problem.path`` counts from the record, as ``quota``). It must be idempotent, and it raises nothing for a bad record.
+    What the sender *lacks* the right to set by hand is a bad record, unless it says what is there already.
     """
 
-    def __call__(self, bodies: Sequence[Mapping[str, Any]], *, now: datetime) -> Sequence[Change | Problem]: ...
+    def __call__(self, bodies: Sequence[Mapping[str, Any]], *, now: datetime, lacks: Lacks) -> Sequence[Change | Problem]: ...
 
 
 _handlers: dict[str, SectionHandler] = {}

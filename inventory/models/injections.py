@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -14,6 +15,16 @@ class Injection(models.Model):
 
     source = models.CharField(max_length=512, help_text="File name, - for standard input, or api.")
     started_by = models.CharField(max_length=150)
+    # Whose rights a document has that was sent: it stays when the account is removed, so that nobody else's are taken.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="+",
+        help_text="The account that sent it; none of a command.",
+    )
     state = models.CharField(max_length=16, choices=InjectionState, default=InjectionState.RUNNING)
     started_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)

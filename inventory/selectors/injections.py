@@ -23,6 +23,7 @@ class InjectionProgress:
     pk: int
     source: str
     started_by: str
+    user_id: int | None
     state: str
     state_text: str
     started_at: datetime
@@ -56,6 +57,7 @@ def injection_progress(injection_id: int) -> InjectionProgress | None:
         pk=row.pk,
         source=row.source,
         started_by=row.started_by,
+        user_id=row.user_id,
         state=row.state,
         state_text=row.get_state_display(),
         started_at=row.started_at,

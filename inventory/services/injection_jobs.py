@@ -28,6 +28,8 @@ from inventory.exceptions import DocumentTooLarge, IngestError, InvalidInput, In
 from inventory.models import Injection
 from inventory.models.injections import HALF_LOADED
 from inventory.services.audit import Actor, audit_record
+from inventory.services.injection_rights import account_of, demand_inject, demand_own, sender_of
+from inventory.services.injection_rows import fail
 from inventory.services.injections import inject
 from inventory.services.resumable import inject_by_parts, kept_text, resume_values
 from inventory.signals import injection_queued
@@ -60,9 +62,10 @@ def injection_receive(*, stream: IO[bytes], actor: Actor, wishes: Wishes, at_onc
     """Store the document that *stream* holds, and inject it: at once if it is small (unless not *at_once*), else by a worker.
 
     Returns the injection: over if it was carried out, else queued. Raises ``DocumentTooLarge`` beyond
-    ``DYNAMO_INJECT_MAX_BYTES``, ``InvalidInput`` without content or for wishes that do not go together; a document that cannot be
-    taken makes a failed injection.
+    ``DYNAMO_INJECT_MAX_BYTES``, ``InvalidInput`` without content or for wishes that do not go together, ``PermissionDenied``
+    without ``inventory.add_injection``; a document that cannot be taken makes a failed injection.
     """
+    demand_inject(actor)
     if wishes.is_batch and wishes.is_dry_run:
         raise InvalidInput("batch does not go with dry_run: each part is kept at once")
     with TemporaryFile() as spool:
@@ -86,6 +89,7 @@ def injection_receive(*, stream: IO[bytes], actor: Actor, wishes: Wishes, at_onc
         injection = Injection.objects.create(
             source=wishes.name[: Injection._meta.get_field("source").max_length],
             started_by=actor.name,
+            user_id=account_of(actor),
             state=InjectionState.RUNNING if is_small else InjectionState.QUEUED,
             document=path if is_kept else "",
             length_bytes=size,
@@ -108,15 +112,19 @@ def injection_repeat(*, injection_id: int, actor: Actor) -> Injection:
     """Take what a dry run has shown for good: at once if it is small, else by a worker.
 
     Raises ``NotFound``, and ``InvalidTransition`` unless the dry run is completed and its document is kept, which is for
-    `CONFIRMABLE_FOR`.
+    `CONFIRMABLE_FOR`; ``PermissionDenied`` without ``inventory.add_injection``, and for who may not (see `demand_own`).
+    It is then the injection of *actor*, whose rights count.
     """
+    demand_inject(actor)
     with transaction.atomic():
         shown = _locked(injection_id)
+        demand_own(actor, shown)
         if not shown.is_dry_run or shown.state != InjectionState.COMPLETED or not shown.document:
             raise InvalidTransition("only a dry run that is over and whose document is kept can be made for good")
         injection = Injection.objects.create(
             source=shown.source,
             started_by=actor.name,
+            user_id=account_of(actor),
             state=InjectionState.QUEUED,
             document=shown.document,
             length_bytes=shown.length_bytes,
@@ -136,14 +144,20 @@ def injection_repeat(*, injection_id: int, actor: Actor) -> Injection:
 def injection_resume(*, injection_id: int, actor: Actor) -> Injection:
     """Let a worker go on with a document that was sent to be kept part by part and was left half-way.
 
-    Raises ``NotFound``, and ``InvalidTransition`` unless it was, and its document is kept.
+    It stays its sender's, whose rights count. Raises ``NotFound``, ``InvalidTransition`` unless it was, its document is kept and
+    its sender may still inject, and ``PermissionDenied`` for who may not (see `demand_own`).
     """
     with transaction.atomic():
         injection = _locked(injection_id)
+        demand_own(actor, injection)
         if not injection.is_batch or injection.state != InjectionState.FAILED or not injection.document:
             raise InvalidTransition(
                 f"injection {injection_id} is {injection.get_state_display()}: a worker can go on only with a document that was "
                 "sent with batch=true and was left half-way"
+            )
+        if sender_of(injection) is None:
+            raise InvalidTransition(
+                f"{injection.started_by}, who sent it, may not inject any more: give it up, and send the document anew"
             )
         injection.state, injection.finished_at, injection.error = InjectionState.QUEUED, None, ""
         injection.save(update_fields=["state", "finished_at", "error"])
@@ -163,17 +177,25 @@ def documents_sweep(*, now: datetime) -> int:
 
 
 def injection_carry_out(*, injection_id: int) -> Injection | None:
-    """Inject a queued document; None if another worker has it, or it was cancelled. Never raises for a document that is wrong."""
+    """Inject a queued document by the rights of who sent it; None if another worker has it, or it was cancelled.
+
+    Never raises for a document that is wrong.
+    """
     claimed = Injection.objects.filter(pk=injection_id, state=InjectionState.QUEUED).update(
         state=InjectionState.RUNNING, started_at=timezone.now()
     )
     if not claimed:
         return None
     injection = Injection.objects.get(pk=injection_id)
+    sender = sender_of(injection)
+    if sender is None:
+        fail(injection, f"{injection.started_by}, who sent it, may not inject any more; {kept_text(injection)}")
+        _drop_unless_needed(injection)
+        return injection
     try:
         with default_storage.open(injection.document, "rb") as stored:
             carry_out = _carry_out_by_parts if injection.is_batch else _carry_out
-            carry_out(injection, stored, Actor(injection.started_by))
+            carry_out(injection, stored, sender)
     except OSError as error:
         fields = {"state": InjectionState.FAILED, "finished_at": timezone.now()}
         Injection.objects.filter(pk=injection.pk).update(error=f"its document cannot be read: {error}", **fields)
@@ -186,10 +208,12 @@ def injection_cancel(*, injection_id: int, actor: Actor, reason: str = "") -> In
 
     One that is kept part by part stays half-way where parts of it are there: somebody goes on with it, or gives it up.
 
-    Raises ``InvalidTransition`` if it is over, and on SQLite while it runs: there nobody else can write until it ends.
+    Raises ``InvalidTransition`` if it is over, and on SQLite while it runs: there nobody else can write until it ends;
+    ``PermissionDenied`` for who may not (see `demand_own`).
     """
     with transaction.atomic():
         injection = _locked(injection_id)
+        demand_own(actor, injection)
         if injection.state == InjectionState.QUEUED:
             injection.state = InjectionState.CANCELLED
             injection.finished_at = timezone.now()

@@ -24,6 +24,7 @@ from inventory.ingest.sections import Change, SectionHandler, register_section
 from inventory.models import Injection
 from inventory.selectors.locks import locks_in_force
 from inventory.services.audit import Actor, audit_record
+from inventory.services.injection_rights import account_of, lacks_of
 from inventory.services.injection_rows import also_recorded, cause, fail, finish, is_dead, show_life, tail, take_turn
 from inventory.services.under_way import too_late_for
 from inventory.signals import injection_queued
@@ -145,12 +146,13 @@ def inject(
 
     With *bad_records*, records that are wrong are left out and written there; all others are taken. *now* is the
     time of what the document gives no time for (default: the clock). A dry run does all the work and takes it back.
+    Records are bad that ask for what *actor* has no right to by hand: sites and quotas.
     On PostgreSQL injections take turns. Raises ``IngestError`` if the document or the database fails half-way: then
     nothing was kept.
     """
     started = time.monotonic()
     if injection is None and not dry_run:
-        injection = Injection.objects.create(source=tail(source), started_by=actor.name)
+        injection = Injection.objects.create(source=tail(source), started_by=actor.name, user_id=account_of(actor))
     wanted = _Wanted(
         source=source,
         stream=stream,
@@ -226,6 +228,7 @@ def _load(injection: Injection | None, *, actor: Actor, wanted: _Wanted) -> tupl
             now=wanted.now,
             clock=timezone.now(),
             batch_size=wanted.batch_size,
+            lacks=lacks_of(actor),
             bad_records=wanted.bad_records,
             brings_back=wanted.brings_back,
             feeds=wanted.feeds,

@@ -33,6 +33,7 @@ from inventory.ingest.results import LoadResult, Progress
 from inventory.models import Injection
 from inventory.models.injections import HALF_LOADED
 from inventory.services.audit import Actor, audit_record
+from inventory.services.injection_rights import account_of, demand_own, lacks_of
 from inventory.services.injection_rows import (
     also_recorded,
     cause,
@@ -111,6 +112,7 @@ def inject_by_parts(
                 now=datetime.fromisoformat(injection.resume_with["now"]),
                 clock=timezone.now(),
                 batch_size=batch_size,
+                lacks=lacks_of(actor),
                 bad_records=bad,
                 brings_back=brings_back,
                 feeds=feeds,
@@ -144,11 +146,13 @@ def inject_by_parts(
 def injection_give_up(*, injection_id: int, actor: Actor, reason: str) -> Injection:
     """Leave a document half loaded for good: what is there counts as the inventory from now on.
 
-    Raises ``NotFound``, and ``InvalidTransition`` for one that is not half loaded or still runs.
+    Raises ``NotFound``, ``InvalidTransition`` for one that is not half loaded or still runs, and ``PermissionDenied`` for who
+    may not (see `demand_own`).
     """
     injection = Injection.objects.select_for_update().filter(pk=injection_id).first()
     if injection is None:
         raise NotFound(f"there is no injection {injection_id}")
+    demand_own(actor, injection)
     if not injection.is_batch or injection.state != InjectionState.FAILED:
         raise InvalidTransition(
             f"injection {injection_id} is {injection.get_state_display()}: only one that was left half-way can"
@@ -183,6 +187,7 @@ def _begun(source: str, *, actor: Actor, told: _Told, now: datetime) -> Injectio
             # With its folder: an injection takes the place of what was left of the same file, not of one of the same name.
             source=tail(str(Path(source).resolve())),
             started_by=actor.name,
+            user_id=account_of(actor),
             fingerprint=fingerprint,
             skips_bad=told.skips_bad,
             brings_back=told.brings_back,

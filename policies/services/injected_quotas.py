@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from inventory.ingest.rejects import Problem, closest, shown
-from inventory.ingest.sections import Change
+from inventory.ingest.sections import Change, Lacks
 from inventory.selectors.sites import site_storage
 from policies.models import Partition, Quota, WaitingQuota
+from policies.permissions import SET_QUOTA
 from policies.services.partitions import quota_problem
 
 _KEYS = ("site", "partition", "quota")
 _MAX_BYTES = 2**63 - 1
 
 
-def quotas_inject(bodies: Sequence[Mapping[str, Any]], *, now: datetime) -> list[Change | Problem]:
+def quotas_inject(bodies: Sequence[Mapping[str, Any]], *, now: datetime, lacks: Lacks) -> list[Change | Problem]:
     """Take records {site, partition, quota in bytes, -1 = unlimited}; a quota waits where its partition is not defined yet.
 
+    What is to be another than it is takes the right to set quotas of the partition, of one that is not defined yet in general.
     Runs inside the injection's transaction; returns one outcome per record. *now* plays no part: quotas have no time.
     """
     del now
     sites = {name: site.key for name, site in site_storage().items()}
     partitions = {partition.name: partition for partition in Partition.objects.all()}
-    return [_take(body, sites, partitions) for body in bodies]
+    # Asked once of each: a document may have thousands of records of a few partitions.
+    lacking: dict[str, str] = {}
+
+    def lacking_of(name: str) -> str:
+        if name not in lacking:
+            lacking[name] = lacks(SET_QUOTA, partitions.get(name) or Partition(name=name))
+        return lacking[name]
+
+    return [_take(body, sites, partitions, lacking_of) for body in bodies]
 
 
-def _take(body: Mapping[str, Any], sites: Mapping[str, int], partitions: Mapping[str, Partition]) -> Change | Problem:
+def _take(
+    body: Mapping[str, Any],
+    sites: Mapping[str, int],
+    partitions: Mapping[str, Partition],
+    lacking_of: Callable[[str], str],
+) -> Change | Problem:
     problem = _shape_problem(body)
     if problem is not None:
         return problem
@@ -35,26 +50,27 @@ def _take(body: Mapping[str, Any], sites: Mapping[str, int], partitions: Mapping
     if site not in sites:
         return Problem("site", shown(site), "the name of a site of the inventory", closest(site, sites))
     partition = partitions.get(name)
+    row: Quota | WaitingQuota | None
     if partition is None:
-        waiting, is_new = WaitingQuota.objects.get_or_create(
-            partition_name=name, site_id=sites[site], defaults={"size_bytes": size_bytes}
-        )
-        return _changed(waiting, is_new, size_bytes)
-    refused = quota_problem(partition, size_bytes)
-    if refused is not None:
-        return Problem("quota", shown(size_bytes), "a quota that the partition can have", refused)
-    quota, is_new = Quota.objects.get_or_create(partition=partition, site_id=sites[site], defaults={"size_bytes": size_bytes})
-    return _changed(quota, is_new, size_bytes)
-
-
-def _changed(row: Quota | WaitingQuota, is_new: bool, size_bytes: int) -> Change:
-    if is_new:
-        return Change.CREATED
-    if row.size_bytes == size_bytes:
+        row = WaitingQuota.objects.filter(partition_name=name, site_id=sites[site]).first()
+    else:
+        refused = quota_problem(partition, size_bytes)
+        if refused is not None:
+            return Problem("quota", shown(size_bytes), "a quota that the partition can have", refused)
+        row = Quota.objects.filter(partition=partition, site_id=sites[site]).first()
+    if row is not None and row.size_bytes == size_bytes:
         return Change.UNCHANGED
-    row.size_bytes = size_bytes
-    row.save(update_fields=["size_bytes"])
-    return Change.CHANGED
+    if lacking := lacking_of(name):
+        return Problem("quota", shown(size_bytes), f"no change: {lacking}", "let somebody inject it who may set the quota")
+    if row is not None:
+        row.size_bytes = size_bytes
+        row.save(update_fields=["size_bytes"])
+        return Change.CHANGED
+    if partition is None:
+        WaitingQuota.objects.create(partition_name=name, site_id=sites[site], size_bytes=size_bytes)
+    else:
+        Quota.objects.create(partition=partition, site_id=sites[site], size_bytes=size_bytes)
+    return Change.CREATED
 
 
 def _shape_problem(body: Mapping[str, Any]) -> Problem | None:

@@ -55,7 +55,7 @@ def store(documents: Mapping[str, Any] | Iterable[Mapping[str, Any]], *, injecte
     for name in FactFeedName.values:
         FactFeed.objects.create(name=name, source="test", measured_at=_time(taken))
     for d in documents:
-        quotas_inject(d.get("sitepartition", ()), now=_time(taken))
+        quotas_inject(d.get("sitepartition", ()), now=_time(taken), lacks=lambda *_: "")
     Injection.objects.create(
         source="test", started_by="test", state=InjectionState.COMPLETED, finished_at=injected_at or timezone.now()
     )

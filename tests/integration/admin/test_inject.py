@@ -35,7 +35,7 @@ def client_of(name: str, *rights: str) -> Client:
 
 @pytest.fixture
 def client() -> Client:
-    return client_of("olive", "add_injection")
+    return client_of("olive", "add_injection", "add_site", "change_site")
 
 
 def sent(client: Client, content: bytes = json.dumps(small_document()).encode(), name: str = "new.json", **fields: Any) -> str:
@@ -92,7 +92,7 @@ def test_without_the_right_there_is_no_page_and_others_documents_are_not_shown(c
     assert client_of("nobody").get(URL).status_code == 403
     assert client_of("nobody2").get(where).status_code == 403
     assert client_of("peer", "add_injection").get(where).status_code == 404
-    boss = client_of("boss", "add_injection", "view_injection").get(where)
+    boss = client_of("boss", "add_injection", "change_injection", "view_injection").get(where)
     assert (boss.status_code, "Make 10 changes" in boss.content.decode()) == (200, True)
     reader = client_of("reader", "view_injection")
     shown = reader.get(f"/admin/inventory/injection/{Injection.objects.get().pk}/change/", follow=True).content.decode()

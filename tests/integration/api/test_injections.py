@@ -25,7 +25,7 @@ URL = "/api/v1/inventory/injections/"
 
 @pytest.fixture
 def client() -> Client:
-    return client_with("add_injection", "view_injection")
+    return client_with("add_injection", "view_injection", "add_site", "change_site")
 
 
 def post(client: Client, body: bytes | dict[str, Any], query: str = "", **headers: str) -> Any:
@@ -188,7 +188,7 @@ def test_a_running_injection_stops_when_it_is_cancelled(client: Client, monkeypa
 def test_who_may_not_inject_may_at_most_look() -> None:
     reader = client_with("view_injection")
     assert post(reader, small_document()).status_code == 403
-    told = post(client_with("add_injection", "view_injection"), small_document()).json()
+    told = post(client_with("add_injection", "view_injection", "add_site", "change_site"), small_document()).json()
     assert reader.get(f"{URL}{told['id']}/").status_code == 200
     assert reader.post(f"{URL}{told['id']}/cancel/").status_code == 403
     assert Client().get(URL).status_code == 401

@@ -156,7 +156,7 @@ def test_portions_of_a_document_with_a_dataset_on_each_line_share_no_dataset(tmp
         }
         for number in range(20)
     ]
-    loader = Loader(source="document", now=NOW, clock=NOW, batch_size=10)
+    loader = Loader(source="document", now=NOW, clock=NOW, batch_size=10, lacks=lambda *_: "")
     source = write_document(tmp_path / "document.jsonl", *lines)
     with open_document(source, known_sections=known_sections()) as reader:
         portions = list(loader.portions(reader))
@@ -168,7 +168,7 @@ def test_portions_of_a_document_with_a_dataset_on_each_line_share_no_dataset(tmp
 def test_a_portion_does_not_wait_for_the_end_of_a_dataset_without_end(tmp_path: Path) -> None:
     parts = [{"block": "b"}]
     replicas = [{"dataset": "/A/B/C", "site": f"S{number}", "blockreplicas": parts} for number in range(50)]
-    loader = Loader(source="document", now=NOW, clock=NOW, batch_size=10)
+    loader = Loader(source="document", now=NOW, clock=NOW, batch_size=10, lacks=lambda *_: "")
     source = write_document(tmp_path / "document.jsonl", {"datasetreplica": replicas})
     with open_document(source, known_sections=known_sections()) as reader:
         assert max(len(portion.entries) for portion in loader.portions(reader)) == 8

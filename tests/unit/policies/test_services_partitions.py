@@ -18,6 +18,12 @@ from tests.factories.policies import ACTOR, CLOCK, store
 
 pytestmark = pytest.mark.django_db
 
+
+def anything(_: str, __: object) -> str:
+    """Lack no right."""
+    return ""
+
+
 FILE = "A: blockreplica.owner == AnalysisOps\nD: blockreplica.owner == DataOps\nAD: [A, D]\n"
 
 
@@ -104,15 +110,15 @@ def test_an_unlimited_partition_cannot_become_a_part() -> None:
 
 def test_a_quota_waits_for_its_partition_and_is_adopted() -> None:
     bodies = [{"site": "S1", "partition": "A", "quota": 7}, {"site": "S2", "partition": "A", "quota": 8}]
-    assert [str(found) for found in quotas_inject(bodies, now=CLOCK)] == ["created", "created"]
-    assert [str(found) for found in quotas_inject(bodies, now=CLOCK)] == ["unchanged", "unchanged"]
+    assert [str(found) for found in quotas_inject(bodies, now=CLOCK, lacks=anything)] == ["created", "created"]
+    assert [str(found) for found in quotas_inject(bodies, now=CLOCK, lacks=anything)] == ["unchanged", "unchanged"]
     load()
     assert partition_scope("A").quotas == {"S1": 7, "S2": 8}
     assert not WaitingQuota.objects.exists()
 
 
 def test_a_quota_that_waited_for_what_became_a_superpartition_is_refused() -> None:
-    quotas_inject([{"site": "S1", "partition": "AD", "quota": 7}], now=CLOCK)
+    quotas_inject([{"site": "S1", "partition": "AD", "quota": 7}], now=CLOCK, lacks=anything)
     with pytest.raises(PartitionInvalidError, match="AD has quotas of its own"):
         load()
 
@@ -131,7 +137,7 @@ def test_a_quota_that_waited_for_what_became_a_superpartition_is_refused() -> No
 )
 def test_a_wrong_quota_record_is_left_out_with_its_field(body: dict[str, object], path: str) -> None:
     load()
-    (problem,) = quotas_inject([body], now=CLOCK)
+    (problem,) = quotas_inject([body], now=CLOCK, lacks=anything)
     assert getattr(problem, "path", None) == path
     assert not Quota.objects.exists()
 

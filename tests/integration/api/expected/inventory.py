@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.core.files.base import ContentFile
@@ -73,6 +73,7 @@ OF_LOCKS = (
 INJECTIONS = f"{INVENTORY}injections/"
 INJECTION = INJECTIONS + "(?P<pk>[^/.]+)/"
 VIEW_INJECTION, ADD_INJECTION = "inventory.view_injection", "inventory.add_injection"
+CHANGE_INJECTION = "inventory.change_injection"
 
 
 def injection(name: str, **fields: Any) -> Injection:
@@ -84,29 +85,39 @@ def with_bad_records(_: Screens) -> Injection:
     return injection("bad", bad_records=default_storage.save("bad.jsonl.gz", ContentFile(b"x")))
 
 
-def queued(_: Screens) -> Mapping[str, Any]:
-    return {"pk": injection("queued", state=InjectionState.QUEUED, document=default_storage.save("q", ContentFile(b"{}"))).pk}
+def queued(_: Screens) -> Injection:
+    return injection("queued", state=InjectionState.QUEUED, document=default_storage.save("q", ContentFile(b"{}")))
 
 
-def dry_run(_: Screens) -> Mapping[str, Any]:
-    return {"pk": injection("dry", is_dry_run=True, document=default_storage.save("dry", ContentFile(b"{}"))).pk}
+def dry_run(_: Screens) -> Injection:
+    return injection("dry", is_dry_run=True, document=default_storage.save("dry", ContentFile(b"{}")))
 
 
-def half_loaded(_: Screens) -> Mapping[str, Any]:
+def half_loaded(_: Screens) -> Injection:
     state = {"state": InjectionState.FAILED, "fingerprint": "f", "records_kept": 1}
-    return {"pk": injection("half", document=default_storage.save("half", ContentFile(b"{}")), **state).pk}
+    return injection("half", document=default_storage.save("half", ContentFile(b"{}")), **state)
 
 
-# Whoever may inject may cancel and confirm what others have sent; it is seen by the view right, in general or on it.
+def another_injection(_: Screens) -> Injection:
+    return injection("another")
+
+
+def decided(act: str, of: Callable[[Screens], Injection], **more: Any) -> Expected:
+    """Return an act on an injection that somebody else has sent; that its sender may, too, has a test of its own."""
+    more = {"also": (VIEW_INJECTION,), "guarded": of, "another": another_injection} | more
+    return Expected("POST", f"{INJECTION}{act}/", CHANGE_INJECTION, kwargs=lambda screens: {"pk": of(screens).pk}, **more)
+
+
+# An injection is seen by the view right, in general or on it.
 OF_INJECTIONS = (
-    Expected("POST", INJECTIONS, ADD_INJECTION, 201, body=lambda _: {"site": [{"name": "T9_New"}]}),
+    Expected("POST", INJECTIONS, ADD_INJECTION, 201, body=lambda _: {"group": [{"name": "New"}]}),
     Expected(
         "GET",
         INJECTION + "bad-records/",
         VIEW_INJECTION,
         kwargs=lambda screens: {"pk": with_bad_records(screens).pk},
         guarded=with_bad_records,
-        another=lambda _: injection("another"),
+        another=another_injection,
     ),
     Expected(
         "POST",
@@ -117,17 +128,10 @@ OF_INJECTIONS = (
         query={"measured_at": "2026-01-01T00:00:00Z", "source": "counts"},
         body=lambda _: {},
     ),
-    Expected("POST", INJECTION + "cancel/", ADD_INJECTION, kwargs=queued, also=(VIEW_INJECTION,)),
-    Expected("POST", INJECTION + "confirm/", ADD_INJECTION, 202, kwargs=dry_run, also=(VIEW_INJECTION,)),
-    Expected("POST", INJECTION + "resume/", ADD_INJECTION, 202, kwargs=half_loaded, also=(VIEW_INJECTION,)),
-    Expected(
-        "POST",
-        INJECTION + "give-up/",
-        ADD_INJECTION,
-        kwargs=half_loaded,
-        body=lambda _: {"reason": "wrong file"},
-        also=(VIEW_INJECTION,),
-    ),
+    decided("cancel", queued),
+    decided("confirm", dry_run, status=202, also=(VIEW_INJECTION, ADD_INJECTION)),
+    decided("resume", half_loaded, status=202),
+    decided("give-up", half_loaded, body=lambda _: {"reason": "wrong file"}),
 )
 
 FEED = f"{INVENTORY}fact-feeds/(?P<pk>[^/.]+)/"
