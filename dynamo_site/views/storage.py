@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from dynamo_site.plots import Plot, Series, plot_of
-from dynamo_site.stored import stored
+from dynamo_site.stored import Prospect, partition_needs, rows_found, stored
 from policies.selectors.forecast import Outlook, forecast_text
 from policies.selectors.storage import DayReading, StorageRow, storage_days, storage_rows
 
@@ -21,27 +24,51 @@ from policies.selectors.storage import DayReading, StorageRow, storage_days, sto
 LOOK_BACK = timedelta(days=90)
 #: What they look ahead at most.
 LOOK_AHEAD = timedelta(days=90)
+#: Rows of a page.
+ROWS_SHOWN = 25
 
 
 @require_safe
 def storage_view(request: HttpRequest) -> HttpResponse:
-    """Show all partitions and sites, or the partition ``?partition=`` (and ``?site=``) with its plot."""
+    """Show all partitions and sites, a page at a time, or the partition ``?partition=`` (and ``?site=``) with its plot.
+
+    ``?q=`` finds by name, ``?outlook=`` by what protected data are heading for.
+    """
     if not request.user.has_perm("policies.view_partition"):
         raise PermissionDenied("policies.view_partition is needed.")
     partition, site = request.GET.get("partition", "").strip(), request.GET.get("site", "").strip()
     found = stored(partition=partition, site=site)
     rows = [one.row for one in found.rows]
+    term, outlook = request.GET.get("q", "").strip(), request.GET.get("outlook", "").strip()
+    named = rows_found(found.rows, term)
+    fitting = [one for one in named if not outlook or one.prospect == outlook]
+    pages = Paginator(fitting, ROWS_SHOWN)
+    kept = {"partition": partition, "site": site, "q": term}
+    numbers = Counter(one.prospect for one in named)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Is there enough storage?",
         "partition": partition,
         "site": site,
-        "rows": found.rows,
+        "page": pages.get_page(request.GET.get("page")),
+        "query": _query(**kept, outlook=outlook),
+        "term": term,
+        "outlook": outlook,
+        "problem": "" if outlook in ("", *Prospect) else f"there is no outlook {outlook!r}: choose one of those above",
+        "needs": [] if partition or site or term or outlook else partition_needs(found.rows),
+        "prospects": [(word, numbers[word], _query(**kept, outlook=word)) for word in Prospect if numbers[word]],
+        "num_named": len(named),
+        "all_outlooks": _query(**kept),
+        "has_rows": bool(rows),
         "other_trash": found.other_trash,
-        "partitions": sorted({row.partition for row in rows}),
         "plot": _plot(rows, site=site) if partition and rows else None,
     }
     return TemplateResponse(request, "dynamo/storage.html", context)
+
+
+def _query(**fields: str) -> str:
+    """Return the query string of the fields that say something, with its question mark."""
+    return f"?{urlencode({name: value for name, value in fields.items() if value})}"
 
 
 def _plot(rows: list[StorageRow], *, site: str) -> Plot | None:

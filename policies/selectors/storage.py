@@ -114,6 +114,10 @@ def _row(row: StorageReading, quota_bytes: int) -> StorageRow:
     )
 
 
-def _urgency(row: StorageRow) -> tuple[bool, float, str, str]:
+def _urgency(row: StorageRow) -> tuple[bool, float, bool, float, str, str]:
+    """Order by whether to warn, then by when the quota is reached, then by how full the quota is; without a quota last."""
     days = 0.0 if row.forecast.outlook is Outlook.REACHED else row.forecast.days
-    return (not row.is_warning, float("inf") if days is None else days, row.partition, row.site)
+    # Where protected data are over the quota, what else is there does not matter any more.
+    there = row.protected_bytes if row.forecast.outlook is Outlook.REACHED else row.used_bytes
+    fullness = (there or 0) / row.quota_bytes if row.quota_bytes > 0 else 0.0
+    return not row.is_warning, float("inf") if days is None else days, row.quota_bytes <= 0, -fullness, row.partition, row.site
