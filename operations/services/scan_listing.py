@@ -132,12 +132,12 @@ def _finding(path: str, entry: Entry, folder: ScanFolder, lease: ScanLease, now:
         modified_at=entry.modified_at,
         seen_at=now,
         first_seen_at=now,
-        problem=_unnameable(path, entry)[:512],
+        problem=(_unnameable(path, entry) or entry.unaskable)[:512],
     )
 
 
 def _unnameable(path: str, entry: Entry) -> str:
-    """Return why a path can be no file of the inventory and of no plan: what is so called is shown to people, and left alone."""
+    """Return why a path can be no file of the inventory: what is so called is shown to people, and left alone."""
     if entry.problem:
         return entry.problem
     if len(path) > LONGEST_PATH:

@@ -61,13 +61,13 @@ class Store(Protocol):
     - ``removes_blindly``: a removal does not tell a file from a folder, or what is missing from what was removed;
     - ``can_prune``: a folder can be removed in a way that fails when something is in it;
     - ``shows_links``: no symbolic link can hide in a list, because the storage has none;
-    - ``unnameable``: characters that a path must not have, because the back end would read another path.
+    - ``unnameable``: texts that a path must not have, because the back end would read another path.
     """
 
     removes_blindly: bool
     can_prune: bool
     shows_links: bool
-    unnameable: str
+    unnameable: tuple[str, ...]
 
     def look(self, paths: Sequence[Path], may_go: MayGo) -> dict[Path, Seen]:
         """Return what lies at each path; what was not looked at any more is absent."""

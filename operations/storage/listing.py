@@ -28,7 +28,8 @@ class Entry:
     """One name in a folder.
 
     ``size_bytes`` is -1 and ``modified_at`` None where the storage does not tell. ``problem``: why it is neither a file nor a
-    folder that may be entered (a link, a device, another file system).
+    folder that may be entered (a link, a device, another file system). ``unaskable``: why the storage can be asked nothing by
+    this name, though it lists it: what the inventory knows is there, what is dark stays.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Entry:
     size_bytes: int = -1
     modified_at: datetime | None = None
     problem: str = ""
+    unaskable: str = ""
 
 
 class SightKind(Enum):

@@ -101,7 +101,8 @@ class RemoteGateway:
             for page in self.store.entries(folder):
                 if folder and any(entry.name == MARKER_NAME for entry in page):
                     raise ListingError(FileOutcome.REFUSED, "the folder is marked as the storage of a site by itself")
-                yield [entry for entry in page if folder or not entry.name.lower().startswith(RESERVED_PREFIX)]
+                shown = [entry for entry in page if folder or not entry.name.lower().startswith(RESERVED_PREFIX)]
+                yield [self._askable(entry) for entry in shown]
         except StorageError as error:
             outcome, message = error.answer.outcome, error.answer.message
             if outcome != FileOutcome.ABSENT:
@@ -132,9 +133,14 @@ class RemoteGateway:
         problem = self._why_unnameable(p.parts)
         return Placement(p.lfn, problem=problem) if problem else p
 
+    def _askable(self, entry: Entry) -> Entry:
+        """Return the entry of a list, with the reason if nothing can be asked of the back end by its name."""
+        problem = self._why_unnameable((entry.name,))
+        return replace(entry, unaskable=problem) if problem else entry
+
     def _why_unnameable(self, path: Path) -> str:
-        bad = next((char for char in self.store.unnameable if any(char in part for part in path)), "")
-        return f"the path has the character {bad!r}, which this storage cannot name" if bad else ""
+        bad = next((text for text in self.store.unnameable if any(text in part for part in path)), "")
+        return f"the path has {bad!r}, which this storage cannot name" if bad else ""
 
     def _begun(
         self, placed: Sequence[Placement], should_stop: ShouldStop, act: Callable[[_Call], list[FileResult]]

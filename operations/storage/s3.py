@@ -119,8 +119,8 @@ class S3Store:
     removes_blindly = True
     can_prune = False
     shows_links = True
-    #: s3fs reads a version after it.
-    unnameable = "?"
+    #: s3fs and botocore read a version after it.
+    unnameable = ("?versionId=",)
 
     def __init__(self, files: S3FileSystem, bucket: str, prefix: str) -> None:
         self._files = files

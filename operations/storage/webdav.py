@@ -96,7 +96,7 @@ class WebDavStore:
     removes_blindly = True
     can_prune = False
     shows_links = False
-    unnameable = ""
+    unnameable = ()
 
     def __init__(self, base: str, http: httpx.Client) -> None:
         self._base = base

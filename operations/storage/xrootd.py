@@ -59,8 +59,8 @@ class XRootDStore:
     removes_blindly = False
     can_prune = True
     shows_links = False
-    #: What follows it is no part of the path for a server: the file of another name would be taken.
-    unnameable = "?"
+    #: What follows it is no part of the path for a server, and there is no way to write it so that it is one.
+    unnameable = ("?",)
 
     def __init__(self, address: str, root: str, parameters: str, timeout_seconds: float) -> None:
         self._files = client.FileSystem(f"{address}{'/?' + parameters if parameters else ''}")

@@ -13,7 +13,7 @@ from operations.choices import FileOutcome, RestoreOutcome
 from operations.storage import Access, FileResult, TrashedFile
 from operations.storage.trash_names import trash_name
 from tests.factories.storages import RealStorage, S3Storage, Servers
-from tests.unit.operations.path_escapes import HARMLESS
+from tests.unit.operations.path_escapes import HARMLESS, ODD, UNNAMEABLE
 
 FOLDER = "2026-01-01/120000-17"
 
@@ -110,16 +110,30 @@ def test_missing_root_is_not_taken_for_deleted_files(storage: RealStorage):
 
 def test_harmless_names_take_the_one_file_that_they_name(storage: RealStorage):
     names = [name if name.startswith("/") else f"/{name}" for name in HARMLESS]
-    bystanders = {"/store/[ab]", "/store/c", "/store/x", "/store/a", "/b"}
+    bystanders = {"/store/[ab]", "/store/c", "/store/x", "/store/a", "/store/q", "/b"}
     for name in [*names, *bystanders]:
         storage.put(name)
     outside = storage.outside()
     said = outcomes(storage.gateway().delete(names, should_stop=never))
-    # A question mark begins something else than a path for these two, so that another file would be meant.
-    unnameable = {name for name in names if "?" in name and storage.kind in {"xrootd", "s3"}}
+    unnameable = {name for name in names if any(text in name for text in UNNAMEABLE[storage.kind])}
     assert said == {name: "REFUSED" if name in unnameable else "DELETED" for name in names}
     assert storage.names() == bystanders | unnameable
     assert storage.outside() == outside
+
+
+def test_odd_names_go_into_the_trash_and_come_back_from_it(storage: RealStorage):
+    bystanders = {"/store/a": b"another", "/store/q": b"another"}
+    for name in ODD:
+        storage.put(name, name.encode())
+    for name, content in bystanders.items():
+        storage.put(name, content)
+    before = storage.files()
+    files = [trashed(name, name.encode()) for name in ODD if not any(text in name for text in UNNAMEABLE[storage.kind])]
+    said = outcomes(storage.gateway().trash(files, should_stop=never))
+    assert said == {file.lfn: "DELETED" for file in files}
+    assert storage.names() == set(before) - set(said)
+    assert restored(storage, *files) == {file.lfn: "RESTORED" for file in files}
+    assert storage.files() == before
 
 
 def test_nothing_more_is_tried_once_it_is_to_stop(storage: RealStorage):

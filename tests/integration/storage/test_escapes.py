@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from inventory.models import Injection, Site
+from inventory.models import File, Injection, Site
 from inventory.selectors.sites import LfnRule
 from inventory.services.audit import Actor
 from operations.choices import FileOutcome
@@ -31,10 +31,11 @@ from tests.factories.operations import Clock, local_gateway, seeded
 from tests.factories.storages import FolderStorage, RealStorage, Servers
 from tests.integration.storage.test_back_ends import FOLDER, never
 from tests.integration.storage.test_shows import world_at
-from tests.unit.operations.path_escapes import RULE_TRICKS, escapes
+from tests.unit.operations.path_escapes import ODD, RULE_TRICKS, UNNAMEABLE, escapes
 
 CONTENT = b"canary"
 CORPUS = escapes()
+NO_STOP = ScanLimits(dark_fraction=Decimal(1), missing_fraction=Decimal(1))
 
 
 def kept(lfns: Sequence[str]) -> list[TrashedFile]:
@@ -142,30 +143,65 @@ def test_scan_and_clean_up_take_nothing_of_such_a_name(storage: RealStorage, tmp
     names = held(storage)
     assert len(names) >= 100
     before, outside = storage.files(), storage.outside()
-    SiteScans.objects.create(site=Site.objects.get(name="T3_B"), has_no_links=True)
-    limits = ScanLimits(dark_fraction=Decimal(1), missing_fraction=Decimal(1))
-    for _ in range(2):
-        done = scan_start(site_name="T3_B", actor=Actor("tester"), now=clock.now)
-        scan_work(worker="w", clock=clock, limits=limits, gateway=local_gateway)
-        clock.advance(days=28)
-    done = StorageScan.objects.get(pk=done.pk)
-    assert (done.state, done.failure, done.files_known) == ("DONE", "", 3)
+    done = scanned_twice(clock)
     named = ScanFinding.objects.filter(scan=done).exclude(problem="").count() + ScanFolder.objects.filter(scan=done).count()
     assert named >= 20
-    row = clean_up_create(
-        scan_id=done.pk, actor=Actor("tester"), reason="left over", now=clock.now, limits=limits, gateway=local_gateway
-    )
-    planned = set(PlanItem.objects.filter(plan_id=row.plan_id).values_list("path", flat=True))
+    planned = cleaned_up(done, clock)
     assert "left/over" in planned
     assert {path for path in planned if path_problem(path.split("/"))} == set()
     assert planned.isdisjoint(name.removeprefix("/") for name in names)
+    assert set(Deletion.objects.values_list("state", flat=True)) == {"DONE"}
+    assert storage.files() == {name: content for name, content in before.items() if name != "/left/over"}
+    assert storage.outside() == outside
+
+
+@pytest.mark.django_db
+def test_dark_files_of_odd_names_are_cleaned_up_or_shown_with_the_reason_why_they_stay(storage: RealStorage, tmp_path: Any):
+    """None is listed for a clean-up that then fails; a file of such a name that the inventory knows is not dark."""
+    clock = Clock(now=timezone.now() + timedelta(days=100))
+    world = world_at(storage, tmp_path, num_blocks=1, num_files=3)
+    known, *dark = ["/store/known?", *ODD]
+    File.objects.filter(lfn=world.files_in_inventory("T3_B").pop()).update(lfn=known)
+    for name in world.files_in_inventory("T3_B"):
+        storage.put(name, b"x" * 10)
+    for name in dark:
+        storage.put(name, b"x" * 10)
+    done = scanned_twice(clock)
+    stays = {name for name in dark if any(text in name for text in UNNAMEABLE[storage.kind])}
+    # Of what lies in a folder that cannot be asked for nothing is known.
+    shown = {name for name in stays if "?/" not in name}
+    findings = {f"/{row.path}": row.problem for row in ScanFinding.objects.filter(scan=done)}
+    assert {name for name, problem in findings.items() if "which this storage cannot name" in problem} == shown
+    assert set(findings) == set(dark) - stays | shown
+    folders = {f"/{row.path}/" for row in ScanFolder.objects.filter(scan=done, problem__contains="cannot name")}
+    assert folders == {name.removesuffix("c") for name in stays - shown}
+    assert cleaned_up(done, clock) == {name.removeprefix("/") for name in set(dark) - stays}
+    assert set(Deletion.objects.values_list("state", flat=True)) == {"DONE"}
+    assert storage.names() == {*world.files_in_inventory("T3_B"), *stays}
+
+
+def scanned_twice(clock: Clock) -> StorageScan:
+    """Scan T3_B twice, 28 days apart, with limits that let all count; return the second scan."""
+    SiteScans.objects.create(site=Site.objects.get(name="T3_B"), has_no_links=True)
+    for _ in range(2):
+        done = scan_start(site_name="T3_B", actor=Actor("tester"), now=clock.now)
+        scan_work(worker="w", clock=clock, limits=NO_STOP, gateway=local_gateway)
+        clock.advance(days=28)
+    done = StorageScan.objects.get(pk=done.pk)
+    assert (done.state, done.failure, done.files_known) == ("DONE", "", 3)
+    return done
+
+
+def cleaned_up(done: StorageScan, clock: Clock) -> set[str]:
+    """Have all that counts cleaned up, without a trash; return the paths that were planned."""
+    row = clean_up_create(
+        scan_id=done.pk, actor=Actor("tester"), reason="left over", now=clock.now, limits=NO_STOP, gateway=local_gateway
+    )
     Injection.objects.create(state="COMPLETED", started_at=clock.now, finished_at=clock.now)
     clean_up_release(clean_up_id=row.pk, digest=row.plan.digest, actor=Actor("another"), reason="seen", now=clock.now)
     plan_enqueue(row.plan_id, now=clock.now)
     work(worker="w", clock=clock, gateway=local_gateway, limits=QueueLimits(trash_days=None), rng=seeded())
-    assert set(Deletion.objects.values_list("state", flat=True)) == {"DONE"}
-    assert storage.files() == {name: content for name, content in before.items() if name != "/left/over"}
-    assert storage.outside() == outside
+    return set(PlanItem.objects.filter(plan_id=row.plan_id).values_list("path", flat=True))
 
 
 @pytest.mark.xrootd

@@ -126,6 +126,29 @@ RULE_TRICKS = (
     ("(?s).*", ".", "/store/secret"),
 )
 
+#: Names with what has a meaning in addresses, shells, lists or protocols, as users leave them behind.
+ODD = (
+    "/store/a#b",
+    "/store/#/c",
+    "/store/100%",
+    "/store/a%zz/c",
+    "/store/a b  c",
+    "/store/ a",
+    "/store/a+b",
+    "/store/a&b;c=d",
+    "/store/a'b\"c",
+    "/store/<a>",
+    "/store/a|b^c`d",
+    "/store/{a}",
+    "/store/a?b",
+    "/store/q?/c",
+    "/store/?",
+    "/store/a?versionId=b",
+    "/store/a?xrdcl.unzip=b",
+)
+#: By kind of storage, what a name must not hold because another file would be meant: it is refused, and such a file stays.
+UNNAMEABLE = {"local": (), "xrootd": ("?",), "webdav": (), "s3": ("?versionId=",)}
+
 #: Names that look dangerous and are plain files below the root.
 HARMLESS = (
     "/store/..a/b",
@@ -142,4 +165,5 @@ HARMLESS = (
     "/store/a:b",
     "/proc/self/fd/0",
     "/store/\u00e9t\u00e9",
+    *ODD,
 )
