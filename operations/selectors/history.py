@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from operations.choices import DeletionState
 from operations.models import Attempt, Deletion, DeletionFile
 
 
@@ -68,6 +70,16 @@ class DeletionStory:
     num_files_not_plain: int
 
 
+@dataclass(frozen=True, slots=True)
+class FailedSum:
+    """Failed deletions that are to be decided on together."""
+
+    ids: tuple[int, ...]
+    site_names: tuple[str, ...]
+    num_files: int
+    size_bytes: int
+
+
 _PLAN_ITEM_FIELDS = ("line", "rule_text")
 _FIELDS = tuple(f"plan_item__{name}" if name in _PLAN_ITEM_FIELDS else name for name in DeletionRow.__dataclass_fields__)
 _ATTEMPT_FIELDS = tuple(AttemptRow.__dataclass_fields__)
@@ -96,6 +108,28 @@ def deletion_rows(
     if before_id is not None:
         rows = rows.filter(pk__lt=before_id)
     return [DeletionRow(*row) for row in rows.values_list(*_FIELDS)[:limit]]
+
+
+def failed_deletions(
+    *, site_name: str = "", dataset_name: str = "", plan_id: int | None = None, deletion_ids: Sequence[int] | None = None
+) -> FailedSum:
+    """Return the failed deletions that fit all that is given, and what they are of."""
+    rows = Deletion.objects.filter(state=DeletionState.FAILED)
+    if site_name:
+        rows = rows.filter(site_name=site_name)
+    if dataset_name:
+        rows = rows.filter(dataset_name=dataset_name)
+    if plan_id is not None:
+        rows = rows.filter(plan_id=plan_id)
+    if deletion_ids is not None:
+        rows = rows.filter(pk__in=deletion_ids)
+    found = list(rows.order_by("pk").values_list("pk", "site_name", "num_files", "size_bytes"))
+    return FailedSum(
+        ids=tuple(pk for pk, *_ in found),
+        site_names=tuple(sorted({site for _, site, *_ in found})),
+        num_files=sum(num_files for *_, num_files, _ in found),
+        size_bytes=sum(size for *_, size in found),
+    )
 
 
 def deletion_story(deletion_id: int, *, max_files: int = 1000) -> DeletionStory | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from django.db import transaction
 from django.utils import timezone
@@ -11,8 +12,12 @@ from inventory.services.audit import Actor, audit_record
 from operations.choices import DeletionState
 from operations.exceptions import InvalidTransitionError, NotFoundError
 from operations.models import Deletion
+from operations.services.bulk import rows_update
 from operations.services.rights import demand_right
 from operations.services.trash_keeping import trash_give_back
+
+_BATCH = 1000
+_Item = TypeVar("_Item")
 
 
 def deletions_retry(*, deletion_ids: Sequence[int], actor: Actor, reason: str) -> int:
@@ -27,7 +32,7 @@ def deletions_retry(*, deletion_ids: Sequence[int], actor: Actor, reason: str) -
             row.state = DeletionState.QUEUED
             row.not_before = None
             row.reason = f"to be tried again, said {actor.name}: {reason}"[:1024]
-        Deletion.objects.bulk_update(rows, ["state", "not_before", "reason"])
+        _write(rows, ["state", "not_before", "reason"])
         _audit("operations.deletions_retried", rows, actor, reason)
     return len(rows)
 
@@ -45,7 +50,7 @@ def deletions_drop(*, deletion_ids: Sequence[int], actor: Actor, reason: str) ->
             row.reason = f"given up by {actor.name}: {reason}; it had failed: {row.reason}"[:1024]
             row.state = DeletionState.DROPPED
             row.finished_at = now
-        Deletion.objects.bulk_update(rows, ["state", "finished_at", "reason"])
+        _write(rows, ["state", "finished_at", "reason"])
         _audit("operations.deletions_given_up", rows, actor, reason)
         trash_give_back([row.pk for row in rows], actor=actor, reason=f"the deletion was given up: {reason}")
     return len(rows)
@@ -53,7 +58,8 @@ def deletions_drop(*, deletion_ids: Sequence[int], actor: Actor, reason: str) ->
 
 def _locked_failed(deletion_ids: Sequence[int], actor: Actor) -> list[Deletion]:
     wanted = sorted(set(deletion_ids))
-    rows = list(Deletion.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=wanted).order_by("pk"))
+    locking = Deletion.objects.select_for_update(no_key=True, of=("self",)).order_by("pk")
+    rows = [row for some in _portions(wanted) for row in locking.filter(pk__in=some)]
     demand_right(actor, "operations.change_deletion", "decide on failed deletions")
     missing = set(wanted) - {row.pk for row in rows}
     if missing:
@@ -62,6 +68,17 @@ def _locked_failed(deletion_ids: Sequence[int], actor: Actor) -> list[Deletion]:
         if row.state != DeletionState.FAILED:
             raise InvalidTransitionError(f"deletion {row.pk} is {row.get_state_display()}: only failed ones wait for a decision")
     return rows
+
+
+def _write(rows: Sequence[Deletion], fields: Sequence[str]) -> None:
+    for some in _portions(rows):
+        rows_update(some, fields)
+
+
+def _portions(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    """Yield the items a thousand at a time: a statement takes only so many values, and a site may have failed as a whole."""
+    for start in range(0, len(items), _BATCH):
+        yield items[start : start + _BATCH]
 
 
 def _audit(action: str, rows: Sequence[Deletion], actor: Actor, reason: str) -> None:

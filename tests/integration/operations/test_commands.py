@@ -13,11 +13,13 @@ from inventory.models import AuditEvent
 from operations.choices import FileOutcome
 from operations.models import Deletion, PauseSwitch
 from operations.selectors.pausing import pause_file
+from operations.services import failed as failed_service
 from operations.services.limits import QueueLimits
 from operations.services.queue import plan_enqueue
 from operations.services.worker import work
 from tests.factories.operations import NOW, Clock, FaultyGateway, World, says, seeded
 
+ONE = "1 failed deletion at T3_B: 3 files, 30 B"
 pytestmark = pytest.mark.django_db
 
 
@@ -96,7 +98,7 @@ def test_deletions_sums_up_lists_and_lets_a_person_retry_and_drop(world: World):
     assert out_of("deletions").splitlines()[1].split()[:4] == ["T3_B", "0", "0", "1"]
     assert "refused: no right" in out_of("deletions", list=True, state="FAILED")
     assert out_of("deletions", list=True, site="T2_A") == "no such deletions\n"
-    assert out_of("deletions", retry=[failed.pk], reason="mended") == "1 deletions wait again.\n"
+    assert out_of("deletions", retry=[failed.pk], reason="mended") == f"{ONE}. They wait again.\n"
     with pytest.raises(CommandError, match="only failed ones wait for a decision"):
         call_command("deletions", drop=[failed.pk], reason="x")
     with pytest.raises(CommandError, match="--reason is needed") as caught:
@@ -104,9 +106,63 @@ def test_deletions_sums_up_lists_and_lets_a_person_retry_and_drop(world: World):
     assert caught.value.returncode == 2
 
 
+def fail_all_of_two_plans(world: World) -> tuple[int, int]:
+    """Leave three failed deletions of one plan and two of another."""
+    plans = []
+    for dataset, number in (("/A/B-1/RAW", 3), ("/C/D-1/RAW", 2)):
+        plans.append(world.plan(world.two_copies(number, dataset=dataset)).pk)
+        plan_enqueue(plans[-1], now=NOW)
+        Deletion.objects.filter(plan_id=plans[-1]).update(state="FAILED", reason="refused: no right")
+    return plans[0], plans[1]
+
+
+def test_failed_deletions_are_retried_by_site_plan_and_dataset_after_a_look_at_how_much_that_is(world: World):
+    first, second = fail_all_of_two_plans(world)
+    size = "3 failed deletions at T3_B: 9 files, 90 B"
+    assert out_of("deletions", retry=[], plan=first, dry_run=True) == f"{size}. They would be tried again; nothing was changed.\n"
+    assert set(Deletion.objects.values_list("state", flat=True)) == {"FAILED"}
+    assert len(out_of("deletions", list=True, plan=second).splitlines()) == 2
+    assert out_of("deletions", retry=[], site="T3_B", plan=first, reason="mended") == f"{size}. They wait again.\n"
+    assert set(Deletion.objects.filter(plan_id=first).values_list("state", flat=True)) == {"QUEUED"}
+    assert set(Deletion.objects.filter(plan_id=second).values_list("state", flat=True)) == {"FAILED"}
+    assert "2 failed deletions at T3_B" in out_of("deletions", drop=[], dataset="/C/D-1/RAW", reason="kept after all")
+    event = AuditEvent.objects.get(action="operations.deletions_retried")
+    assert (event.reason, event.details["number"], event.subject) == ("mended", 3, f"plan {first}")
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "returncode"),
+    [
+        ({"retry": []}, "say which", 2),
+        ({"drop": []}, "say which", 2),
+        ({"retry": [1], "site": "T3_B"}, "either IDs, or", 2),
+        ({"retry": [], "site": "T3_B", "state": "DONE"}, "only failed deletions", 2),
+        ({"retry": [], "site": "T2_A"}, "no failed deletion fits", 1),
+        ({"retry": [], "plan": 0}, "no failed deletion fits", 1),
+        ({"retry": [10**9], "dry_run": True}, "no failed deletions: 1000000000", 1),
+        ({"retry": [10**9]}, "there is no deletion 1000000000", 1),
+        ({"dry_run": True}, "goes with --retry or --drop", 2),
+    ],
+)
+def test_choice_that_names_nothing_or_too_much_changes_nothing(world: World, options: dict, message: str, returncode: int):
+    fail_all_of_two_plans(world)
+    with pytest.raises(CommandError, match=message) as caught:
+        call_command("deletions", reason="mended", **options)
+    assert caught.value.returncode == returncode
+    assert set(Deletion.objects.values_list("state", flat=True)) == {"FAILED"}
+
+
+def test_more_failed_deletions_than_one_statement_takes_are_decided_together(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(failed_service, "_BATCH", 2)
+    fail_all_of_two_plans(world)
+    assert "5 failed deletions at T3_B" in out_of("deletions", retry=[], site="T3_B", reason="mended")
+    assert set(Deletion.objects.values_list("state", flat=True)) == {"QUEUED"}
+    assert AuditEvent.objects.filter(action="operations.deletions_retried").count() == 1
+
+
 def test_dropped_failed_deletion_leaves_storage_and_inventory_as_they_are(world: World):
     failed = fail_one(world)
-    assert out_of("deletions", drop=[failed.pk], reason="kept after all") == "1 deletions are given up.\n"
+    assert out_of("deletions", drop=[failed.pk], reason="kept after all") == f"{ONE}. They are given up.\n"
     failed.refresh_from_db()
     assert failed.state == "DROPPED"
     assert "kept after all; it had failed: refused: no right" in failed.reason
