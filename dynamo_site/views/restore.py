@@ -67,8 +67,8 @@ def _asked(request: HttpRequest, wanted: RestoreWanted, given: dict[str, str]) -
             f"{plural(len(asked.trash_ids), 'block replica')} asked back: workers bring them within moments, each file checked. "
             "This page shows what became of them.",
         )
-    if asked.refused:
-        messages.warning(request, f"{plural(len(asked.refused), 'block replica')} left out: see below why.")
+    if asked.left_out:
+        messages.warning(request, f"{plural(len(asked.left_out), 'block replica')} left out: see below why.")
     query = urlencode({name: value for name, value in given.items() if value})
     return HttpResponseRedirect(f"{reverse('dynamo_restore')}?{query}")
 

@@ -57,5 +57,5 @@ class RestoreView(APIView):
             lfn=data.get("file", ""),
         )
         asked = restore_request(wanted=wanted, actor=Actor.of(request.user), reason=data["reason"], now=timezone.now())
-        refused = [{"what": what, "why": why} for what, why in asked.refused]
+        refused = [{"what": what, "why": why} for what, why in asked.left_out]
         return Response(RestoreAskedSerializer({"trash": asked.trash_ids, "refused": refused}).data, status=202)

@@ -47,10 +47,16 @@ class RestoreWanted:
 
 @dataclass(frozen=True, slots=True)
 class RestoreAsked:
-    """``trash_ids``: what will come back; ``refused``: what cannot, as (what, why)."""
+    """``trash_ids``: what will come back; ``refused``: what cannot, ``back_already``: what was restored, as (what, why)."""
 
     trash_ids: tuple[int, ...]
     refused: tuple[tuple[str, str], ...]
+    back_already: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]:
+        """All that is not going to come back now, what needs somebody first."""
+        return self.refused + self.back_already
 
 
 def restore_request(*, wanted: RestoreWanted, actor: Actor, reason: str, now: datetime) -> RestoreAsked:
@@ -75,17 +81,18 @@ def restore_request(*, wanted: RestoreWanted, actor: Actor, reason: str, now: da
             ask_back(row, actor=actor, reason=reason, lfn=wanted.lfn)
         Trash.objects.bulk_update(taken, ASKED_FIELDS, batch_size=500)
         taken_ids = {row.pk for row in taken}
-        # What is back already stands last: it needs nobody.
-        left = sorted((row for row in rows if row.pk not in taken_ids), key=lambda row: row.state == TrashState.RESTORED)
-        refused = tuple((str(row), why_gone(row) or elsewhere[row.pk]) for row in left)
+        left = [row for row in rows if row.pk not in taken_ids]
+        said = {row.pk: (str(row), why_gone(row) or elsewhere[row.pk]) for row in left}
+        refused = tuple(said[row.pk] for row in left if row.state != TrashState.RESTORED)
+        back_already = tuple(said[row.pk] for row in left if row.state == TrashState.RESTORED)
         audit_record(
             actor=actor,
             action="operations.restore_asked",
             subject=_subject(wanted)[:640],
             reason=reason,
-            details={"block_replicas": len(taken), "bytes": sum(row.size_bytes for row in taken), "refused": len(refused)},
+            details={"block_replicas": len(taken), "bytes": sum(row.size_bytes for row in taken), "refused": len(said)},
         )
-    return RestoreAsked(tuple(row.pk for row in taken), refused)
+    return RestoreAsked(tuple(row.pk for row in taken), refused, back_already)
 
 
 def why_gone(row: Trash) -> str:

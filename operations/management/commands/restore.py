@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from inventory.selectors.wording import size_text
+from inventory.selectors.wording import plural, size_text
 from operations.exceptions import OperationsError
 from operations.management.commands._actor import shell_actor
 from operations.selectors.trash import restore_reports, trash_by_site
@@ -54,7 +54,10 @@ class Command(BaseCommand):
             asked = restore_request(wanted=wanted, actor=shell_actor(), reason=options["reason"], now=timezone.now())
         except OperationsError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{len(asked.trash_ids)} block replicas are to come back")
+        for what, why in asked.back_already:
+            self.stdout.write(f"{what}: {why}")
+        number = len(asked.trash_ids)
+        self.stdout.write(f"{plural(number, 'block replica')} {'is' if number == 1 else 'are'} to come back")
         if not options["no_wait"]:
             restore_work(worker=worker_name(), only=asked.trash_ids)
         self._report(asked, is_waiting=not options["no_wait"])

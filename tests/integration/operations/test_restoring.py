@@ -40,7 +40,7 @@ def test_restore_brings_back_storage_and_inventory_and_twice_is_once(bin: Bin):
     assert (bin.inventory(), state(), bin.in_trash()) == (bin.before, "RESTORED", 0)
     assert DatasetReplica.objects.filter(site__name="T3_B").count() == 1
     assert bin.restore() == {}
-    ((what, why),) = bin.ask(plan_id=bin.plan.pk).refused
+    ((what, why),) = bin.ask(plan_id=bin.plan.pk).back_already
     assert (what, "was restored already" in why) == ("/A/B-1/RAW#b00000 of T3_B", True)
     actions = set(AuditEvent.objects.values_list("action", flat=True))
     assert {"operations.restore_asked", "operations.restored"} <= actions
