@@ -56,7 +56,9 @@ def storage_view(request: HttpRequest) -> HttpResponse:
         "outlook": outlook,
         "problem": "" if outlook in ("", *Prospect) else f"there is no outlook {outlook!r}: choose one of those above",
         "needs": [] if partition or site or term or outlook else partition_needs(found.rows),
-        "prospects": [(word, numbers[word], _query(**kept, outlook=word)) for word in Prospect if numbers[word]],
+        "prospects": [
+            (word, numbers[word], _query(**kept, outlook=word)) for word in Prospect if numbers[word] or word == outlook
+        ],
         "num_named": len(named),
         "all_outlooks": _query(**kept),
         "has_rows": bool(rows),

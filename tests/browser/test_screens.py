@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from operations.models import PauseSwitch
+from operations.models import Deletion, PauseSwitch
 from policies.models import Comparison
 from policies.services.comparisons import comparison_carry_out
 from tests.factories.screens import PASSWORD, Screens, account, make_screens
@@ -46,6 +46,14 @@ def compared(screens: Screens) -> Comparison:
     return comparison_carry_out(comparison_id=comparison.pk)
 
 
+def failed(screens: Screens) -> Deletion:
+    """Return the deletion of the factory, with a reason that has no place to be broken at, as storages give them."""
+    file = "/store/data/Run2017F/ZeroBias/MINIAOD/31Mar2018-v1/00001/7d151af7-0000-4e8b-9d60.root"
+    screens.deletion.reason = f"connection refused: {file}"
+    screens.deletion.save(update_fields=["reason"])
+    return screens.deletion
+
+
 def _pages(screens: Screens) -> list[str]:
     return [
         "/admin/",
@@ -58,6 +66,12 @@ def _pages(screens: Screens) -> list[str]:
         "/admin/history/?dataset=/Keep/A-v1/RAW",
         "/admin/inventory/dataset/",
         "/admin/act/pause-all/",
+        f"/admin/operations/deletion/{failed(screens).pk}/change/",
+        "/admin/storage/",
+        "/admin/policies/quota/grid/",
+        "/admin/inventory/lock/",
+        "/admin/inject/",
+        "/admin/invalidate/",
     ]
 
 
