@@ -22,7 +22,7 @@ from inventory.keyset_lists import KeysetAdmin
 from inventory.models import AuditEvent
 from inventory.selectors.audit import action_text
 from inventory.selectors.datasets_overview import name_filter
-from inventory.selectors.wording import NOTHING, when_html
+from inventory.selectors.wording import NOTHING, plural, when_html
 from inventory.services.audit import audit_head, audit_verify, audit_verify_latest
 
 
@@ -86,7 +86,7 @@ class AuditEventAdmin(KeysetAdmin):
             broken = audit_verify()
             if broken is None:
                 number, digest = audit_head()
-                whole = f"The chain is intact: {number} events, none changed, removed or inserted. Head: {digest}"
+                whole = f"The chain is intact: {plural(number, 'event')}, none changed, removed or inserted. Head: {digest}"
                 messages.success(request, whole)
             else:
                 messages.error(request, f"The chain is broken at event {broken.event_id}: {broken.problem}.")

@@ -20,6 +20,7 @@ from inventory.choices import InjectionState, OwnershipLevel
 from inventory.models import Dataset, DatasetFacts, Injection
 from inventory.selectors.injections import half_loaded_injections
 from inventory.selectors.reading import Reader, seconds_sql
+from inventory.selectors.wording import plural
 
 #: Row of ``groups`` for a block replica that nobody owns.
 NOBODY = -1
@@ -197,7 +198,8 @@ def inventory_standing() -> InventoryStanding:
     go_on = f"on its page or by POST injections/{half.pk}/resume/" if half.document else "by the same command"
     return InventoryStanding(
         inventory_updated_at(),
-        f"injection {half.pk} of {half.source} has brought in {half.records_kept:,} records and is not over: wait for its end, "
+        f"injection {half.pk} of {half.source} has brought in {plural(half.records_kept, 'record')} and is not over: "
+        f"wait for its end, "
         f"go on {go_on}, or let it be on its page or by inject --give-up {half.pk}",
         half.pk,
     )

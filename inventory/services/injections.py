@@ -23,6 +23,7 @@ from inventory.ingest.results import LoadResult, Progress
 from inventory.ingest.sections import Change, SectionHandler, register_section
 from inventory.models import Injection
 from inventory.selectors.locks import locks_in_force
+from inventory.selectors.wording import plural
 from inventory.services.audit import Actor, audit_record
 from inventory.services.injection_rights import account_of, lacks_of
 from inventory.services.injection_rows import also_recorded, cause, fail, finish, is_dead, show_life, tail, take_turn
@@ -184,7 +185,7 @@ def inject(
         raise
     if injection is not None and not is_kept:
         is_fine = dry_run and (not result.num_rejects or bad_records is not None)
-        message = "" if is_fine else f"{result.num_rejects} records were rejected; nothing was kept"
+        message = "" if is_fine else f"{rejected_text(result.num_rejects)}; nothing was kept"
         finish(injection, result, InjectionState.COMPLETED if is_fine else InjectionState.FAILED, message)
     return InjectionReport.of(result, source=source, injection=injection, is_kept=is_kept, is_dry_run=dry_run, started=started)
 
@@ -278,7 +279,7 @@ def injections_sweep(*, now: datetime) -> list[int]:
             if goes_on:
                 injection.state, injection.error = (
                     InjectionState.QUEUED,
-                    f"its process has died; it goes on after {kept:,} records",
+                    f"its process has died; it goes on after {plural(kept, 'record')}",
                 )
                 transaction.on_commit(partial(injection_queued.send, sender=Injection, injection_id=pk))
             else:
@@ -309,6 +310,11 @@ def _goes_on(injection: Injection) -> bool:
     deaths = deaths + 1 if died_at == injection.records_kept else 1
     injection.resume_with |= {"died_at": injection.records_kept, "deaths": deaths}
     return deaths <= _DEATHS_OF_A_PART
+
+
+def rejected_text(number: int) -> str:
+    """Say how many records were rejected."""
+    return plural(number, "record was rejected", "records were rejected")
 
 
 def late_details(result: LoadResult, now: datetime) -> dict[str, object]:

@@ -32,6 +32,7 @@ from inventory.ingest.rejects import Reject
 from inventory.ingest.results import LoadResult, Progress
 from inventory.models import Injection
 from inventory.models.injections import HALF_LOADED
+from inventory.selectors.wording import plural
 from inventory.services.audit import Actor, audit_record
 from inventory.services.injection_rights import account_of, demand_own, lacks_of
 from inventory.services.injection_rows import (
@@ -44,7 +45,7 @@ from inventory.services.injection_rows import (
     tail,
     take_turn,
 )
-from inventory.services.injections import BATCH_SIZE, InjectionReport, late_details
+from inventory.services.injections import BATCH_SIZE, InjectionReport, late_details, rejected_text
 
 #: Portions of a part: what is done again at most after a stop.
 PORTIONS_PER_PART = 10
@@ -253,7 +254,7 @@ class _Parts:
                 result = self.loader.result
                 rejects = {"rejects": rejects_kept(result), "num_rejects": result.num_rejects}
                 Injection.objects.filter(pk=self.injection.pk).update(**rejects)
-                fail(self.injection, f"{self.loader.result.num_rejects} records were rejected; {kept_text(self.injection)}")
+                fail(self.injection, f"{rejected_text(self.loader.result.num_rejects)}; {kept_text(self.injection)}")
                 return False
         return True
 
@@ -323,8 +324,8 @@ def kept_text(injection: Injection) -> str:
         return "nothing of the document was kept: mend the cause, then inject it again"
     how = f"POST injections/{injection.pk}/resume/ (or give-up/)" if injection.document else "the same command"
     return (
-        f"what its first {injection.records_kept:,} records say was kept, and nothing is deleted until the rest is there: "
-        f"mend the cause, then go on by {how}"
+        f"what its first {plural(injection.records_kept, 'record says', 'records say')} was kept, and nothing is deleted "
+        f"until the rest is there: mend the cause, then go on by {how}"
     )
 
 

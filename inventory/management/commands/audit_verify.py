@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from inventory.selectors.wording import plural
 from inventory.services.audit import audit_head, audit_verify
 
 
@@ -37,4 +38,4 @@ class Command(BaseCommand):
                 "Compare with a backup of the table inventory_auditevent, and find out who had write access to the database."
             )
         number, digest = audit_head()
-        self.stdout.write(f"the audit trail is whole: {number} events, head {digest}")
+        self.stdout.write(f"the audit trail is whole: {plural(number, 'event')}, head {digest}")

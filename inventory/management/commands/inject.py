@@ -18,6 +18,7 @@ from rich.table import Table
 
 from inventory.exceptions import IngestError, InventoryError
 from inventory.ingest.small import SmallDocumentError, small_document
+from inventory.selectors.wording import plural
 from inventory.services.audit import Actor
 from inventory.services.injections import BATCH_SIZE, InjectionReport, inject
 from inventory.services.injections import Progress as LoadProgress
@@ -174,7 +175,7 @@ class Command(BaseCommand):
         for reject in report.rejects:
             self.stderr.write(str(reject))
         if report.num_rejects > len(report.rejects):
-            self.stderr.write(f"... {report.num_rejects:,} records were rejected in all")
+            self.stderr.write(f"... {_rejected(report)} in all")
         self.stdout.write(f"{report.source}: {_verdict(report, skip_bad)}")
         table = Table()
         table.add_column("table")
@@ -190,25 +191,29 @@ class Command(BaseCommand):
             self.stdout.write(f"facts: complete feeds of {report.feed_measured_at:%Y-%m-%d %H:%M:%S} UTC: {feeds}")
         if report.older_feeds:
             self.stdout.write(f"  older than what is there, so not taken: {', '.join(report.older_feeds)}")
-        self.stdout.write(f"{report.num_records:,} records in {report.seconds:.1f} s")
+        self.stdout.write(f"{plural(report.num_records, 'record')} in {report.seconds:.1f} s")
 
 
 def _verdict(report: InjectionReport, skip_bad: Path | None) -> str:
-    changes = f"{report.num_changes:,} changes"
+    changes = plural(report.num_changes, "change")
     if report.records_before:
-        changes += f" (gone on with after {report.records_before:,} records)"
+        changes += f" (gone on with after {plural(report.records_before, 'record')})"
     if report.is_dry_run:
-        return f"dry run, {changes} would be made, {report.num_rejects:,} records rejected"
+        return f"dry run, {changes} would be made, {plural(report.num_rejects, 'record')} rejected"
     if not report.is_kept and report.records_kept:
         return (
-            f"stopped, because {report.num_rejects:,} records were rejected; what {report.records_kept:,} records before them "
-            "say was kept: mend the document and inject it again (--skip-bad FILE goes on without them)"
+            f"stopped, because {_rejected(report)}; what {plural(report.records_kept, 'record')} before that "
+            "said was kept: mend the document and inject it again (--skip-bad FILE goes on without them)"
         )
     if not report.is_kept:
-        return f"nothing was taken, because {report.num_rejects:,} records were rejected (--skip-bad FILE goes on without them)"
+        return f"nothing was taken, because {_rejected(report)} (--skip-bad FILE goes on without them)"
     if report.num_rejects:
-        return f"{changes}; {report.num_rejects:,} bad records are in {skip_bad}"
+        return f"{changes}; {plural(report.num_rejects, 'bad record is', 'bad records are')} in {skip_bad}"
     return changes
+
+
+def _rejected(report: InjectionReport) -> str:
+    return plural(report.num_rejects, "record was rejected", "records were rejected")
 
 
 def _small_document(options: dict[str, Any]) -> bytes | None:

@@ -93,7 +93,8 @@ def preview_lines(preview: InvalidationPreview) -> list[str]:
     if not preview.by_site:
         lines.append("  no site has a copy")
     if preview.num_last_copies:
-        lines.append(f"LAST COPIES: {preview.num_last_copies} of the blocks have one complete copy anywhere, which goes, too:")
+        blocks = plural(preview.num_last_copies, "block has", "blocks have")
+        lines.append(f"LAST COPIES: {blocks} one complete copy anywhere, which goes, too:")
         lines += [f"  {name}" for name in preview.last_copies[:20]]
     for lock in preview.locks:
         lines.append(

@@ -155,3 +155,12 @@ def test_wrong_use_of_lock_is_explained(run: Run, words: list[str], problem: str
     assert code in (1, 2)
     assert problem in err
     assert Lock.objects.count() == 0
+
+
+def test_one_record_is_no_records(run: Run, tmp_path: Path) -> None:
+    document = tmp_path / "one.json"
+    document.write_text('{"group": [{"name": "G1"}]}')
+    said = run("inject", str(document))[1]
+    assert ("1 change\n" in said, "1 record in " in said) == (True, True)
+    document.write_text('{"site": [{"name": "S1", "status": "up"}]}')
+    assert "1 record was rejected" in str(run("inject", str(document)))
