@@ -11,7 +11,7 @@ from django.utils import timezone
 from inventory.services.audit import Actor, audit_record
 from operations.choices import DeletionState
 from operations.exceptions import InvalidTransitionError, NotFoundError
-from operations.models import Deletion
+from operations.models import Deletion, SiteHealth
 from operations.services.bulk import rows_update
 from operations.services.rights import demand_right
 from operations.services.trash_keeping import trash_give_back
@@ -21,7 +21,9 @@ _Item = TypeVar("_Item")
 
 
 def deletions_retry(*, deletion_ids: Sequence[int], actor: Actor, reason: str) -> int:
-    """Put failed deletions back into the queue; the re-check before they are acted on is the same as ever. Return how many.
+    """Put failed deletions back into the queue, and end the back-off of their sites. Return how many.
+
+    The re-check before they are acted on is the same as ever.
 
     Raises ``PermissionDenied`` without the right ``operations.change_deletion``, ``NotFoundError`` for an unknown one,
     ``InvalidTransitionError`` unless all have failed: then nothing is changed.
@@ -33,6 +35,8 @@ def deletions_retry(*, deletion_ids: Sequence[int], actor: Actor, reason: str) -
             row.not_before = None
             row.reason = f"to be tried again, said {actor.name}: {reason}"[:1024]
         _write(rows, ["state", "not_before", "reason"])
+        # Whoever says so has looked: the site need not be left alone for up to an hour more. A next failure waits as long as ever.
+        SiteHealth.objects.filter(site_name__in={row.site_name for row in rows}).update(back_off_until=None)
         _audit("operations.deletions_retried", rows, actor, reason)
     return len(rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from django.core.management.base import CommandError
 
 from inventory.models import AuditEvent
 from operations.choices import FileOutcome
-from operations.models import Deletion, PauseSwitch
+from operations.models import Deletion, PauseSwitch, SiteHealth
 from operations.selectors.pausing import pause_file
 from operations.services import failed as failed_service
 from operations.services.limits import QueueLimits
@@ -158,6 +159,15 @@ def test_more_failed_deletions_than_one_statement_takes_are_decided_together(wor
     assert "5 failed deletions at T3_B" in out_of("deletions", retry=[], site="T3_B", reason="mended")
     assert set(Deletion.objects.values_list("state", flat=True)) == {"QUEUED"}
     assert AuditEvent.objects.filter(action="operations.deletions_retried").count() == 1
+
+
+def test_person_who_retries_does_not_wait_for_the_end_of_the_back_off(world: World):
+    failed = fail_one(world)
+    level = SiteHealth.objects.get(site_name="T3_B").back_off_level
+    SiteHealth.objects.update(back_off_until=NOW + timedelta(days=1))
+    out_of("deletions", retry=[failed.pk], reason="mended")
+    health = SiteHealth.objects.get(site_name="T3_B")
+    assert (health.back_off_until, health.back_off_level) == (None, level)
 
 
 def test_dropped_failed_deletion_leaves_storage_and_inventory_as_they_are(world: World):
