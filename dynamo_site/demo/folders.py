@@ -55,6 +55,11 @@ class DemoFolders:
         return self.own / "sample.json"
 
     @property
+    def scanned(self) -> Path:
+        """Return the document of the site that is scanned."""
+        return self.own / "scanned.json"
+
+    @property
     def policy(self) -> Path:
         return self.own / "MyCache.policy"
 

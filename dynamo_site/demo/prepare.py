@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from dynamo_site.demo.sample import (
     sample_document_write,
     sample_write,
 )
+from dynamo_site.demo.scanned import scanned_document, scanned_scan, scanned_write
 from inventory.selectors.locks import active_locks
 from inventory.services.audit import Actor
 from inventory.services.locks import lock_create
@@ -66,6 +68,7 @@ def demo_prepare(folders: DemoFolders, *, size: SampleSize, period_seconds: int,
         "rules": lambda: _rules(operator, say),
         "policy": lambda: _policy(operator, period_seconds, say),
         "campaign": lambda: _campaign(operator, say),
+        "scan": lambda: _scan(folders, operator, say),
     }
     if all(folders.done(step) for step in steps):
         say(f"Going on from what is in {folders.var} ('make demo-reset' starts afresh).")
@@ -79,22 +82,32 @@ def demo_prepare(folders: DemoFolders, *, size: SampleSize, period_seconds: int,
 
 def _sample(folders: DemoFolders, size: SampleSize, say: Say) -> None:
     datasets = sample_datasets(size)
-    try:
+    with _writing(folders):
         count = sample_write(datasets, storage=folders.storage)
         sample_document_write(sample_document(datasets, storage=folders.storage, now=timezone.now()), folders.sample)
-    except OSError as error:
-        advice = "Mend that and start again: it goes on from here."
-        raise DemoError(f"the sample files cannot be written to {folders.storage}: {error.strerror}. {advice}") from error
     say(f"Sample data: {len(datasets)} datasets, {count} files at {TIER2} and {TIER3} in {folders.storage}")
 
 
+@contextmanager
+def _writing(folders: DemoFolders) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        advice = "Mend that and start again: it goes on from here."
+        raise DemoError(f"the sample files cannot be written to {folders.storage}: {error.strerror}. {advice}") from error
+
+
 def _inject(folders: DemoFolders, say: Say) -> None:
+    _take_in(folders.sample)
+    say(f"Inventory: filled from {folders.sample} by the inject command")
+
+
+def _take_in(document: Path) -> None:
     report = io.StringIO()
     try:
-        call_command("inject", str(folders.sample), stdout=report, stderr=report)
+        call_command("inject", str(document), stdout=report, stderr=report)
     except SystemExit as error:
         raise DemoError(f"the inventory did not take the sample data:\n{report.getvalue()}") from error
-    say(f"Inventory: filled from {folders.sample} by the inject command")
 
 
 def _rules(operator: Actor, say: Say) -> None:
@@ -146,6 +159,15 @@ def _campaign(operator: Actor, say: Say) -> None:
     with transaction.atomic():
         if not campaign_exists(TITLE):
             say(campaign_prepare(operator))
+
+
+def _scan(folders: DemoFolders, operator: Actor, say: Say) -> None:
+    now = timezone.now()
+    with _writing(folders):
+        scanned_write(storage=folders.storage, now=now)
+        sample_document_write(scanned_document(storage=folders.storage, now=now), folders.scanned)
+    _take_in(folders.scanned)
+    say(scanned_scan(operator))
 
 
 def _demand_storage(folders: DemoFolders) -> None:

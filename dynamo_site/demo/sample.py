@@ -94,24 +94,26 @@ def sample_document(datasets: tuple[SampleDataset, ...], *, storage: Path, now: 
     """Return the datasets as an inject document, with the sites' storage below ``storage`` and quotas in ``PARTITION``."""
     return {
         "meta": {"now": int(now.timestamp())},
-        "site": [
-            {
-                "name": site,
-                "host": f"se.{site.lower().replace('_', '-')}.example.org",
-                "storage_type": "disk",
-                "backend": (storage / site).as_uri(),
-                "status": "ready",
-            }
-            for site in (TIER2, TIER3)
-        ],
+        "site": [site_record(site, storage) for site in (TIER2, TIER3)],
         "group": [{"name": name, "olevel": "Dataset" if name == "AnalysisOps" else "Block"} for name in GROUPS],
-        "dataset": [_dataset_record(dataset, now) for dataset in datasets],
-        "datasetreplica": [_replica_record(dataset, site, now) for dataset in datasets for site in dataset.sites],
+        "dataset": [dataset_record(dataset, now) for dataset in datasets],
+        "datasetreplica": [replica_record(dataset, site, now) for dataset in datasets for site in dataset.sites],
         "attrs": [_facts_record(dataset, now) for dataset in datasets],
         "sitepartition": [
             {"site": site, "partition": PARTITION, "quota": round(held_bytes(datasets, site) / OCCUPANCY[site])}
             for site in (TIER2, TIER3)
         ],
+    }
+
+
+def site_record(site: str, storage: Path) -> dict[str, Any]:
+    """Return a site, with its folder below *storage*, as an inject document has it."""
+    return {
+        "name": site,
+        "host": f"se.{site.lower().replace('_', '-')}.example.org",
+        "storage_type": "disk",
+        "backend": (storage / site).as_uri(),
+        "status": "ready",
     }
 
 
@@ -187,7 +189,8 @@ def _block(dataset: str, number: int, age: timedelta, size: SampleSize) -> Sampl
     return SampleBlock(name, files, age)
 
 
-def _dataset_record(dataset: SampleDataset, now: datetime) -> dict[str, Any]:
+def dataset_record(dataset: SampleDataset, now: datetime) -> dict[str, Any]:
+    """Return a dataset with its blocks and files as an inject document has it."""
     newest = max(_epoch(now - block.age) for block in dataset.blocks)
     return {
         "name": dataset.name,
@@ -213,7 +216,8 @@ def _dataset_record(dataset: SampleDataset, now: datetime) -> dict[str, Any]:
     }
 
 
-def _replica_record(dataset: SampleDataset, site: str, now: datetime) -> dict[str, Any]:
+def replica_record(dataset: SampleDataset, site: str, now: datetime) -> dict[str, Any]:
+    """Return a complete copy of a dataset as an inject document has it."""
     return {
         "dataset": dataset.name,
         "site": site,

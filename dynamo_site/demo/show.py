@@ -13,6 +13,7 @@ from dynamo_site.demo.once import OneCycle
 from dynamo_site.demo.prepare import demo_prepare
 from dynamo_site.demo.processes import HOST, beat, demand_free_port, environment, is_listening, web, worker
 from dynamo_site.demo.sample import SampleSize
+from dynamo_site.demo.scanned import SITE
 from dynamo_site.demo.summary import summary_text
 from dynamo_site.demo.supervisor import POLL_SECONDS, ProcessGaveUpError, StopRequest, Supervisor
 from dynamo_site.demo.watch import Watch
@@ -90,6 +91,7 @@ Log in as
 Look at
     the front page: occupancy bars fall below the mark of 90 % to under 85 % within two minutes
     Campaigns: one waits for signatures; log in as physics, then as computing, look at what would be lost and sign
+    Scans: one of {SITE} is held, because more is dark there than its limit takes; look at what it found, and decide
     Cycles > the latest: what was decided on each replica, and by which line of the policy
     Deletions: each with its state and files; Audit events: who did what
     {address}/api/docs/   the REST API:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dynamo_site.demo.sample import SampleSize, data_files, sample_datasets
+from dynamo_site.demo.sample import TIER2, TIER3, SampleSize, data_files, sample_datasets
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The tests' own settings stand in the environment; a demo must start as from a user's shell.
@@ -99,8 +99,9 @@ class DemoTree:
         return (self.root / "out.txt").read_text()
 
     def files(self) -> dict[str, bytes]:
-        """Return site/LFN -> content of every file that is in the storage, markers and trash left out."""
-        return {str(path.relative_to(self.storage)): path.read_bytes() for path in data_files(self.storage)}
+        """Return site/LFN -> content of every file at the sites of the partition, markers and trash left out."""
+        found = (path for site in (TIER2, TIER3) for path in data_files(self.storage / site))
+        return {str(path.relative_to(self.storage)): path.read_bytes() for path in found}
 
     def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return rows of the demo's database, read from outside."""
@@ -138,10 +139,13 @@ def planned_files(tree: DemoTree, size: SampleSize) -> set[str]:
 
 
 def inventory_files(tree: DemoTree) -> set[str]:
-    """Return site/LFN of all files that the inventory says are there; the demo has complete replicas only."""
+    """Return site/LFN of all files that the inventory says are at the sites of the partition, all in complete replicas."""
     rows = tree.rows(
         "SELECT site.name || file.lfn FROM inventory_blockreplica replica"
         " JOIN inventory_site site ON site.id = replica.site_id JOIN inventory_file file ON file.block_id = replica.block_id"
+        " WHERE site.name IN (?, ?)",
+        TIER2,
+        TIER3,
     )
     return {name for (name,) in rows}
 

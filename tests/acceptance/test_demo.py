@@ -11,6 +11,7 @@ from functools import partial
 from http.client import HTTPConnection
 
 from dynamo_site.demo.sample import LAST_COPY, LOCKED, SampleSize, sample_datasets
+from dynamo_site.demo.scanned import LEFT, LOST, SITE
 from inventory.selectors.wording import size_text
 from tests.acceptance.demo_tree import (
     PERIOD,
@@ -59,6 +60,10 @@ def test_one_cycle_deletes_its_plan_and_the_next_one_nothing(tree: DemoTree) -> 
     assert re.search(rf"{LAST_COPY} .*guardrail last-copies", first.stdout)
     assert re.search(rf"{LOCKED} .*guardrail locked", first.stdout)
 
+    found = dict(tree.rows("SELECT kind, count(*) FROM operations_scanfinding GROUP BY 1"))
+    assert found == {"MISSING": len(LOST), "DARK": len(LEFT)}
+    assert tree.rows("SELECT site_name, state FROM operations_storagescan") == [(SITE, "HELD")]
+
     kept = tree.files()
     second = tree.make("demo", "ONCE=1", f"PERIOD={PERIOD}")
     assert second.returncode == 0, second.stdout
@@ -79,7 +84,7 @@ def test_long_form_does_the_same_by_itself_and_ctrl_c_leaves_no_process(
     assert _get(port, "/admin/login/")[0] == 200
     status, body = _get(port, "/api/v1/inventory/sites/", Authorization=f"Token {token[1]}")
     assert status == 200
-    assert {"T2_US_MIT", "T3_US_MIT"} == {site["name"] for site in json.loads(body)["results"]}
+    assert {"T2_US_MIT", "T3_US_MIT", "T2_US_Lakeside"} == {site["name"] for site in json.loads(body)["results"]}
     assert _get(port, "/api/v1/inventory/sites/")[0] == 401
     assert (tree.var / "demo/logins.json").stat().st_mode & 0o777 == 0o600
 
