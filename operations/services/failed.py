@@ -35,7 +35,7 @@ def deletions_retry(*, deletion_ids: Sequence[int], actor: Actor, reason: str) -
             row.not_before = None
             row.reason = f"to be tried again, said {actor.name}: {reason}"[:1024]
         _write(rows, ["state", "not_before", "reason"])
-        # Whoever says so has looked: the site need not be left alone for up to an hour more. A next failure waits as long as ever.
+        # Whoever says so has looked: the site need not be left alone for up to an hour more. A next failure waits as ever.
         SiteHealth.objects.filter(site_name__in={row.site_name for row in rows}).update(back_off_until=None)
         _audit("operations.deletions_retried", rows, actor, reason)
     return len(rows)
