@@ -156,6 +156,7 @@ def _start(campaign_id: int, actor: Actor, now: datetime) -> CampaignReport:
             return CampaignReport.objects.create(
                 campaign=campaign,
                 made_at=now,
+                heartbeat_at=now,
                 made_by=actor.name,
                 user_id=None if actor.user is None else actor.user.pk,
                 stage="waiting for a worker",

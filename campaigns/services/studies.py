@@ -86,6 +86,7 @@ def _start(campaign_id: int, actor: Actor, now: datetime) -> Study:
                 base_text=campaign.text,
                 started_by=actor.name,
                 started_at=now,
+                heartbeat_at=now,
                 stage="waiting for a worker",
             )
     except IntegrityError as error:

@@ -90,6 +90,7 @@ def test_the_scripts_of_the_docs_carry_a_campaign_from_draft_to_report(
         output, _ = script.communicate(timeout=300)
     finally:
         script.kill()
+        script.wait()
         is_over.set()
         worker.join()
     assert script.returncode == 0, output[-3000:]

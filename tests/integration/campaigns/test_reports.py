@@ -145,6 +145,13 @@ def test_one_that_was_given_up_while_it_was_made_is_thrown_away(people: Collabor
     assert (kept_files(), AuditEvent.objects.filter(action=ACTION).count()) == (before, 0)
 
 
+def test_its_silence_is_counted_from_the_time_at_which_it_was_asked_for(people: Collaboration) -> None:
+    campaign = people.proposed()
+    later = people.now + timedelta(days=17)
+    asked = campaign_report(campaign_id=campaign.pk, actor=people.actor("anna"), now=later)
+    assert (asked.heartbeat_at, reports_sweep(now=later)) == (later, [])
+
+
 def test_one_whose_process_died_is_failed_after_the_silence(people: Collaboration) -> None:
     asked = ask(people, people.proposed())
     limit = timedelta(minutes=settings.DYNAMO_CYCLE_MAX_SILENCE_MINUTES)
