@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from operations.choices import DeletionState
 from operations.models import Attempt, Deletion, DeletionFile
 
@@ -96,15 +98,7 @@ def deletion_rows(
     limit: int = 50,
 ) -> list[DeletionRow]:
     """Return deletions, newest first, that fit all that is given; *before_id* leads to the next page."""
-    rows = Deletion.objects.order_by("-pk")
-    if site_name:
-        rows = rows.filter(site_name=site_name)
-    if state:
-        rows = rows.filter(state=state)
-    if dataset_name:
-        rows = rows.filter(dataset_name=dataset_name)
-    if plan_id is not None:
-        rows = rows.filter(plan_id=plan_id)
+    rows = _fitting(state=state, site_name=site_name, dataset_name=dataset_name, plan_id=plan_id).order_by("-pk")
     if before_id is not None:
         rows = rows.filter(pk__lt=before_id)
     return [DeletionRow(*row) for row in rows.values_list(*_FIELDS)[:limit]]
@@ -114,13 +108,7 @@ def failed_deletions(
     *, site_name: str = "", dataset_name: str = "", plan_id: int | None = None, deletion_ids: Sequence[int] | None = None
 ) -> FailedSum:
     """Return the failed deletions that fit all that is given, and what they are of."""
-    rows = Deletion.objects.filter(state=DeletionState.FAILED)
-    if site_name:
-        rows = rows.filter(site_name=site_name)
-    if dataset_name:
-        rows = rows.filter(dataset_name=dataset_name)
-    if plan_id is not None:
-        rows = rows.filter(plan_id=plan_id)
+    rows = _fitting(state=DeletionState.FAILED, site_name=site_name, dataset_name=dataset_name, plan_id=plan_id)
     if deletion_ids is not None:
         rows = rows.filter(pk__in=deletion_ids)
     found = list(rows.order_by("pk").values_list("pk", "site_name", "num_files", "size_bytes"))
@@ -130,6 +118,12 @@ def failed_deletions(
         num_files=sum(num_files for *_, num_files, _ in found),
         size_bytes=sum(size for *_, size in found),
     )
+
+
+def _fitting(*, state: str, site_name: str, dataset_name: str, plan_id: int | None) -> QuerySet[Deletion]:
+    """Return the deletions that fit all that is given."""
+    given = {"state": state, "site_name": site_name, "dataset_name": dataset_name, "plan_id": plan_id}
+    return Deletion.objects.filter(**{name: value for name, value in given.items() if value not in {"", None}})
 
 
 def deletion_story(deletion_id: int, *, max_files: int = 1000) -> DeletionStory | None:
