@@ -52,9 +52,12 @@ def may_decide_on(actor: Actor, injection_id: int) -> bool:
 
 
 def sender_of(injection: Injection) -> Actor | None:
-    """Return who sent *injection*, with their rights at this moment; None if they may not inject any more."""
+    """Return who sent *injection*, with their rights at this moment; None if they may not inject any more.
+
+    None, too, if it has no account: that of a document which waited while Dynamo was upgraded may have been removed by then.
+    """
     if injection.user_id is None:
-        return Actor(injection.started_by)
+        return None
     user = get_user_model().objects.filter(pk=injection.user_id, is_active=True).first()
     if user is None:
         return None

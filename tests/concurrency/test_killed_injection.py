@@ -218,10 +218,12 @@ SEND = """
 import sys
 import django
 django.setup()
+from django.contrib.auth.models import User
 from inventory.services.audit import Actor
 from inventory.services.injection_jobs import Wishes, injection_receive
+actor = Actor("producer", User.objects.create_superuser("producer"))
 with open(sys.argv[1], "rb") as stream:
-    print(injection_receive(stream=stream, actor=Actor("producer"), wishes=Wishes(is_batch=True)).pk)
+    print(injection_receive(stream=stream, actor=actor, wishes=Wishes(is_batch=True)).pk)
 """
 #: What a worker does when it is told, in smaller parts.
 WORK = """
