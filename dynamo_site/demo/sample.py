@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -118,10 +119,13 @@ def site_record(site: str, storage: Path) -> dict[str, Any]:
 
 
 def data_files(folder: Path) -> Iterator[Path]:
-    """Yield the files of data below *folder*, in order; what Dynamo keeps there itself (marker, trash) is none."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not any(part.startswith(".dynamo-") for part in path.relative_to(folder).parts):
-            yield path
+    """Yield the files of data below *folder*, in order; what Dynamo keeps there itself (marker, trash) is none.
+
+    Files and folders may go meanwhile.
+    """
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".dynamo-"))
+        yield from (Path(parent, name) for name in sorted(names) if not name.startswith(".dynamo-"))
 
 
 def held_bytes(datasets: tuple[SampleDataset, ...], site: str) -> int:

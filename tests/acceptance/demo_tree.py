@@ -157,7 +157,11 @@ def tier3_occupancy(tree: DemoTree) -> float:
         " WHERE site.name = ?",
         "T3_US_MIT",
     )
-    return sum(path.stat().st_size for path in data_files(tree.tier3)) / quota
+    sizes = []
+    for path in data_files(tree.tier3):
+        with suppress(FileNotFoundError):  # deleted since it was listed
+            sizes.append(path.stat().st_size)
+    return sum(sizes) / quota
 
 
 def clone(folder: Path) -> DemoTree:

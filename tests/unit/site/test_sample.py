@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from dynamo_site.demo.sample import (
     TIER2,
     TIER3,
     SampleSize,
+    data_files,
     held_bytes,
     sample_datasets,
     sample_document,
@@ -96,3 +98,13 @@ def test_document_is_plain_json() -> None:
     document = sample_document(DATASETS, storage=Path("/storage"), now=NOW)
     assert json.loads(json.dumps(document)) == document
     assert set(document) == {"meta", "site", "group", "dataset", "datasetreplica", "attrs", "sitepartition"}
+
+
+def test_data_that_go_while_they_are_listed_are_left_out(tmp_path: Path) -> None:
+    for name in ("a/1", "b/2", "b/c/3", ".dynamo-trash/4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = data_files(tmp_path)
+    assert next(found) == tmp_path / "a/1"
+    shutil.rmtree(tmp_path / "b/c")
+    assert list(found) == [tmp_path / "b/2"]
