@@ -11,7 +11,7 @@ from inventory.choices import DatasetStatus
 from inventory.ingest.attributes import attributes_problem
 from inventory.ingest.batch import Batch
 from inventory.ingest.names import is_plain_lfn, lfn_problem, name_problem
-from inventory.ingest.records import BlockRecord, DatasetRecord, FileRecord, moment
+from inventory.ingest.records import BlockRecord, DatasetHead, DatasetRecord, FileRecord, moment
 from inventory.ingest.rejects import BadRecord, Problem, closest, shown
 from inventory.ingest.rows import BlockRow, DatasetRow, FileRow
 
@@ -186,7 +186,7 @@ def _status(record: DatasetRecord, problems: list[Problem]) -> str | UnsetType:
     return UNSET
 
 
-def release_of(record: DatasetRecord, problems: list[Problem]) -> str | UnsetType | None:
+def release_of(record: DatasetHead, problems: list[Problem]) -> str | UnsetType | None:
     """Return ``10_6_0`` for ``[10, 6, 0, ""]``, ``10_6_0_x`` for ``[10, 6, 0, "x"]``, None for an empty version.
 
     Source: policy language page, section 3, ``dataset.release``.

@@ -16,7 +16,7 @@ from inventory.ingest.batch import Batch
 from inventory.ingest.reading import rows_of
 from inventory.ingest.records import DatasetRecord, DatasetReplicaRecord
 from inventory.ingest.rows import BlockReplicaRow, BlockRow, DatasetRow, FileRow, ReplicaRow
-from inventory.ingest.writing import Upsert
+from inventory.ingest.writing import Upsert, draw
 from inventory.models import Block, BlockReplica, Dataset, DatasetReplica, File, PresentFile
 
 _DATASET_FIELDS = ("status", "data_type", "release", "is_open", "last_update", "attributes")
@@ -73,7 +73,7 @@ def keys_of(records: Sequence[Any]) -> Mapping[Upsert, Sequence[int]]:
     }
     if sum(numbers.values()) > _ROWS_MADE_UP:
         return {}
-    return {table: table.draw(number) for table, number in numbers.items()}
+    return draw(numbers)
 
 
 def make_up(batch: Batch, keys: Mapping[Upsert, Sequence[int]]) -> None:

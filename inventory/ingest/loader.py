@@ -18,19 +18,24 @@ from inventory.ingest.flush import FileIsKnown, refresh_statistics
 from inventory.ingest.lane import Lane
 from inventory.ingest.late_facts import LateFacts
 from inventory.ingest.places import Places
-from inventory.ingest.portions import Portion, Taker
+from inventory.ingest.portions import Portion, Taker, decoded
 from inventory.ingest.records import (
     RECORD_TYPES,
     AttrsRecord,
+    DatasetHead,
     DatasetRecord,
+    DatasetReplicaHead,
     DatasetReplicaRecord,
+    DatasetReplicaText,
+    DatasetText,
     GroupRecord,
     SiteRecord,
-    decode_record,
+    text_of_record,
 )
 from inventory.ingest.rejects import BadRecord, Problem
 from inventory.ingest.results import LoadResult, Progress, keep_bad, keep_meta
 from inventory.ingest.sections import Change, Lacks, registered_sections, section_handler
+from inventory.ingest.verbatim import num_named
 
 #: Rows after which the planner's statistics are refreshed for the first time.
 _ANALYSE_FROM = 20_000
@@ -87,6 +92,8 @@ class Loader:
         self._feed_began = False
         self._analysed = 0
         self._rejected_datasets: dict[str, int] = {}
+        #: Whether the document mostly says what is there: then its records are compared as they are written.
+        self._repeats = False
 
     def load(self, reader: DocumentReader) -> LoadResult:
         """Take every record of the document. Raises ``IngestError`` where the document cannot be read on."""
@@ -144,6 +151,7 @@ class Loader:
         subjects: set[tuple[str, ...]] = set()
         rows = num_bytes = number = 0
         are_places = False
+        is_text = self._repeats
         for item in items:
             if item.section == "meta" and item.problem is None:
                 self._meta.take(item)
@@ -152,7 +160,7 @@ class Loader:
             is_taken = number <= skip
             if is_taken and (late is None or item.section != "attrs"):
                 continue
-            record = _decoded(item)
+            record = (text_of_record(item.section, item.body) if is_text and item.problem is None else None) or decoded(item)
             if isinstance(record, AttrsRecord):
                 self._meta.facts_begin()
                 if late is not None:  # counted when they are taken
@@ -171,6 +179,7 @@ class Loader:
             if entries and (is_full or is_body or subject in subjects or _grows_under(record, subjects)):
                 yield Portion(entries, self._meta.now, number - 1)
                 entries, subjects, rows, num_bytes = [], set(), 0, 0
+                is_text = self._repeats
             are_places = is_place and (are_places or not entries)
             entries.append((item, record))
             subjects.update({subject, subject[:2]})
@@ -188,6 +197,7 @@ class Loader:
     def _done(self, portion: Portion) -> None:
         """Account for a portion that is written, and for its records that were not taken, in their order."""
         self.result.counts.merge(portion.counts)
+        self._repeats = self._repeats if portion.repeats is None else portion.repeats
         for place in sorted(portion.rejected):
             self._reject(portion.entries[place][0], portion.rejected[place])
         # Each time the load has grown fourfold: no autovacuum sees rows of an open transaction, and plans for empty tables
@@ -232,25 +242,15 @@ def _rare_garbage_collection() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _decoded(item: Item) -> Any:
-    """Return the record, or what is wrong with it."""
-    if item.problem is not None:
-        return BadRecord([item.problem])
-    try:
-        return decode_record(item.section, item.body)
-    except BadRecord as bad:
-        return bad.with_traceback(None)  # which would keep what led here in memory
-
-
 #: Kinds of records that name a dataset.
 _OF_DATASETS = ("dataset", "replica", "attrs")
 
 
 def _subject(record: Any) -> tuple[str, ...]:
     match record:
-        case DatasetRecord():
+        case DatasetHead():
             return "dataset", record.name
-        case DatasetReplicaRecord():
+        case DatasetReplicaHead():
             return "replica", record.dataset, record.site
         case AttrsRecord():
             return "attrs", record.dataset
@@ -267,7 +267,7 @@ def _goes_on(record: Any, subjects: set[tuple[str, ...]]) -> bool:
 
 def _grows_under(record: Any, subjects: set[tuple[str, ...]]) -> bool:
     """Tell whether the record may change blocks that replicas of the same batch were compared with."""
-    return isinstance(record, DatasetRecord) and ("replica", record.name) in subjects
+    return isinstance(record, DatasetHead) and ("replica", record.name) in subjects
 
 
 def _num_rows(record: Any) -> int:
@@ -277,6 +277,8 @@ def _num_rows(record: Any) -> int:
             parts = record.blocks
         case DatasetReplicaRecord():
             parts = record.blockreplicas
+        case DatasetText() | DatasetReplicaText():
+            return 1 + num_named(record)
         case _:
             return 1
     return 1 + len(parts) + sum([len(part.files) for part in parts if part.files is not UNSET])

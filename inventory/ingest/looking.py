@@ -18,7 +18,7 @@ from msgspec import UNSET
 from inventory.ingest.batch import DATASET_COLUMNS, askable
 from inventory.ingest.places import Places
 from inventory.ingest.reading import rows_of
-from inventory.ingest.records import DatasetRecord, DatasetReplicaRecord
+from inventory.ingest.records import DatasetRecord, DatasetReplicaRecord, dataset_name
 from inventory.ingest.rows import DatasetRow
 from inventory.models import Dataset
 
@@ -115,16 +115,21 @@ class Known:
         return {name: f"{key}\t{size}" for name, key, size in zip(names, keys, sizes, strict=True)}
 
 
+def known_datasets(records: Iterable[Any]) -> dict[str, Known]:
+    """Return the datasets that *records* name, as far as they exist, without their blocks and replicas."""
+    names = {dataset_name(record) for record in records}
+    return {row[1]: Known(DatasetRow(*row)) for row in rows_of(Dataset, DATASET_COLUMNS, key="name", values=askable(names))}
+
+
 def look(records: Sequence[Any], places: Places) -> dict[str, Known]:
     """Return the datasets that *records* name, as far as they exist, with those of their blocks and replicas that are named."""
-    names = {record.name if isinstance(record, DatasetRecord) else record.dataset for record in records}
-    known = {row[1]: Known(DatasetRow(*row)) for row in rows_of(Dataset, DATASET_COLUMNS, key="name", values=askable(names))}
+    known = known_datasets(records)
     if not known:
         return known
     blocks: dict[tuple[int, str], int] = {}
     replicas: set[tuple[int, int]] = set()
     for record in records:
-        dataset = known.get(record.name if isinstance(record, DatasetRecord) else record.dataset)
+        dataset = known.get(dataset_name(record))
         if dataset is None or (pk := dataset.row.pk) is None:
             continue
         if isinstance(record, DatasetRecord):

@@ -28,26 +28,44 @@ from inventory.ingest.gone import Place, deleted_since
 from inventory.ingest.lane import Lane
 from inventory.ingest.looking import Known, look
 from inventory.ingest.places import Places
-from inventory.ingest.records import AttrsRecord, DatasetRecord, DatasetReplicaRecord, GroupRecord, SiteRecord
+from inventory.ingest.records import (
+    AttrsRecord,
+    DatasetHead,
+    DatasetRecord,
+    DatasetReplicaHead,
+    DatasetReplicaRecord,
+    DatasetReplicaText,
+    DatasetText,
+    GroupRecord,
+    SiteRecord,
+    dataset_name,
+    decode_record,
+)
 from inventory.ingest.rejects import BadRecord
 from inventory.ingest.replicas import take_replica
 from inventory.ingest.rows import Counts
 from inventory.ingest.sieve import sieve
+from inventory.ingest.verbatim import Verbatim
 from inventory.ingest.writing import Upsert
 
 #: Names of rejected datasets that are kept, so that what builds on them is told why.
 _REJECTED_NAMES_KEPT = 10_000
 
-_NAMING = DatasetRecord | DatasetReplicaRecord | AttrsRecord
+_NAMING = DatasetHead | DatasetReplicaHead | AttrsRecord
+_TEXT = DatasetText | DatasetReplicaText
 
 
 @dataclass(slots=True)
 class Looked:
-    """What the database knew of a portion's records before its rows were made up; ``keys`` are for what it did not know."""
+    """What the database knew of a portion's records before its rows were made up; ``keys`` are for what it did not know.
+
+    ``verbatim`` is set where the records were not looked into yet.
+    """
 
     known: Mapping[str, Known]
     gone: Mapping[Place, datetime]
     keys: Mapping[Upsert, Sequence[int]]
+    verbatim: Verbatim | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +73,8 @@ class Portion:
     """Records that are written together. ``entries`` are all that were read, a ``BadRecord`` where one could not be decoded.
 
     ``end`` is the number of records of the document up to its last one. When it is done ``rejected`` has those that were not
-    taken, by their place in ``entries``, and ``counts`` what became of the others.
+    taken, by their place in ``entries``, and ``counts`` what became of the others; ``repeats`` tells whether it mostly said what
+    was there, None if it named neither datasets nor replicas.
     """
 
     entries: list[tuple[Item, Any]]
@@ -68,15 +87,49 @@ class Portion:
     looked: Future[Looked] | None = None
     batch: Batch | None = None
     written: Future[None] | None = None
+    repeats: bool | None = None
 
     def __post_init__(self) -> None:
+        self.own = [n for n, (_, record) in enumerate(self.entries) if not isinstance(record, dict)]
+        self.begin()
+        self.names = frozenset(dataset_name(record) for record in self.records() if isinstance(record, _NAMING))
+
+    def begin(self) -> None:
+        """Begin, or begin again: only those records are rejected that could not be decoded."""
         self.rejected = {place: bad for place, (_, bad) in enumerate(self.entries) if isinstance(bad, BadRecord)}
-        self.own = [n for n, (_, record) in enumerate(self.entries) if not isinstance(record, dict | BadRecord)]
-        self.names = frozenset(_name(record) for record in self.records() if isinstance(record, _NAMING))
+        self.own = [place for place in self.own if place not in self.rejected]
 
     def records(self) -> list[Any]:
         """Return the records that the inventory itself takes and that are not known to be there already."""
         return [self.entries[place][1] for place in self.own]
+
+    @property
+    def has_text(self) -> bool:
+        """Tell whether some of its records were not looked into yet."""
+        return any(isinstance(self.entries[place][1], _TEXT) for place in self.own)
+
+    def sift(self, passed: Sequence[bool]) -> None:
+        """Leave out those of its records that say what is there."""
+        asked = [is_there for record, is_there in zip(self.records(), passed, strict=True) if not isinstance(record, AttrsRecord)]
+        self.repeats = 2 * sum(asked) >= len(asked) if asked else None
+        self.own = [place for place, is_there in zip(self.own, passed, strict=True) if not is_there]
+
+    def look_into_text(self) -> None:
+        """Decode those of its records that are left as text; what is wrong with them is seen only now."""
+        for place in self.own:
+            item, record = self.entries[place]
+            if isinstance(record, _TEXT):
+                self.entries[place] = item, decoded(item)
+
+
+def decoded(item: Item) -> Any:
+    """Return the record, or what is wrong with it."""
+    if item.problem is not None:
+        return BadRecord([item.problem])
+    try:
+        return decode_record(item.section, item.body)
+    except BadRecord as bad:
+        return bad.with_traceback(None)  # which would keep what led here in memory
 
 
 class Taker:
@@ -119,7 +172,7 @@ class Taker:
             return
         if self._waiting is not None and not portion.names.isdisjoint(self._waiting.names):
             self.settle()
-        portion.looked = self._lane.begin(self._look, portion)
+        portion.looked = self._begin_look(portion)
         before, self._waiting = self._waiting, portion
         if before is not None:
             self._write(before)
@@ -136,8 +189,18 @@ class Taker:
         if portion.looked is None:
             raise RuntimeError("a portion was to be written before it was looked at")
         looked = portion.looked.result()
-        passed = sieve(portion.records(), looked.known, places=self._places, counts=portion.counts)
-        portion.own = [place for place, is_there in zip(portion.own, passed, strict=True) if not is_there]
+        if looked.verbatim is not None:
+            same = looked.verbatim.same()
+            for counts in filter(None, same):
+                portion.counts.merge(counts)
+            portion.sift([counts is not None for counts in same])
+            if portion.has_text:
+                self._finish()
+                self._lane.do(self._fill_surely, portion)
+                self._writing = portion
+                return
+        else:
+            portion.sift(sieve(portion.records(), looked.known, places=self._places, counts=portion.counts))
         self._fill(portion, looked, looks_for_files=False)
         self._finish()
         if portion.batch is not None:
@@ -155,7 +218,7 @@ class Taker:
             portion.written = None
             self._lane.do(self._fill_surely, portion)
             if self._waiting is not None:
-                self._waiting.looked = self._lane.begin(self._look, self._waiting)
+                self._waiting.looked = self._begin_look(self._waiting)
         self._done(portion)
 
     def _done(self, portion: Portion) -> None:
@@ -166,10 +229,20 @@ class Taker:
             self._rejected_datasets.update(islice(new.items(), max(room, 0)))
         self._on_done(portion)
 
+    def _begin_look(self, portion: Portion) -> Future[Looked]:
+        if portion.has_text:
+            return self._lane.begin(self._look_at_texts, Verbatim(portion.records(), self._places))
+        return self._lane.begin(self._look, portion)
+
+    def _look_at_texts(self, verbatim: Verbatim) -> Looked:
+        verbatim.ask()
+        return Looked(verbatim.known, {}, {}, verbatim)
+
     def _look(self, portion: Portion) -> Looked:
         records = portion.records()
         known = look([r for r in records if isinstance(r, _NAMING)], self._places)
-        keys = keys_of([r for r in records if isinstance(r, DatasetRecord | DatasetReplicaRecord) and _name(r) not in known])
+        naming = [record for record in records if isinstance(record, DatasetRecord | DatasetReplicaRecord)]
+        keys = keys_of([record for record in naming if dataset_name(record) not in known])
         return Looked(known, self._gone(records, portion.meta_now), keys)
 
     def _gone(self, records: Sequence[Any], meta_now: datetime | None) -> Mapping[Place, datetime]:
@@ -179,7 +252,8 @@ class Taker:
 
     def _fill_surely(self, portion: Portion) -> None:
         """Make up the rows with all that the database knows by now, and write them; in the lane."""
-        portion.rejected = {place: bad for place, (_, bad) in enumerate(portion.entries) if isinstance(bad, BadRecord)}
+        portion.look_into_text()
+        portion.begin()
         self._fill(portion, None, looks_for_files=True)
         if portion.batch is not None:
             self._flush(portion.batch)
@@ -204,8 +278,9 @@ class Taker:
                 if isinstance(record, DatasetRecord):
                     batch.rejected_datasets.setdefault(record.name, item.number)
                 portion.rejected[place] = bad.with_traceback(None)
-        if looked is not None and looked.keys and looked.known.keys().isdisjoint(map(_name, records)):
+        if looked is not None and looked.keys and looked.known.keys().isdisjoint(map(dataset_name, records)):
             make_up(batch, looked.keys)
+            self._facts.make_up(batch)
         portion.batch = batch
 
     def _apply(self, batch: Batch, record: Any) -> None:
@@ -235,7 +310,7 @@ def _name(record: Any) -> str:
 
 def _asks_more(records: Sequence[Any], known: Mapping[str, Any]) -> bool:
     """Tell whether rows are to be read beside those of the datasets: only then a batch needs the database to be loaded."""
-    return any(_asks(record, is_known=_name(record) in known) for record in records)
+    return any(_asks(record, is_known=dataset_name(record) in known) for record in records)
 
 
 def _asks(record: Any, *, is_known: bool) -> bool:

@@ -29,6 +29,9 @@ NumFiles = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Moment = Annotated[int, Meta(ge=0, le=LAST_MOMENT)] | Annotated[float, Meta(ge=0, le=LAST_MOMENT)]
 Number = Annotated[float, Meta(ge=-1e300, le=1e300)]
 
+#: The list of blocks or block replicas of a record that has none.
+NOTHING = msgspec.Raw(b"[]")
+
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
     pass
@@ -70,7 +73,9 @@ class BlockRecord(_Record):
     files: list[FileRecord] | UnsetType = UNSET
 
 
-class DatasetRecord(_Record):
+class DatasetHead(_Record):
+    """What a record says of a dataset itself."""
+
     name: DatasetName
     status: str | UnsetType = UNSET
     data_type: Annotated[str, Meta(max_length=32)] | UnsetType = UNSET
@@ -78,7 +83,16 @@ class DatasetRecord(_Record):
     last_update: Moment | UnsetType = UNSET
     software_version: list[int | str] | UnsetType | None = UNSET
     attributes: dict[str, Any] | UnsetType = UNSET
+
+
+class DatasetRecord(DatasetHead):
     blocks: list[BlockRecord] = []
+
+
+class DatasetText(DatasetHead):
+    """A record whose blocks were not looked at yet."""
+
+    blocks: msgspec.Raw = NOTHING
 
 
 class BlockReplicaRecord(_Record):
@@ -91,12 +105,23 @@ class BlockReplicaRecord(_Record):
     files: list[Lfn] | UnsetType = UNSET
 
 
-class DatasetReplicaRecord(_Record):
+class DatasetReplicaHead(_Record):
+    """What a record says of a dataset replica itself."""
+
     dataset: DatasetName
     site: SiteName
     group: GroupName | UnsetType | None = UNSET
     growing: bool | UnsetType = UNSET
+
+
+class DatasetReplicaRecord(DatasetReplicaHead):
     blockreplicas: list[BlockReplicaRecord] = []
+
+
+class DatasetReplicaText(DatasetReplicaHead):
+    """A record whose block replicas were not looked at yet."""
+
+    blockreplicas: msgspec.Raw = NOTHING
 
 
 class AttrsRecord(_Record):
@@ -135,6 +160,10 @@ RECORD_TYPES: Mapping[str, type[_Record]] = {
 #: All sections whose records have a shape here.
 _SHAPES: Mapping[str, type[msgspec.Struct]] = {**RECORD_TYPES, "meta": MetaRecord}
 _decoders = {section: msgspec.json.Decoder(type_) for section, type_ in _SHAPES.items()}
+_text_decoders: Mapping[str, msgspec.json.Decoder[Any]] = {
+    "dataset": msgspec.json.Decoder(DatasetText),
+    "datasetreplica": msgspec.json.Decoder(DatasetReplicaText),
+}
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`$")
 _MISSING_FIELD = re.compile(r"Object missing required field `(.*)`$")
@@ -162,6 +191,22 @@ def decode_record(section: str, body: bytes | msgspec.Raw | object) -> msgspec.S
         raise BadRecord([Problem("", found, "text in UTF-8", "convert the file, for instance with iconv")]) from None
     except RecursionError:
         raise BadRecord([Problem("", "values nested too deeply", "a JSON object of the documented form")]) from None
+
+
+def dataset_name(record: Any) -> str:
+    """Return the name of the dataset that a record of a dataset, of a replica or of facts is about."""
+    return str(record.name if isinstance(record, DatasetHead) else record.dataset)
+
+
+def text_of_record(section: str, body: object) -> DatasetText | DatasetReplicaText | None:
+    """Return the head of a dataset or replica with the rest as text, which may be wrong; None where it is not right."""
+    if section not in _text_decoders or not isinstance(body, bytes | msgspec.Raw):
+        return None
+    try:
+        text: DatasetText | DatasetReplicaText = _text_decoders[section].decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return text
 
 
 def moment(seconds: float) -> datetime:

@@ -17,8 +17,16 @@ from msgspec import UNSET
 from inventory.ingest.datasets import checksum_of, release_of
 from inventory.ingest.looking import Known, KnownParts
 from inventory.ingest.places import Places
-from inventory.ingest.records import BlockRecord, BlockReplicaRecord, DatasetRecord, DatasetReplicaRecord, FileRecord, moment
-from inventory.ingest.rows import Counts
+from inventory.ingest.records import (
+    BlockRecord,
+    BlockReplicaRecord,
+    DatasetHead,
+    DatasetRecord,
+    DatasetReplicaRecord,
+    FileRecord,
+    moment,
+)
+from inventory.ingest.rows import Counts, DatasetRow
 
 _MICROSECONDS = 10**6
 
@@ -53,8 +61,8 @@ def sieve(records: Sequence[Any], known: Mapping[str, Known], *, places: Places,
     return passed
 
 
-def _is_same_dataset(known: Known, record: DatasetRecord) -> bool:
-    row = known.row
+def is_same_head(row: DatasetRow, record: DatasetHead) -> bool:
+    """Tell whether what a record says of a dataset itself is as it is."""
     if (
         (record.status is not UNSET and record.status.upper() != row.status)
         or record.data_type not in {UNSET, row.data_type}
@@ -63,10 +71,15 @@ def _is_same_dataset(known: Known, record: DatasetRecord) -> bool:
         or (record.attributes is not UNSET and record.attributes != row.attributes)
     ):
         return False
-    if record.software_version is not UNSET:
-        problems: list[Any] = []
-        if release_of(record, problems) != row.release or problems:
-            return False
+    if record.software_version is UNSET:
+        return True
+    problems: list[Any] = []
+    return release_of(record, problems) == row.release and not problems
+
+
+def _is_same_dataset(known: Known, record: DatasetRecord) -> bool:
+    if not is_same_head(known.row, record):
+        return False
     return not record.blocks or _are_same_columns(known, record.blocks) or _are_same_blocks(known, record.blocks)
 
 

@@ -8,7 +8,7 @@ that leaves equal ones untouched.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -58,36 +58,23 @@ class Upsert:
             keys = self.write(rows, want_keys=True)
             positions = [self.columns.index(name) for name in self.key]
             return [keys[tuple(row[position] for position in positions)] for row in rows]
-        pks = self.draw(len(rows))
+        pks = draw({self: len(rows)})[self]
         self.send(self.texts(pks, rows))
         return list(pks)
 
-    def draw(self, number: int) -> Sequence[int]:
-        """Return *number* new keys of the table, on PostgreSQL: as a range, unless somebody else draws some in between."""
-        if not number:
-            return ()
-        with connection.cursor() as cursor:
-            sequence = _sequence(self.model._meta.db_table, self._key_column)
-            cursor.execute(
-                "WITH drawn AS MATERIALIZED (SELECT nextval(%s::regclass) AS key FROM generate_series(1, %s)) "
-                "SELECT min(key), max(key), CASE WHEN max(key) - min(key) >= %s THEN array_agg(key) END FROM drawn",
-                [sequence, number, number],
-            )
-            first, last, keys = cursor.fetchone()
-        return range(first, last + 1) if keys is None else keys
-
     def texts(self, pks: Sequence[int], rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:
         """Yield new rows under these keys as `send` takes them. Asks nothing of the database."""
-        return copy_text(self._fields((self._key_column, *self.columns)), _with_keys(pks, self._adapted(rows)))
+        return copy_text(self._fields((self.key_column, *self.columns)), _with_keys(pks, self._adapted(rows)))
 
     def send(self, texts: Iterable[str]) -> None:
         """Write new rows that `texts` has made, on PostgreSQL. Raises ``IntegrityError`` if one is there after all."""
-        target = f"{connection.ops.quote_name(self.model._meta.db_table)} ({_names((self._key_column, *self.columns))})"
+        target = f"{connection.ops.quote_name(self.model._meta.db_table)} ({_names((self.key_column, *self.columns))})"
         with connection.cursor() as cursor:
             send(cursor, target, texts)
 
     @property
-    def _key_column(self) -> str:
+    def key_column(self) -> str:
+        """Return the column of the primary key."""
         return str(self.model._meta.pk.column)
 
     def change(self, pks: Sequence[int], rows: Sequence[tuple[Any, ...]]) -> None:
@@ -102,7 +89,7 @@ class Upsert:
         if self.columns[first:] != self.update:
             raise ValueError(f"{self.columns} do not end in {self.update}")
         with connection.cursor() as cursor:
-            columns = (self._key_column, *self.update)
+            columns = (self.key_column, *self.update)
             staging = self._staging(cursor, columns, "changed")
             changed = [row[first:] for row in self._adapted(rows)]
             copy_into(cursor, staging, self._fields(columns), _with_keys(pks, changed))
@@ -178,7 +165,7 @@ class Upsert:
     def _returning(self, want_keys: bool) -> str:
         if not want_keys:
             return ""
-        return f" RETURNING {_names((self._key_column, *self.key))}"
+        return f" RETURNING {_names((self.key_column, *self.key))}"
 
     def _present_keys(self, rows: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], int]:
         """Return the keys of rows that were equal already, which the database does not return."""
@@ -191,6 +178,26 @@ class Upsert:
                 if tuple(key) in wanted:
                     found[tuple(key)] = pk
         return found
+
+
+def draw(numbers: Mapping[Upsert, int]) -> dict[Upsert, Sequence[int]]:
+    """Return so many new keys of each table, on PostgreSQL: as ranges, unless somebody else draws some in between."""
+    drawn: dict[Upsert, Sequence[int]] = dict.fromkeys(numbers, ())
+    wanted = [table for table, number in numbers.items() if number]
+    if not wanted:
+        return drawn
+    one = (
+        "SELECT %s, min(key), max(key), CASE WHEN max(key) - min(key) >= %s THEN array_agg(key) END "
+        "FROM (SELECT nextval(%s::regclass) AS key FROM generate_series(1, %s) OFFSET 0) AS drawn"
+    )
+    values: list[int | str] = []
+    for place, table in enumerate(wanted):
+        values += [place, numbers[table], _sequence(table.model._meta.db_table, table.key_column), numbers[table]]
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join([one] * len(wanted)), values)
+        for place, first, last, keys in cursor.fetchall():
+            drawn[wanted[place]] = range(first, last + 1) if keys is None else keys
+    return drawn
 
 
 @cache

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.utils import timezone
@@ -190,7 +191,8 @@ def test_a_second_process_cannot_go_on_with_what_another_has_gone_on_with(tmp_pa
 
 def sent(*documents: dict[str, Any], **wishes: Any) -> Injection:
     body = b"".join(json.dumps(line).encode() + b"\n" for line in documents)
-    return injection_receive(stream=BytesIO(body), actor=ACTOR, wishes=Wishes(is_batch=True, **wishes))
+    sender, _ = User.objects.get_or_create(username=ACTOR.name, defaults={"is_superuser": True})
+    return injection_receive(stream=BytesIO(body), actor=Actor(ACTOR.name, sender), wishes=Wishes(is_batch=True, **wishes))
 
 
 @pytest.fixture

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from copy import deepcopy
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from django.db import transaction
 
+from inventory.ingest import loader
 from inventory.ingest.looking import look
 from inventory.ingest.places import Places
-from inventory.ingest.records import DatasetRecord, DatasetReplicaRecord, decode_record
+from inventory.ingest.records import DatasetRecord, DatasetReplicaRecord, decode_record, text_of_record
 from inventory.ingest.rows import Counts
 from inventory.ingest.sieve import sieve
+from inventory.ingest.verbatim import Verbatim
+from inventory.models import Block, BlockReplica, Dataset, DatasetReplica, File, PresentFile
 from inventory.services.audit import Actor
 from inventory.services.injections import inject
 from tests.factories.inventory import NOW, write_document
@@ -139,3 +146,117 @@ def test_what_differs_is_left_to_be_looked_at(known: Document, how: str) -> None
     change(known)
     assert known != before
     assert [place for place, is_same in enumerate(passed(known)) if not is_same] == sorted(others)
+
+
+# -- verbatim ------------------------------------------------------------------------------------------------------------
+
+
+def plain(name: str = NAME) -> Document:
+    """Return `document` of a dataset of this name, in the words that the database would use, with files of its own."""
+    given = document()
+    blocks_of(given)[2]["files"][2] = {"name": "/f", "size": 3, "adler32": "000000ab"}
+    parts_of(given, 1)[0]["last_update"] = 7
+    given["dataset"][0]["name"] = name
+    for replica in given["datasetreplica"]:
+        replica["dataset"] = name
+    for file in [file for block in blocks_of(given) for file in block["files"]]:
+        file["name"] = f"{name}{file['name']}"
+    return given
+
+
+def verbatim(given: Document, write: Callable[[Any], bytes] = msgspec.json.encode) -> list[bool]:
+    """Tell of the dataset and its two replicas whether they are found by their texts alone."""
+    records = [text_of_record(section, write(body)) for section in ("dataset", "datasetreplica") for body in given[section]]
+    texts = Verbatim(records, Places(Counts(), lacks=lambda *_: ""))
+    texts.ask()
+    return [counts is not None for counts in texts.same()]
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Document:
+    source = write_document(tmp_path / "document.jsonl", plain())
+    assert inject(source=source, actor=Actor("tester"), now=NOW).num_rejects == 0
+    return plain()
+
+
+@pytest.mark.parametrize("how", ["as it was", "no times", "no files", "no blocks", "no group", "sums"])
+def test_what_says_the_same_in_the_same_words_is_found_by_its_text(told: Document, how: str) -> None:
+    for block in blocks_of(told) if how == "sums" else []:
+        block |= {"size": sum(file["size"] for file in block["files"]), "num_files": 3}
+    if how != "sums":
+        SAME[how](told)
+    assert verbatim(told) == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda body: json.dumps(body).encode(), lambda body: json.dumps(body, indent=1, ensure_ascii=False).encode()],
+    ids=["blanks and escapes", "many lines"],
+)
+def test_how_a_text_is_laid_out_tells_nothing(told: Document, write: Callable[[Any], bytes]) -> None:
+    assert verbatim(told, write) == [True, True, True]
+
+
+@pytest.mark.parametrize("how", OTHER)
+def test_no_text_is_found_that_says_something_else(told: Document, how: str) -> None:
+    others, change = OTHER[how]
+    change(told)
+    found = verbatim(told)
+    assert not any(found[place] for place in others)
+
+
+def test_a_text_in_other_words_is_found_by_nothing(told: Document) -> None:
+    blocks_of(told)[0]["unknown"] = 1
+    parts_of(told)[0]["unknown"] = 1
+    assert verbatim(told) == [False, False, False]
+    assert verbatim(plain("/Not/there/RAW")) == [False, False, False]
+
+
+def content() -> list[list[tuple[Any, ...]]]:
+    """Return all that the inventory says of datasets, without the keys of rows."""
+    return [
+        sorted(Dataset.objects.values_list("name", "status", "size_bytes", "num_files", "num_blocks", "last_update")),
+        sorted(Block.objects.values_list("dataset__name", "name", "size_bytes", "num_files", "is_open", "last_update")),
+        sorted(File.objects.values_list("block__dataset__name", "block__name", "lfn", "size_bytes", "checksum")),
+        sorted(DatasetReplica.objects.values_list("dataset__name", "site__name", "group__name", "is_growing"), key=str),
+        sorted(
+            BlockReplica.objects.values_list(
+                "block__dataset__name", "block__name", "site__name", "group__name", "size_bytes", "num_files", "last_update"
+            ),
+            key=str,
+        ),
+        sorted(PresentFile.objects.values_list("block_replica__block__dataset__name", "file__lfn")),
+    ]
+
+
+def test_a_document_that_mostly_repeats_what_is_there_comes_to_the_same_by_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {section: plain()[section] for section in ("site", "group")}
+    lines = [plain(f"/A{number:02}/B/C") for number in range(3 * len(OTHER) + 20)]
+    for line in lines:
+        del line["site"], line["group"]
+    source = write_document(tmp_path / "document.jsonl", places, *lines)
+    assert inject(source=source, actor=Actor("tester"), now=NOW).num_rejects == 0
+    for number, (_, change) in enumerate(OTHER.values()):
+        change(lines[20 + 3 * number])
+    lines.append(plain("/New/B/C"))
+    source = write_document(tmp_path / "again.jsonl", *lines)
+    asked: list[int] = []
+    ask = Verbatim.ask
+    monkeypatch.setattr(Verbatim, "ask", lambda self: asked.append(len(self.records)) or ask(self))
+
+    def again() -> tuple[Any, ...]:
+        with transaction.atomic():
+            report = inject(source=source, actor=Actor("tester"), now=NOW, batch_size=20, bad_records=BytesIO())
+            told = report.num_changes, report.counts, report.num_rejects, report.rejects, content()
+            transaction.set_rollback(True)
+        return told
+
+    by_text = again()
+    assert sum(asked) > 2 * len(lines)
+    asked.clear()
+    monkeypatch.setattr(loader, "text_of_record", lambda section, body: None)
+    assert again() == by_text
+    assert not asked
+    assert by_text[2]
