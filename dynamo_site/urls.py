@@ -19,6 +19,8 @@ from dynamo_site.views.storage import storage_view
 handler404 = "dynamo_site.views.refused.not_found"
 handler500 = "dynamo_site.views.refused.server_error"
 
+admin.autodiscover()
+
 urlpatterns = [
     path("healthz", alive, name="healthz"),
     path("readyz", Readiness.as_view(), name="readyz"),

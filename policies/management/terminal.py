@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from rich.console import Console
 from rich.table import Table
 
+from inventory.management.base import DynamoCommand
 from inventory.services.audit import Actor
 from policies.exceptions import PolicyError, PolicyInvalidError
 from policies.language.diagnostics import Diagnostic, render
@@ -27,7 +28,7 @@ _PLAIN_WIDTH = 400
 _LONGEST_RULE = 160
 
 
-class PolicyCommand(BaseCommand):
+class PolicyCommand(DynamoCommand):
     """A command with an example in its help; errors of policies end it with a message and a code, never with a traceback."""
 
     epilog = ""

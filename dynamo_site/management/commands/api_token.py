@@ -9,20 +9,21 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from dynamo_site.api.scopes import SCOPES
 from dynamo_site.exceptions import TokenRefused
 from dynamo_site.models import ApiToken
 from dynamo_site.services.tokens import token_issue, token_revoke
+from inventory.management.base import DynamoCommand
 from inventory.services.audit import Actor
 
 #: Who acts at a shell of the server.
 SHELL = Actor("command line")
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     help = """Issue an API token for a user and print it, once: only its hash is kept. Or list the tokens, or revoke one.
 
 Examples: manage.py api_token transfer-service --scope read --scope inventory:write --days 30 --name "injects new data"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from inventory.management.base import DynamoCommand
 from inventory.selectors.wording import plural
 from inventory.services.audit import audit_head, audit_verify
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     """``audit_verify [--head DIGEST] [--at-least N]``."""
 
     help = (

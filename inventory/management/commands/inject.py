@@ -11,13 +11,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from inventory.exceptions import IngestError, InventoryError
 from inventory.ingest.small import SmallDocumentError, small_document
+from inventory.management.base import DynamoCommand
 from inventory.selectors.wording import plural
 from inventory.services.audit import Actor
 from inventory.services.injections import BATCH_SIZE, InjectionReport, inject
@@ -60,7 +61,7 @@ _OPTIONS = "options"
 _COLUMNS = ("created", "changed", "removed", "unchanged")
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     """``inject FILE... | -``."""
 
     help = "Bring documents with sites, datasets, replicas and facts into the inventory."

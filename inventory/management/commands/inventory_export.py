@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import FileSizeColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
 from inventory import filtersets
 from inventory.choices import ExportFormat
+from inventory.management.base import DynamoCommand
 from inventory.models import AuditEvent, Block, BlockReplica, Dataset, DatasetReplica, File, Site
 from inventory.selectors.exports import list_file
 
@@ -39,7 +40,7 @@ exit codes: 0 written, 2 wrong use
 """
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     """``inventory_export datasets FILE``."""
 
     help = "Write a filtered list of the inventory into a CSV or Parquet file, of any length."

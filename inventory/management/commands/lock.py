@@ -9,11 +9,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
 from inventory.exceptions import InventoryError
+from inventory.management.base import DynamoCommand
 from inventory.models import Lock
 from inventory.selectors.lock_holdings import Holding, Patterns, holdings_of, where_text
 from inventory.selectors.wording import plural, size_text
@@ -25,7 +26,7 @@ from inventory.services.under_way import UnderWay
 _LATE_SHOWN = 20
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     """``lock DATASET[#BLOCK]`` and ``lock --renew ID...``."""
 
     help = (

@@ -7,12 +7,13 @@ import sys
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
+from inventory.management.base import DynamoCommand
 from inventory.management.commands.lock import lock_object
 from inventory.models import Lock
 from inventory.selectors.lock_holdings import Holding, Patterns, holdings_of, where_text
@@ -20,7 +21,7 @@ from inventory.selectors.locks import in_force_at, on_dataset
 from inventory.selectors.wording import plural, size_text
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     """``locks``."""
 
     help = (

@@ -7,12 +7,13 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
 from inventory.choices import StatisticsBasis, StatisticsDimension
 from inventory.exceptions import InvalidInput
+from inventory.management.base import DynamoCommand
 from inventory.selectors.statistics import Statistics, StatisticsRow, statistics
 from inventory.selectors.wording import count_text, exact_text, size_text, when_text
 from inventory.services.statistics import statistics_refresh
@@ -30,7 +31,7 @@ exit codes: 0 shown, 1 nothing was counted yet, 2 wrong use
 """
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     """``statistics --by tier``."""
 
     help = "Show bytes, files, block replicas and average replication of what is stored."

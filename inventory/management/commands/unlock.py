@@ -5,16 +5,17 @@ from __future__ import annotations
 import getpass
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
 from inventory.exceptions import InventoryError
+from inventory.management.base import DynamoCommand
 from inventory.services.audit import Actor
 from inventory.services.locks import lock_release
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     """``unlock ID...``."""
 
     help = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from inventory.management.base import DynamoCommand
 from inventory.selectors.wording import plural, size_text
 from operations.choices import DeletionRequestState
 from operations.exceptions import OperationsError
@@ -21,7 +22,7 @@ from operations.services.deletion_requests import (
 from policies.exceptions import PolicyError
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     """``deletion_requests [--new | --approve ID | --reject ID | --cancel ID]``."""
 
     help = (

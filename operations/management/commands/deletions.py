@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from inventory.management.base import DynamoCommand
 from inventory.selectors.wording import exact_text, plural, size_text
 from operations.choices import DeletionState
 from operations.exceptions import OperationsError
@@ -20,7 +21,7 @@ from policies.selectors.cycles_overview import held_plans
 from policies.services.standing import plans_that_wait
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     help = (
         "Show how deletions stand per site, list single ones, or decide on failed ones. "
         "Examples: manage.py deletions; manage.py deletions --list --state FAILED --site T2_US_MIT; "

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from inventory.exceptions import InventoryError
+from inventory.management.base import DynamoCommand
 from inventory.selectors.named import Target
 from inventory.selectors.wording import plural, size_text
 from inventory.services.naming import targets_named, targets_read
@@ -18,7 +19,7 @@ from operations.services.invalidation_preview import InvalidationPreview, invali
 from operations.services.invalidations import invalidation_confirm
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     """``invalidate FILE | --dataset ...``."""
 
     help = (

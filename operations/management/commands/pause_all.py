@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from inventory.management.base import DynamoCommand
 from inventory.selectors.wording import exact_text
 from operations.management.commands._actor import shell_actor
 from operations.services.pausing import pause_all
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     help = (
         "Stop every worker before its next call to a storage, and let no new one begin. Running it again changes nothing. "
         "Example: manage.py pause_all --reason 'site X answers nonsense'. "

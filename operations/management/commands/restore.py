@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from inventory.management.base import DynamoCommand
 from inventory.selectors.wording import plural, size_text
 from operations.exceptions import OperationsError
 from operations.management.commands._actor import shell_actor
@@ -18,7 +19,7 @@ from operations.services.worker import worker_name
 _MAX_SHOWN = 20
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     help = (
         "Bring back what was deleted: files to storage, block replicas to the inventory, each file checked. What is given must "
         "all fit. Without anything, list what can be brought back. "

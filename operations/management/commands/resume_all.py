@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from inventory.management.base import DynamoCommand
 from operations.exceptions import OperationsError
 from operations.management.commands._actor import shell_actor
 from operations.selectors.pausing import pause_file
 from operations.services.pausing import resume_all
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     help = (
         "Let deletions go on after pause_all. "
         "Example: manage.py resume_all --reason 'site X is well again'. "

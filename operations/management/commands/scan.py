@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from inventory.exceptions import InventoryError
+from inventory.management.base import DynamoCommand
 from inventory.selectors.wording import plural, size_text
 from operations.choices import OPEN_SCAN_STATES, ScanState
 from operations.exceptions import OperationsError
@@ -33,7 +34,7 @@ _ON_SCANS: dict[str, Callable[..., StorageScan]] = {
 _ACTS = (*_ON_SCANS, "take_back", "clean_up", "release", "give_up")
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     """``scan [SITE] [--accept ID | ... ]``."""
 
     help = (

@@ -6,11 +6,12 @@ import sys
 from fnmatch import fnmatchcase
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
 from inventory.exceptions import InventoryError
+from inventory.management.base import DynamoCommand
 from inventory.selectors.wording import size_from_text, size_text
 from operations.exceptions import OperationsError
 from operations.management.commands._actor import shell_actor
@@ -20,7 +21,7 @@ from operations.services.pace import site_limits_set
 _SETTING = "setting"
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     """``site_limits [SITE]``."""
 
     help = (

@@ -6,9 +6,10 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from inventory.management.base import DynamoCommand
 from inventory.selectors.clock import database_now
 from operations.selectors.pausing import pause_state
 from operations.selectors.progress import deletions_under_way
@@ -18,7 +19,7 @@ from operations.services.trash_worker import purge_work, restore_work
 from operations.services.worker import work, worker_name
 
 
-class Command(BaseCommand):
+class Command(DynamoCommand):
     help = (
         "Delete what waits until nothing can be done now; released plans that are not queued yet are taken up first. "
         "Example: manage.py work --seconds 600. "

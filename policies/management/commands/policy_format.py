@@ -22,7 +22,6 @@ examples:
 
 exit codes: 0 done (with --check: nothing would change), 1 with --check: something would change, 2 wrong use
 """
-    requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
