@@ -14,9 +14,13 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.contrib import admin
 
 from tests.factories.own_servers import find_postgres, find_redis
 from tests.factories.storages import Servers, find_nginx, find_xrootd
+
+# As the site's URLs do: tests are made for each of the admin's pages.
+admin.autodiscover()
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
