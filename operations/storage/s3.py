@@ -9,12 +9,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
 
+from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, PartialCredentialsError
 from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.utils import parse_timestamp
 from s3fs import S3FileSystem
 
 from inventory.endpoints import redacted
@@ -96,7 +100,10 @@ def s3_gateway(site_name: str, endpoint_url: str, rules: tuple[LfnRule, ...], ac
 @lru_cache(maxsize=_MAX_CLIENTS)
 def _s3_files(server: str, access_key: str, secret_key: str, session_token: str, timeout_seconds: float) -> S3FileSystem:
     """Return a file system that tries each request once, within its time limit: the queue repeats, after a while."""
+    session = AioSession()
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=moment_of)
     files = S3FileSystem(
+        session=session,
         endpoint_url=server or None,
         key=access_key or None,
         secret=secret_key or None,
@@ -285,6 +292,15 @@ class S3Store:
         except StorageError as error:
             return error.answer
         return None if len(sizes) == 1 else Answer(FileOutcome.UNKNOWN, "the copy has another size", is_untouched=True)
+
+
+def moment_of(text: Any) -> datetime:
+    """Return the time that an answer gives: with botocore's own reading of times a list of keys takes three times as long."""
+    if isinstance(text, str) and text.endswith("Z"):
+        with suppress(ValueError):
+            return datetime.fromisoformat(text)
+    moment: datetime = parse_timestamp(text)
+    return moment
 
 
 def answer_of(error: BaseException) -> Answer:

@@ -70,11 +70,22 @@ def as_in_a_worker() -> Iterator[None]:
     gc.unfreeze()
 
 
-@pytest.mark.parametrize("is_to_trash", [False, True], ids=["delete", "trash"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "is_to_trash", "is_first"),
+    [
+        # Has the process load and start what a worker has loaded and started when it has deleted anything at all.
+        pytest.param("local", False, True, id="local-first"),
+        *(
+            pytest.param(kind, trash, False, id=f"{kind}-{'trash' if trash else 'delete'}")
+            for kind in KINDS
+            for trash in (False, True)
+        ),
+    ],
+)
 def test_the_pipeline_reaches_half_the_rate_of_the_bare_client(
-    request: pytest.FixtureRequest, servers: Servers, kind: str, is_to_trash: bool, is_full: bool
+    request: pytest.FixtureRequest, servers: Servers, kind: str, is_to_trash: bool, is_first: bool, is_full: bool
 ) -> None:
+    is_full = is_full and not is_first
     number = SMALL if not is_full else FULL_S3_TRASH if kind == "s3" and is_to_trash else FULL
     storage = servers.storage(kind)
     world: World = world_at(

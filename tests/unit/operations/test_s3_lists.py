@@ -15,7 +15,7 @@ from operations.storage.answers import Kind, Path
 
 pytest.importorskip("s3fs", reason="needs requirements-storage.txt")
 
-from operations.storage.s3 import S3Store
+from operations.storage.s3 import S3Store, moment_of
 
 PAGE_SIZE = 10
 
@@ -94,3 +94,10 @@ def test_each_is_seen_as_it_is(there: list[Path], wanted: list[Path]):
     bucket = Bucket([key(path) for path in there])
     expected = {path: Kind.FILE if path in there else Kind.MISSING for path in wanted}
     assert look(bucket, [*wanted, *there]) == expected | dict.fromkeys(there, Kind.FILE)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-27T01:02:03.000Z", "2026-11-27T01:02:03Z", "Fri, 27 Nov 2026 01:02:03 GMT", 1795741323]
+)
+def test_times_are_read_in_every_form_that_servers_use(text: object) -> None:
+    assert moment_of(text) == datetime(2026, 11, 27, 1, 2, 3, tzinfo=UTC)
