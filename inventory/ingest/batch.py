@@ -27,7 +27,8 @@ class Batch:
 
     Without ``looks_for_files`` names of files that the named blocks do not have are taken for new ones: a million look-ups less
     for a million files, and `flush` finds out where that is wrong. ``gone`` tells which block replicas were deleted after
-    the document's moment. ``made_up`` and ``new_facts`` are what is sent where all has been made up beforehand.
+    the document's moment. ``made_up`` is what `flush` sends where all has been made up beforehand, ``facts`` those to be
+    written where that is known beforehand.
     """
 
     places: Places
@@ -47,7 +48,7 @@ class Batch:
     touched_block_replicas: list[BlockReplicaRow] = field(default_factory=list)
     attrs: list[AttrsRecord] = field(default_factory=list)
     made_up: Ahead | None = None
-    new_facts: list[tuple[Any, ...]] | None = None
+    facts: list[tuple[Any, ...]] | None = None
 
     def load(self, records: Sequence[Any], known: Mapping[str, DatasetRow] | None = None) -> None:
         """Read what *records* name. Only named rows are kept in memory. *known* are the datasets, if they were read already."""

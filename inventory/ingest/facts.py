@@ -9,7 +9,7 @@ document older than the feed that is there changes no fact.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum, auto
 from itertools import islice
@@ -122,9 +122,9 @@ class Facts:
             raise BadRecord(problems)
         batch.attrs.append(record)
 
-    def make_up(self, batch: Batch) -> None:
-        """Do of `write` what asks nothing of the database, for a batch of datasets that are all new."""
-        batch.new_facts = self._rows(batch, {})
+    def make_up(self, batch: Batch, present: Mapping[int, tuple[Any, ...]]) -> None:
+        """Do of `write` what asks nothing of the database; *present* is what `facts_of` has found."""
+        batch.facts = self._rows(batch, present)
 
     def write(self, batch: Batch) -> None:
         """Write and count what the batch's records say; its datasets and replicas are in the database by now."""
@@ -156,11 +156,7 @@ class Facts:
     def _write_facts(self, batch: Batch) -> None:
         named = [pk for record in batch.attrs if (pk := batch.datasets[record.dataset].pk) is not None]
         self._named.extend(named)
-        rows = batch.new_facts
-        if rows is None:
-            found = rows_of(DatasetFacts, ("dataset_id", *_COLUMNS), key="dataset_id", values=named)
-            rows = self._rows(batch, {pk: tuple(values) for pk, *values in found})
-        _FACTS.write(rows)
+        _FACTS.write(self._rows(batch, facts_of(named)) if batch.facts is None else batch.facts)
 
     def _rows(self, batch: Batch, present: Mapping[int, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return the rows that are to be written where those of *present* are there, by the key of their dataset; count all."""
@@ -232,6 +228,11 @@ class Facts:
         for some in _chunks(pk for pk, *values in keys if pk not in named and any(value is not None for value in values)):
             DatasetFacts.objects.filter(pk__in=some).update(**dict.fromkeys(columns))
             self._counts.add("facts", "changed", len(some))
+
+
+def facts_of(pks: Iterable[int]) -> dict[int, tuple[Any, ...]]:
+    """Return the facts of these datasets, by the key of each that has some."""
+    return {pk: tuple(facts) for pk, *facts in rows_of(DatasetFacts, ("dataset_id", *_COLUMNS), key="dataset_id", values=pks)}
 
 
 def _last_access(seconds: float) -> datetime | None:

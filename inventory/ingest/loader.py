@@ -35,7 +35,6 @@ from inventory.ingest.records import (
 from inventory.ingest.rejects import BadRecord, Problem
 from inventory.ingest.results import LoadResult, Progress, keep_bad, keep_meta
 from inventory.ingest.sections import Change, Lacks, registered_sections, section_handler
-from inventory.ingest.verbatim import num_named
 
 #: Rows after which the planner's statistics are refreshed for the first time.
 _ANALYSE_FROM = 20_000
@@ -44,6 +43,9 @@ _OBJECTS_BETWEEN_COLLECTIONS = 300_000
 
 #: Text of records that is held in memory at once, in each of three portions.
 _PORTION_BYTES = 8 * 1024 * 1024
+
+#: Text of a file or a block replica, about.
+_BYTES_OF_ROW = 100
 
 #: By how much a portion may be too large in order to end with the last record of a dataset.
 _STRETCH = 1.5
@@ -277,8 +279,10 @@ def _num_rows(record: Any) -> int:
             parts = record.blocks
         case DatasetReplicaRecord():
             parts = record.blockreplicas
-        case DatasetText() | DatasetReplicaText():
-            return 1 + num_named(record)
+        case DatasetText():
+            return 1 + memoryview(record.blocks).nbytes // _BYTES_OF_ROW
+        case DatasetReplicaText():
+            return 1 + memoryview(record.blockreplicas).nbytes // _BYTES_OF_ROW
         case _:
             return 1
     return 1 + len(parts) + sum([len(part.files) for part in parts if part.files is not UNSET])

@@ -115,15 +115,10 @@ class Known:
         return {name: f"{key}\t{size}" for name, key, size in zip(names, keys, sizes, strict=True)}
 
 
-def known_datasets(records: Iterable[Any]) -> dict[str, Known]:
-    """Return the datasets that *records* name, as far as they exist, without their blocks and replicas."""
-    names = {dataset_name(record) for record in records}
-    return {row[1]: Known(DatasetRow(*row)) for row in rows_of(Dataset, DATASET_COLUMNS, key="name", values=askable(names))}
-
-
 def look(records: Sequence[Any], places: Places) -> dict[str, Known]:
     """Return the datasets that *records* name, as far as they exist, with those of their blocks and replicas that are named."""
-    known = known_datasets(records)
+    names = {dataset_name(record) for record in records}
+    known = {row[1]: Known(DatasetRow(*row)) for row in rows_of(Dataset, DATASET_COLUMNS, key="name", values=askable(names))}
     if not known:
         return known
     blocks: dict[tuple[int, str], int] = {}

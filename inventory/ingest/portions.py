@@ -22,7 +22,7 @@ from msgspec import UNSET
 from inventory.ingest.batch import Batch
 from inventory.ingest.datasets import take_dataset
 from inventory.ingest.documents import Item
-from inventory.ingest.facts import Facts
+from inventory.ingest.facts import Facts, facts_of
 from inventory.ingest.flush import FileIsKnown, check_references, flush, keys_of, make_up
 from inventory.ingest.gone import Place, deleted_since
 from inventory.ingest.lane import Lane
@@ -63,6 +63,7 @@ class Looked:
     """
 
     known: Mapping[str, Known]
+    facts: Mapping[int, tuple[Any, ...]]
     gone: Mapping[Place, datetime]
     keys: Mapping[Upsert, Sequence[int]]
     verbatim: Verbatim | None = None
@@ -190,10 +191,10 @@ class Taker:
             raise RuntimeError("a portion was to be written before it was looked at")
         looked = portion.looked.result()
         if looked.verbatim is not None:
-            same = looked.verbatim.same()
-            for counts in filter(None, same):
-                portion.counts.merge(counts)
-            portion.sift([counts is not None for counts in same])
+            while looked.verbatim.take():
+                self._lane.do(looked.verbatim.ask)
+            looked.known = looked.verbatim.known
+            portion.sift(looked.verbatim.same(portion.counts))
             if portion.has_text:
                 self._finish()
                 self._lane.do(self._fill_surely, portion)
@@ -236,14 +237,15 @@ class Taker:
 
     def _look_at_texts(self, verbatim: Verbatim) -> Looked:
         verbatim.ask()
-        return Looked(verbatim.known, {}, {}, verbatim)
+        return Looked({}, _facts_of(verbatim.records, verbatim.pks), {}, {}, verbatim)
 
     def _look(self, portion: Portion) -> Looked:
         records = portion.records()
         known = look([r for r in records if isinstance(r, _NAMING)], self._places)
         naming = [record for record in records if isinstance(record, DatasetRecord | DatasetReplicaRecord)]
         keys = keys_of([record for record in naming if dataset_name(record) not in known])
-        return Looked(known, self._gone(records, portion.meta_now), keys)
+        facts = _facts_of(records, {name: one.row.pk for name, one in known.items()})
+        return Looked(known, facts, self._gone(records, portion.meta_now), keys)
 
     def _gone(self, records: Sequence[Any], meta_now: datetime | None) -> Mapping[Place, datetime]:
         if meta_now is None or self._brings_back:
@@ -280,7 +282,8 @@ class Taker:
                 portion.rejected[place] = bad.with_traceback(None)
         if looked is not None and looked.keys and looked.known.keys().isdisjoint(map(dataset_name, records)):
             make_up(batch, looked.keys)
-            self._facts.make_up(batch)
+        if looked is not None and batch.attrs:
+            self._facts.make_up(batch, looked.facts)
         portion.batch = batch
 
     def _apply(self, batch: Batch, record: Any) -> None:
@@ -306,6 +309,12 @@ class Taker:
 
 def _name(record: Any) -> str:
     return str(record.name if isinstance(record, DatasetRecord) else record.dataset)
+
+
+def _facts_of(records: Sequence[Any], pks: Mapping[str, int | None]) -> Mapping[int, tuple[Any, ...]]:
+    """Return the facts of those datasets of which *records* tell some, by the keys of *pks*."""
+    told = {record.dataset for record in records if isinstance(record, AttrsRecord)}
+    return facts_of([pk for name in told & pks.keys() if (pk := pks[name]) is not None])
 
 
 def _asks_more(records: Sequence[Any], known: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ no document has.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,10 +17,11 @@ import psycopg
 from django.db import connection
 from msgspec import UNSET
 
-from inventory.ingest.looking import Known, known_datasets
+from inventory.ingest.batch import DATASET_COLUMNS
+from inventory.ingest.looking import Known
 from inventory.ingest.places import Places
 from inventory.ingest.records import NOTHING, DatasetReplicaText, DatasetText, dataset_name
-from inventory.ingest.rows import Counts
+from inventory.ingest.rows import Counts, DatasetRow
 from inventory.ingest.sieve import is_same_head
 
 NOTHING_TEXT = bytes(NOTHING)
@@ -29,6 +30,7 @@ _UNSPEAKABLE = "'!'"
 # A list of names is written with escapes for these two alone: no name of ours holds control characters.
 _QUOTED_LFN = "replace(replace(file.lfn, '\\', '\\\\'), '\"', '\\\"')"
 _QUOTED_CHECKSUM = "replace(replace(file.checksum, '\\', '\\\\'), '\"', '\\\"')"
+# What is gathered comes in the order in which it was written, mostly that of the document.
 _FILES = f"""
     CROSS JOIN LATERAL (
         SELECT count(*) AS number, coalesce(sum(size_bytes), 0) AS bytes, coalesce(string_agg(
@@ -66,7 +68,7 @@ _OF_BLOCK = {
     f"ELSE {_UNSPEAKABLE} END",
 }
 _OF_PART = {
-    "block": "to_json(block.name)::text",
+    "block": "to_json(part.name)::text",
     "group": "coalesce((SELECT to_json(name)::text FROM inventory_group WHERE id = part.group_id), 'null')",
     "size": "part.size_bytes::text",
     # Of no file at all is said otherwise in a document, by an empty list.
@@ -74,39 +76,53 @@ _OF_PART = {
     "is_custodial": _truth("part.is_custodial"),
     "last_update": _moment("part.last_update"),
 }
-_COMPLETE = "(part.size_bytes, part.num_files) = (block.size_bytes, block.num_files)"
+_COMPLETE = "(part.size_bytes, part.num_files) = (part.all_bytes, part.all_files)"
 
-# Only of a dataset that has as many blocks and files as its record names: what is written is bounded by what was read. OFFSET 0
-# keeps the planner from reading a whole table for the datasets of one portion.
-_DATASETS = """
-    SELECT dataset.id, block.digest, dataset.num_blocks, {num_files}
-    FROM unnest(string_to_array(%s, ',')::bigint[], string_to_array(%s, ',')::int[]) AS named (dataset_id, number)
+# A digest only of a dataset that has as many blocks and files as its record names: what is written is bounded by what was read.
+# OFFSET 0 keeps the planner from reading a whole table for the datasets of one portion.
+_DATASETS = f"""
+    SELECT {", ".join(f"dataset.{column}" for column in DATASET_COLUMNS)}, block.digest, dataset.num_blocks, {{num_files}}
+    FROM unnest(string_to_array(%s, E'\\n'), string_to_array(%s, ',')::int[]) AS named (name, number)
+    CROSS JOIN LATERAL (SELECT * FROM inventory_dataset WHERE name = named.name OFFSET 0) AS dataset
     CROSS JOIN LATERAL (
-        SELECT * FROM inventory_dataset WHERE id = named.dataset_id AND {number} = named.number OFFSET 0
+        SELECT sha256(convert_to('[' || string_agg({{text}}, ',' ORDER BY block.id) || ']', 'UTF8')) AS digest
+        FROM inventory_block AS block {{files}} WHERE block.dataset_id = dataset.id AND {{number}} = named.number
+    ) AS block
+"""  # noqa: S608 - constants
+# Gathered from the blocks of a dataset: each is looked for once, not once for each of its replicas.
+_REPLICAS = """
+    SELECT named.name, replica.site_id, part.digest, replica.group_id, replica.is_growing, part.number,
+           CASE part.num_owned WHEN 0 THEN replica.group_id IS NULL WHEN part.number
+               THEN (part.least, part.most) IS NOT DISTINCT FROM (replica.group_id, replica.group_id) ELSE false END
+    FROM (
+        SELECT name, array_agg(site_id) AS site_ids
+        FROM unnest(string_to_array(%s, E'\\n'), string_to_array(%s, ',')::bigint[]) AS named (name, site_id) GROUP BY name
+    ) AS named
+    CROSS JOIN LATERAL (
+        SELECT id FROM inventory_dataset WHERE name = named.name AND num_blocks <= {most} OFFSET 0
     ) AS dataset
     CROSS JOIN LATERAL (
-        SELECT sha256(convert_to('[' || string_agg({text}, ',' ORDER BY block.id) || ']', 'UTF8')) AS digest
-        FROM inventory_block AS block {files} WHERE block.dataset_id = dataset.id
-    ) AS block
-"""
-_REPLICAS = """
-    SELECT replica.dataset_id, replica.site_id, part.digest, replica.group_id, replica.is_growing, part.number, part.has_one_group
-    FROM unnest(string_to_array(%s, ',')::bigint[], string_to_array(%s, ',')::bigint[]) AS named (dataset_id, site_id)
-    CROSS JOIN LATERAL (
-        SELECT * FROM inventory_datasetreplica WHERE dataset_id = named.dataset_id AND site_id = named.site_id OFFSET 0
-    ) AS replica
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS number, bool_and(part.group_id IS NOT DISTINCT FROM replica.group_id) AS has_one_group,
-               sha256(convert_to('[' || string_agg({text}, ',' ORDER BY part.id) || ']', 'UTF8')) AS digest
-        FROM inventory_blockreplica AS part JOIN inventory_block AS block ON block.id = part.block_id
-        WHERE part.dataset_replica_id = replica.id
+        SELECT part.dataset_replica_id, count(*) AS number, count(part.group_id) AS num_owned,
+               min(part.group_id) AS least, max(part.group_id) AS most,
+               sha256(convert_to('[' || string_agg({text}, ',') || ']', 'UTF8')) AS digest
+        FROM (
+            SELECT part.*, block.name, block.size_bytes AS all_bytes, block.num_files AS all_files
+            FROM inventory_block AS block JOIN inventory_blockreplica AS part ON part.block_id = block.id
+            WHERE block.dataset_id = dataset.id AND part.site_id = ANY(named.site_ids)
+            ORDER BY part.dataset_replica_id, part.id
+        ) AS part GROUP BY part.dataset_replica_id
     ) AS part
+    JOIN inventory_datasetreplica AS replica ON replica.id = part.dataset_replica_id
 """
-_NAME, _BLOCK = b'"name":', b'"block":'
-
+_NAME = b'"name":'
 #: Wordings of one portion that are asked for: block replicas that are complete, and others, say other things.
 _MAX_WORDINGS = 4
-
+#: Of a text of which some is looked at.
+_FIRST_ENTRY_BYTES = 300
+#: Blocks and files of a dataset whose text is made: that of an unbounded one might be more than a value of PostgreSQL can hold.
+_MOST_ENTRIES = 100_000
+#: In place of a number of blocks and files that no dataset has.
+_NO_NUMBER = -1
 #: Names of fields, in their order.
 Fields = Mapping[str, None]
 
@@ -119,16 +135,22 @@ class _Found(NamedTuple):
     rest: tuple[Any, ...]
 
 
-def num_named(record: DatasetText | DatasetReplicaText) -> int:
-    """Return how many blocks and files, or block replicas, a record names; those of odd texts are not found verbatim."""
-    return bytes(record.blocks).count(_NAME) if isinstance(record, DatasetText) else bytes(record.blockreplicas).count(_BLOCK)
+class _Question(NamedTuple):
+    """What is asked at once: ``places`` of the records by what names them in the rows of the answer."""
 
-
-_Ask = Callable[[Fields, Sequence[int]], Mapping[int, _Found]]
+    fields: Fields
+    statement: str
+    names: str
+    numbers: str
+    places: Mapping[Any, int]
 
 
 class Verbatim:
-    """The records of a portion as texts: made without the database, which only `ask` asks; then `same` tells what it knows."""
+    """The records of a portion as texts: what they are compared with, asked for in their own words.
+
+    Only `ask` uses the database, and does little else: it is a thread's that has more to do. Then `take` tells whether there is
+    more to ask, and `same` what became of it.
+    """
 
     def __init__(self, records: Sequence[Any], places: Places) -> None:
         self.records = records
@@ -141,97 +163,120 @@ class Verbatim:
         self._digests = {n: hashlib.sha256(text).digest() for n, text in (self._datasets | self._replicas).items()}
         self._sites = {n: places.site_id(records[n].site, "", []) for n in self._replicas}
         self._found: dict[int, _Found] = {}
+        self._num_wordings = 0
+        self._left = list(self._digests)
+        self._of_datasets = self._question_of_datasets(self._left)
+        self._of_replicas = self._question_of_replicas(self._left)
+        self._dataset_rows: list[tuple[Any, ...]] = []
+        self._replica_rows: list[tuple[Any, ...]] = []
 
     def ask(self) -> None:
         """Ask the database for the datasets that the records name, and what it would write of them and of their replicas."""
-        self.known = known_datasets(self.records)
-        self._ask_in_their_words(self._datasets, self._ask_for_datasets)
-        self._ask_in_their_words(self._replicas, self._ask_for_replicas)
+        self._dataset_rows = _rows(self._of_datasets)
+        self._replica_rows = _rows(self._of_replicas)
 
-    def same(self) -> list[Counts | None]:
-        """Return of each record what is counted if it says what is there, None if it may not.
+    @property
+    def pks(self) -> dict[str, int]:
+        """Return the keys of the datasets that were found, by their names."""
+        return {row[1]: row[0] for row in self._dataset_rows}
+
+    def take(self) -> bool:
+        """Take what was answered; tell whether there are records in other words, for which is to be asked again."""
+        for row in self._dataset_rows:
+            self.known[row[1]] = Known(DatasetRow(*row[: len(DATASET_COLUMNS)]))
+            if (n := self._of_datasets.places.get(row[1])) is not None:
+                digest, *rest = row[len(DATASET_COLUMNS) :]
+                self._found[n] = _Found(self._of_datasets.fields, digest, tuple(rest))
+        for name, site, digest, *rest in self._replica_rows:
+            self._found[self._of_replicas.places[name, site]] = _Found(self._of_replicas.fields, digest, tuple(rest))
+        self._num_wordings += 1
+        different = [n for n in self._left if not self._is_text_found(n) and self._is_known(n)]
+        words = {True: list(self._of_datasets.fields), False: list(self._of_replicas.fields)}
+        self._left = [n for n in different if list(_fields(self._text(n))) != words[n in self._datasets]]
+        if not self._left or self._num_wordings == _MAX_WORDINGS:
+            return False
+        self._of_datasets = self._question_of_datasets(self._left)
+        self._of_replicas = self._question_of_replicas(self._left)
+        return True
+
+    def same(self, counts: Counts) -> list[bool]:
+        """Tell of each record whether it says what is there; those that do are counted.
 
         A replica is found only if nothing else is said of its dataset.
         """
-        counted: list[Counts | None] = [None] * len(self.records)
+        same = [False] * len(self.records)
         changing: set[str] = set()
+        numbers = [0, 0, 0]
         for n in self._datasets:
-            counted[n] = self._same_dataset(n)
-            if counted[n] is None:
+            same[n] = self._is_same_dataset(n)
+            if not same[n]:
                 changing.add(self.records[n].name)
+            elif self._datasets[n] != NOTHING_TEXT:
+                num_blocks, num_files = self._found[n].rest
+                numbers[0] += num_blocks
+                numbers[1] += num_files
         for n in self._replicas:
-            if self.records[n].dataset not in changing:
-                counted[n] = self._same_replica(n)
-        return counted
+            same[n] = self.records[n].dataset not in changing and self._is_same_replica(n)
+            if same[n] and self._replicas[n] != NOTHING_TEXT:
+                numbers[2] += self._found[n].rest[2]
+        counts.add("datasets", "unchanged", sum([same[n] for n in self._datasets]))
+        counts.add("dataset replicas", "unchanged", sum([same[n] for n in self._replicas]))
+        for table, number in zip(("blocks", "files", "block replicas"), numbers, strict=True):
+            counts.add(table, "unchanged", number)
+        return same
 
-    def _ask_in_their_words(
-        self, texts: Mapping[int, bytes], ask: Callable[[Fields, Sequence[int]], Mapping[int, _Found]]
-    ) -> None:
-        """Ask for *texts* in the words of the first, then for those that have others: mostly there are none."""
-        left = [n for n in texts if dataset_name(self.records[n]) in self.known]
-        for _ in range(_MAX_WORDINGS):
-            if not left:
-                return
-            fields = next((some for n in left if (some := _fields(texts[n]))), {})
-            self._found |= ask(fields, left)
-            left = [n for n in left if not self._is_text_found(n) and list(_fields(texts[n])) != list(fields)]
+    def _question_of_datasets(self, left: Iterable[int]) -> _Question:
+        """Return what asks for the datasets of all records, in the words of the first of those that are *left*."""
+        places = {self.records[n].name: n for n in left if n in self._datasets}
+        fields = self._fields_of(places.values())
+        numbers = dict.fromkeys(map(dataset_name, self.records), _NO_NUMBER) if not self._num_wordings else {}
+        for name, n in places.items():
+            number = self._datasets[n].count(_NAME)
+            numbers[name] = number if number <= _MOST_ENTRIES else _NO_NUMBER
+        return _question(fields, _of_datasets(fields), list(numbers.items()), places)
 
-    def _ask_for_datasets(self, fields: Fields, asked: Sequence[int]) -> Mapping[int, _Found]:
-        places = {self._pk(n): n for n in asked}
-        rows = _rows(_of_datasets(fields), list(places), [self._datasets[n].count(_NAME) for n in places.values()])
-        return {places[pk]: _Found(fields, digest, tuple(rest)) for pk, digest, *rest in rows}
+    def _question_of_replicas(self, left: Iterable[int]) -> _Question:
+        places = {(self.records[n].dataset, self._sites[n]): n for n in left if n in self._replicas}
+        fields = self._fields_of(places.values())
+        return _question(fields, _of_replicas(fields), list(places), places)
 
-    def _ask_for_replicas(self, fields: Fields, asked: Sequence[int]) -> Mapping[int, _Found]:
-        places = {(self._pk(n), self._sites[n]): n for n in asked}
-        rows = _rows(_of_replicas(fields), [pk for pk, _ in places], [site for _, site in places])
-        return {places[pk, site]: _Found(fields, digest, tuple(rest)) for pk, site, digest, *rest in rows}
+    def _fields_of(self, places: Iterable[int]) -> Fields:
+        return next((fields for n in places if (fields := _fields(self._text(n)))), {})
 
-    def _pk(self, n: int) -> int:
-        return self.known[dataset_name(self.records[n])].row.pk or 0
+    def _text(self, n: int) -> bytes:
+        return self._datasets[n] if n in self._datasets else self._replicas[n]
+
+    def _is_known(self, n: int) -> bool:
+        return dataset_name(self.records[n]) in self.known
 
     def _is_text_found(self, n: int) -> bool:
         return n in self._found and self._found[n].digest == self._digests[n]
 
-    def _same_dataset(self, n: int) -> Counts | None:
-        record: DatasetText = self.records[n]
-        dataset = self.known.get(record.name)
-        if dataset is None or not is_same_head(dataset.row, record):
-            return None
-        num_blocks = num_files = 0
-        if self._datasets[n] != NOTHING_TEXT:
-            if not self._is_text_found(n):
-                return None
-            num_blocks, num_files = self._found[n].rest
-        counts = Counts()
-        counts.add("datasets", "unchanged")
-        counts.add("blocks", "unchanged", num_blocks)
-        counts.add("files", "unchanged", num_files)
-        return counts
+    def _is_same_dataset(self, n: int) -> bool:
+        dataset = self.known.get(self.records[n].name)
+        if dataset is None or not is_same_head(dataset.row, self.records[n]):
+            return False
+        return self._datasets[n] == NOTHING_TEXT or self._is_text_found(n)
 
-    def _same_replica(self, n: int) -> Counts | None:
+    def _is_same_replica(self, n: int) -> bool:
         record: DatasetReplicaText = self.records[n]
         if (found := self._found.get(n)) is None:
-            return None
-        group_id, is_growing, number, has_one_group = found.rest
+            return False
+        group_id, is_growing, _, has_one_group = found.rest
         problems: list[Any] = []
         group: Any = UNSET if record.group is UNSET else self._places.group_id(record.group, "", problems)
         if problems or group not in {UNSET, group_id} or record.growing not in {UNSET, is_growing}:
-            return None
+            return False
         if self._replicas[n] == NOTHING_TEXT:
-            number = 0
-        elif not self._is_text_found(n) or not (group is UNSET or "group" in found.fields or has_one_group):
-            return None
-        counts = Counts()
-        counts.add("dataset replicas", "unchanged")
-        counts.add("block replicas", "unchanged", number)
-        return counts
+            return True
+        return self._is_text_found(n) and (group is UNSET or "group" in found.fields or has_one_group)
 
 
 def _of_datasets(fields: Fields) -> str:
     """Return what asks for datasets whose blocks have these fields in the document."""
     is_known = fields.keys() <= _OF_BLOCK.keys()
     return _DATASETS.format(
-        number="num_blocks + num_files" if "files" in fields else "num_blocks",
+        number="dataset.num_blocks + dataset.num_files" if "files" in fields else "dataset.num_blocks",
         num_files="dataset.num_files" if "files" in fields else "0",
         text=_written(fields, _OF_BLOCK) if is_known else _UNSPEAKABLE,
         files=_FILES if is_known and "files" in fields else "",
@@ -241,15 +286,17 @@ def _of_datasets(fields: Fields) -> str:
 def _of_replicas(fields: Fields) -> str:
     """Return what asks for replicas whose block replicas have these fields in the document."""
     if not fields.keys() <= _OF_PART.keys() or ("size" in fields) != ("num_files" in fields):
-        return _REPLICAS.format(text=_UNSPEAKABLE)
+        return _REPLICAS.format(text=_UNSPEAKABLE, most=_MOST_ENTRIES)
     part = _written(fields, _OF_PART)
-    return _REPLICAS.format(text=part if "size" in fields else f"CASE WHEN {_COMPLETE} THEN {part} ELSE {_UNSPEAKABLE} END")
+    if "size" not in fields:
+        part = f"CASE WHEN {_COMPLETE} THEN {part} ELSE {_UNSPEAKABLE} END"
+    return _REPLICAS.format(text=part, most=_MOST_ENTRIES)
 
 
 def _compact(text: msgspec.Raw) -> bytes:
-    """Return a list as text without blanks and needless escapes, as the database writes it."""
+    """Return a list as text without blanks and needless escapes, as the database writes it; who uses blanks begins with them."""
     plain = bytes(text)
-    if b'": ' not in plain and b"\\u" not in plain:
+    if b'": ' not in plain[:_FIRST_ENTRY_BYTES] and b"\\" not in plain:
         return plain
     try:
         return msgspec.json.encode(msgspec.json.decode(plain))
@@ -273,9 +320,17 @@ def _written(fields: Fields, words: Mapping[str, str]) -> str:
     return "'{' || " + " || ',' || ".join(f"'\"{name}\":' || {words[name]}" for name in fields) + " || '}'"
 
 
-def _rows(statement: str, keys: Collection[object], values: Collection[object]) -> list[tuple[Any, ...]]:
-    if not keys:
+def _question(fields: Fields, statement: str, asked: Collection[tuple[str, int]], places: Mapping[Any, int]) -> _Question:
+    """Return the question for names and numbers; names with what no name of ours has are not asked for."""
+    asked = [(name, number) for name, number in asked if name.isprintable()]
+    return _Question(
+        fields, statement, "\n".join([name for name, _ in asked]), ",".join([str(number) for _, number in asked]), places
+    )
+
+
+def _rows(question: _Question) -> list[tuple[Any, ...]]:
+    if not question.names:
         return []
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(statement, [",".join(map(str, keys)), ",".join(map(str, values))], binary=True)
+        cursor.execute(question.statement, [question.names, question.numbers], binary=True)
         return cursor.fetchall()

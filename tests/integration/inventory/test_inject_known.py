@@ -169,7 +169,9 @@ def verbatim(given: Document, write: Callable[[Any], bytes] = msgspec.json.encod
     records = [text_of_record(section, write(body)) for section in ("dataset", "datasetreplica") for body in given[section]]
     texts = Verbatim(records, Places(Counts(), lacks=lambda *_: ""))
     texts.ask()
-    return [counts is not None for counts in texts.same()]
+    while texts.take():
+        texts.ask()
+    return texts.same(Counts())
 
 
 @pytest.fixture
@@ -212,6 +214,13 @@ def test_a_text_in_other_words_is_found_by_nothing(told: Document) -> None:
     assert verbatim(plain("/Not/there/RAW")) == [False, False, False]
 
 
+def test_the_text_of_a_very_large_dataset_is_not_made(told: Document, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inventory.ingest.verbatim._MOST_ENTRIES", 11)
+    assert verbatim(told) == [False, False, False]
+    monkeypatch.setattr("inventory.ingest.verbatim._MOST_ENTRIES", 12)
+    assert verbatim(told) == [True, True, True]
+
+
 def content() -> list[list[tuple[Any, ...]]]:
     """Return all that the inventory says of datasets, without the keys of rows."""
     return [
@@ -241,6 +250,9 @@ def test_a_document_that_mostly_repeats_what_is_there_comes_to_the_same_by_its_t
     for number, (_, change) in enumerate(OTHER.values()):
         change(lines[20 + 3 * number])
     lines.append(plain("/New/B/C"))
+    for change in ({"site": "Nowhere"}, {"group": "Nobody"}):
+        lines[7]["datasetreplica"].append(lines[7]["datasetreplica"][0] | change)
+    lines[9]["dataset"][0] |= {"name": "/With\na line/C", "blocks": []}
     source = write_document(tmp_path / "again.jsonl", *lines)
     asked: list[int] = []
     ask = Verbatim.ask
