@@ -127,6 +127,8 @@ def _whole(pattern: str) -> str:
 
 
 def _placement(lfn: str, path: str | None) -> Placement:
+    if path == lfn and len(lfn) <= MAX_LFN_LENGTH and _PLAIN.fullmatch(lfn):  # nearly all are such
+        return Placement(lfn, tuple(lfn.removeprefix("/").split("/")))
     problem = _problem(lfn, what="the logical name")
     if not problem and path is None:
         problem = "no LFN rule of the site fits the logical name"

@@ -6,9 +6,13 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from tempfile import mkdtemp
 
 import fsspec
 import pytest
+from django.core.management import call_command
 
 from dynamo_site.celery import spare_the_collector
 from inventory.models import BlockReplica
@@ -30,6 +34,8 @@ pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 #: Files in all, in blocks of a hundred. One by one an S3 server of Python is slow: it gets fewer.
 FULL, FULL_S3_TRASH, SMALL = 10_000, 1_000, 200
 FILES_PER_BLOCK = 100
+#: What takes half a second is over before a busy machine is itself again: the median of some counts.
+ROUNDS_LOCAL = 5
 
 
 def seconds(call: Callable[[], object]) -> tuple[float, float]:
@@ -80,16 +86,18 @@ def test_the_pipeline_reaches_half_the_rate_of_the_bare_client(
     request: pytest.FixtureRequest, servers: Servers, kind: str, is_to_trash: bool, is_full: bool
 ) -> None:
     number = SMALL if not is_full else FULL_S3_TRASH if kind == "s3" and is_to_trash else FULL
-    share = share_of_bare(request, servers, kind, number=number, is_to_trash=is_to_trash)
-    assert share >= 0.5 or not is_full
+    shares = []
+    for _ in range(ROUNDS_LOCAL if kind == "local" and is_full else 1):
+        shares.append(share_of_bare(request, servers, kind, number=number, is_to_trash=is_to_trash))
+        call_command("flush", interactive=False)
+    assert median(shares) >= 0.5 or not is_full
 
 
 def share_of_bare(request: pytest.FixtureRequest, servers: Servers, kind: str, *, number: int, is_to_trash: bool) -> float:
     """Let *number* files be deleted, by the bare client and by the pipeline; return the time of the one by that of the other."""
     storage = servers.storage(kind)
-    world: World = world_at(
-        storage, request.getfixturevalue("tmp_path"), num_blocks=number // FILES_PER_BLOCK, num_files=FILES_PER_BLOCK
-    )
+    folder = Path(mkdtemp(dir=request.getfixturevalue("tmp_path")))
+    world: World = world_at(storage, folder, num_blocks=number // FILES_PER_BLOCK, num_files=FILES_PER_BLOCK)
     names = sorted(world.files_in_inventory("T3_B"))
     other = servers.storage(kind)
     for name in names:
