@@ -25,6 +25,7 @@ from inventory.ingest.records import AttrsRecord, moment
 from inventory.ingest.rejects import BadRecord, Problem, shown
 from inventory.ingest.replicas import known_dataset
 from inventory.ingest.rows import Counts
+from inventory.ingest.sections import Lacks
 from inventory.ingest.writing import Upsert
 from inventory.models import DatasetFacts, EnforcedReplica, FactFeed, Lock
 
@@ -48,6 +49,7 @@ _FACTS = Upsert(DatasetFacts, ("dataset_id", *_COLUMNS), ("dataset_id",), tuple(
 _ENFORCED = Upsert(EnforcedReplica, ("dataset_replica_id",), ("dataset_replica_id",), ())
 _KEYS_PER_QUERY = 5000
 _INJECTED = "inject"
+_CHANGE_LOCK = "inventory.change_lock"
 
 
 class FeedAge(Enum):
@@ -60,10 +62,15 @@ class FeedAge(Enum):
 
 
 class Facts:
-    """The facts of one document: takes them batch by batch, then clears what a newer feed no longer names."""
+    """The facts of one document: takes them batch by batch, then clears what a newer feed no longer names.
 
-    def __init__(self, counts: Counts, *, source: str) -> None:
+    Who injects *lacks* nothing for facts; for locks, which the document takes and releases, the right to those of others.
+    """
+
+    def __init__(self, counts: Counts, *, source: str, lacks: Lacks) -> None:
         self._counts = counts
+        self._lacks = lacks
+        self._lacking_for_locks = ""
         self._source = source[: FactFeed._meta.get_field("source").max_length]
         self._ages: dict[str, FeedAge] = {}
         self._absent: list[tuple[str, str]] = []
@@ -83,6 +90,7 @@ class Facts:
         *source* names who measured; without it that is the document.
         """
         self._source = self._source if source is None else source
+        self._lacking_for_locks = self._lacks(_CHANGE_LOCK, Lock())
         known = dict(FactFeed.objects.order_by("name").values_list("name", "measured_at"))
         for name in FactFeedName.values:
             if name not in (_WITHOUT_BEING_NAMED if feeds is None else feeds):
@@ -106,6 +114,9 @@ class Facts:
         if wrong := attributes_problem(record.attributes):
             problems.append(wrong)
         if record.locked_blocks is not UNSET:
+            if self._lacking_for_locks:
+                help_ = "leave the field out, and lock what is yours by itself"
+                problems.append(Problem("locked_blocks", "locks", f"none: {self._lacking_for_locks}", help_))
             for site, blocks in record.locked_blocks.items():
                 batch.places.site_id(site, f"locked_blocks.{site}", problems)
                 for index, block in enumerate(blocks or ()):

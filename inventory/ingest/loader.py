@@ -89,7 +89,7 @@ class Loader:
         self._brings_back = brings_back
         self._on_progress = on_progress
         self._meta = DocumentMeta(clock=clock, feeds=feeds, source=feed_source)
-        self._facts = Facts(self.result.counts, source=source)
+        self._facts = Facts(self.result.counts, source=source, lacks=lacks)
         self._lane = Lane(harmless=FileIsKnown)
         self._feed_began = False
         self._analysed = 0

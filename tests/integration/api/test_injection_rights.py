@@ -14,7 +14,7 @@ from django.test import Client
 from guardian.shortcuts import assign_perm
 
 from inventory.choices import InjectionState
-from inventory.models import AuditEvent, Injection, Site
+from inventory.models import AuditEvent, Injection, Lock, Site
 from inventory.services import injection_jobs
 from inventory.services.audit import Actor
 from inventory.services.injection_jobs import Wishes, injection_carry_out, injection_receive
@@ -113,6 +113,21 @@ def test_a_table_of_quotas_is_a_document_as_any() -> None:
     answer = client.post(URL + "?name=quotas.csv", body, content_type="text/csv").json()
     assert (answer["state"], answer["num_rejects"]) == ("FAILED", 1)
     assert not Quota.objects.exists()
+
+
+def test_a_document_takes_and_releases_no_lock_without_the_right_to_those_of_others() -> None:
+    injected = {"dataset": [{"name": "/A/B/C"}], "attrs": [{"dataset": "/A/B/C", "locked_blocks": {"S1": None}}]}
+    released = injected | {"attrs": [{"dataset": "/A/B/C", "locked_blocks": {}}]}
+    told = sent(account("producer", "add_lock"), injected)
+    assert told["rejects"][0]["path"] == "attrs[0].locked_blocks"
+    assert "producer lacks the right inventory.change_lock" in told["rejects"][0]["expected"]
+    assert not Lock.objects.exists()
+    assert sent(account("keeper", "change_lock"), injected)["num_rejects"] == 0
+    assert Lock.objects.get().released_at is None
+    assert sent(User.objects.get(username="producer"), released)["num_rejects"] == 1
+    assert Lock.objects.get().released_at is None
+    without = injected | {"attrs": [{"dataset": "/A/B/C", "usage_rank": 1}]}
+    assert sent(User.objects.get(username="producer"), without)["num_rejects"] == 0
 
 
 def test_the_page_refuses_what_the_api_refuses() -> None:
