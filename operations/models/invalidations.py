@@ -13,7 +13,7 @@ class Invalidation(models.Model):
     state = models.CharField(max_length=16, choices=InvalidationState, default=InvalidationState.RUNNING)
     requested_at = models.DateTimeField(auto_now_add=True)
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    requested_by_name = models.CharField(max_length=150)
+    requested_by_name = models.CharField("requested by", max_length=150)
     reason = models.CharField(max_length=512)
     digest = models.CharField(max_length=64, help_text="Of the preview that was confirmed.")
     is_metadata_only = models.BooleanField(default=False, help_text="The files stay in storage, the inventory forgot them.")

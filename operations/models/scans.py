@@ -57,7 +57,7 @@ class StorageScan(models.Model):
     state = models.CharField(max_length=8, choices=ScanState, default=ScanState.LISTING)
     started_at = models.DateTimeField()
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    started_by_name = models.CharField(max_length=150)
+    started_by_name = models.CharField("started by", max_length=150)
     place_digest = models.CharField(max_length=64, help_text="Of endpoint and LFN rules: a scan does not go on elsewhere.")
     last_replica_key = models.BigIntegerField(
         help_text="Largest key of a block replica when it began: later ones are not asked for."
@@ -67,7 +67,7 @@ class StorageScan(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     worker = models.CharField(max_length=128, blank=True)
     progress_at = models.DateTimeField(null=True, blank=True, help_text="When a step of it was last written down.")
-    folders_done = models.PositiveIntegerField(default=0)
+    folders_done = models.PositiveIntegerField("folders listed", default=0)
     folders_failed = models.PositiveIntegerField(default=0, help_text="Folders of which nothing is known.")
     files_seen = models.PositiveBigIntegerField(default=0)
     bytes_seen = models.PositiveBigIntegerField(default=0)
@@ -96,7 +96,7 @@ class StorageScan(models.Model):
     failure = models.CharField(max_length=1024, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
-    decided_by_name = models.CharField(max_length=150, blank=True)
+    decided_by_name = models.CharField("decided by", max_length=150, blank=True)
     decided_reason = models.CharField(max_length=512, blank=True)
 
     class Meta:
@@ -215,11 +215,11 @@ class CleanUp(models.Model):
     state = models.CharField(max_length=16, choices=CleanUpState, default=CleanUpState.WAITING)
     asked_at = models.DateTimeField(auto_now_add=True)
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    asked_by_name = models.CharField(max_length=150)
+    asked_by_name = models.CharField("asked by", max_length=150)
     reason = models.CharField(max_length=512)
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    decided_by_name = models.CharField(max_length=150, blank=True)
+    decided_by_name = models.CharField("decided by", max_length=150, blank=True)
     decided_reason = models.CharField(max_length=512, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     report = models.JSONField(default=dict, blank=True, help_text="What became of it, when it is over.")

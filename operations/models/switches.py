@@ -12,7 +12,7 @@ class PauseSwitch(models.Model):
     is_paused = models.BooleanField(default=False)
     changed_at = models.DateTimeField(null=True)
     changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    changed_by_name = models.CharField(max_length=150, blank=True)
+    changed_by_name = models.CharField("changed by", max_length=150, blank=True)
     reason = models.CharField(max_length=512, blank=True)
 
     class Meta:

@@ -78,7 +78,8 @@ class Command(DynamoCommand):
         undone = []
         reports = restore_reports(asked.trash_ids, max_problems=_MAX_SHOWN) if is_waiting else []
         for report in reports:
-            self.stdout.write(f"{report.what}: {report.num_restored} of {report.num_files} files are back, {report.state_text}")
+            rest = "" if report.num_restored == report.num_files else f"; the rest: {report.state_text}"
+            self.stdout.write(f"{report.what}: {report.num_restored} of {plural(report.num_files, 'file')} back{rest}")
             undone += [f"{lfn}: {outcome}: {message}".rstrip(": ") for lfn, outcome, message in report.problems]
             if report.state == "RESTORE" and not report.problems:
                 undone.append(f"{report.what}: {report.reason or report.state_text}")

@@ -43,7 +43,7 @@ def test_command_lists_what_can_come_back_and_brings_it_back(deleted: World):
     assert "T3_B" in said()
     text = said("--plan", str(Deletion.objects.first().plan_id), "--reason", "by mistake")
     assert text.splitlines()[0] == "2 block replicas are to come back"
-    assert "3 of 3 files are back, restored" in text
+    assert "3 of 3 files back\n" in text
     assert len(deleted.files("T3_B")) == 6
     assert BlockReplica.objects.filter(site__name="T3_B").count() == 2
     assert "nothing lies in any trash" in said()
@@ -54,7 +54,7 @@ def test_command_lists_what_can_come_back_and_brings_it_back(deleted: World):
 
 def test_command_brings_back_a_single_file_and_says_what_it_cannot(deleted: World):
     lfn = "/store/A/B-1/RAW/b00000/f0001.root"
-    assert "1 of 3 files are back, in the trash" in said("--file", lfn, "--reason", "needed")
+    assert "1 of 3 files back; the rest: in the trash" in said("--file", lfn, "--reason", "needed")
     assert deleted.files("T3_B") == {lfn}
     other = deleted.path("T3_B", "/store/A/B-1/RAW/b00001/f0000.root")
     other.parent.mkdir(parents=True)
