@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.test import Client
 from django.utils import timezone
@@ -46,7 +47,8 @@ ROLES = ["Operators", "Physics coordinators", "Computing coordinators", "Group r
 
 def half_loaded() -> Injection:
     """Return a document that was sent and left half-way."""
-    state = {"state": "FAILED", "fingerprint": "f" * 64, "records_kept": 3, "document": "injections/sent"}
+    sender, _ = User.objects.get_or_create(username="sender", defaults={"is_superuser": True})
+    state = {"state": "FAILED", "fingerprint": "f" * 64, "records_kept": 3, "document": "injections/sent", "user": sender}
     return Injection.objects.get_or_create(source="half.jsonl", defaults=state)[0]
 
 

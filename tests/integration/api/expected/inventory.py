@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
@@ -94,7 +95,8 @@ def dry_run(_: Screens) -> Injection:
 
 
 def half_loaded(_: Screens) -> Injection:
-    state = {"state": InjectionState.FAILED, "fingerprint": "f", "records_kept": 1}
+    sender, _is_new = User.objects.get_or_create(username="half", defaults={"is_superuser": True})
+    state = {"state": InjectionState.FAILED, "fingerprint": "f", "records_kept": 1, "user": sender}
     return injection("half", document=default_storage.save("half", ContentFile(b"{}")), **state)
 
 
