@@ -282,7 +282,8 @@ class Taker:
                 portion.rejected[place] = bad.with_traceback(None)
         if looked is not None and looked.keys and looked.known.keys().isdisjoint(map(dataset_name, records)):
             make_up(batch, looked.keys)
-        if looked is not None and batch.attrs:
+        # The facts of a dataset that gets its key only when it is written wait for that.
+        if looked is not None and all(batch.datasets[record.dataset].pk is not None for record in batch.attrs):
             self._facts.make_up(batch, looked.facts)
         portion.batch = batch
 

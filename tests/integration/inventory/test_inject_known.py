@@ -20,7 +20,7 @@ from inventory.ingest.records import DatasetRecord, DatasetReplicaRecord, decode
 from inventory.ingest.rows import Counts
 from inventory.ingest.sieve import sieve
 from inventory.ingest.verbatim import Verbatim
-from inventory.models import Block, BlockReplica, Dataset, DatasetReplica, File, PresentFile
+from inventory.models import Block, BlockReplica, Dataset, DatasetFacts, DatasetReplica, File, PresentFile
 from inventory.services.audit import Actor
 from inventory.services.injections import inject
 from tests.factories.inventory import NOW, write_document
@@ -235,21 +235,27 @@ def content() -> list[list[tuple[Any, ...]]]:
             key=str,
         ),
         sorted(PresentFile.objects.values_list("block_replica__block__dataset__name", "file__lfn")),
+        sorted(DatasetFacts.objects.values_list("dataset__name", "usage_rank")),
     ]
 
 
+@pytest.mark.parametrize("batch_size", [20, 100])
 def test_a_document_that_mostly_repeats_what_is_there_comes_to_the_same_by_its_text(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
     places = {section: plain()[section] for section in ("site", "group")}
     lines = [plain(f"/A{number:02}/B/C") for number in range(3 * len(OTHER) + 20)]
-    for line in lines:
+    for number, line in enumerate(lines):
         del line["site"], line["group"]
+        line["attrs"] = [{"dataset": line["dataset"][0]["name"], "usage_rank": number}]
     source = write_document(tmp_path / "document.jsonl", places, *lines)
     assert inject(source=source, actor=Actor("tester"), now=NOW).num_rejects == 0
     for number, (_, change) in enumerate(OTHER.values()):
         change(lines[20 + 3 * number])
-    lines.append(plain("/New/B/C"))
+    for place in (3, 40, len(lines)):  # new ones amid known ones, with facts
+        name = f"/New{place}/B/C"
+        new = {section: records for section, records in plain(name).items() if section not in places}
+        lines.insert(place, new | {"attrs": [{"dataset": name, "usage_rank": 1}]})
     for change in ({"site": "Nowhere"}, {"group": "Nobody"}):
         lines[7]["datasetreplica"].append(lines[7]["datasetreplica"][0] | change)
     lines[9]["dataset"][0] |= {"name": "/With\na line/C", "blocks": []}
@@ -260,7 +266,7 @@ def test_a_document_that_mostly_repeats_what_is_there_comes_to_the_same_by_its_t
 
     def again() -> tuple[Any, ...]:
         with transaction.atomic():
-            report = inject(source=source, actor=Actor("tester"), now=NOW, batch_size=20, bad_records=BytesIO())
+            report = inject(source=source, actor=Actor("tester"), now=NOW, batch_size=batch_size, bad_records=BytesIO())
             told = report.num_changes, report.counts, report.num_rejects, report.rejects, content()
             transaction.set_rollback(True)
         return told
