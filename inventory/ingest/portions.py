@@ -74,8 +74,7 @@ class Portion:
     """Records that are written together. ``entries`` are all that were read, a ``BadRecord`` where one could not be decoded.
 
     ``end`` is the number of records of the document up to its last one. When it is done ``rejected`` has those that were not
-    taken, by their place in ``entries``, and ``counts`` what became of the others; ``repeats`` tells whether it mostly said what
-    was there, None if it named neither datasets nor replicas.
+    taken, by their place in ``entries``, and ``counts`` what became of the others.
     """
 
     entries: list[tuple[Item, Any]]
@@ -88,7 +87,8 @@ class Portion:
     looked: Future[Looked] | None = None
     batch: Batch | None = None
     written: Future[None] | None = None
-    repeats: bool | None = None
+    num_asked: int = 0
+    num_passed: int = 0
 
     def __post_init__(self) -> None:
         self.own = [n for n, (_, record) in enumerate(self.entries) if not isinstance(record, dict)]
@@ -105,6 +105,11 @@ class Portion:
         return [self.entries[place][1] for place in self.own]
 
     @property
+    def repeats(self) -> bool | None:
+        """Tell whether it mostly said what was there; None if it named neither datasets nor replicas."""
+        return 2 * self.num_passed >= self.num_asked if self.num_asked else None
+
+    @property
     def has_text(self) -> bool:
         """Tell whether some of its records were not looked into yet."""
         return any(isinstance(self.entries[place][1], _TEXT) for place in self.own)
@@ -112,7 +117,8 @@ class Portion:
     def sift(self, passed: Sequence[bool]) -> None:
         """Leave out those of its records that say what is there."""
         asked = [is_there for record, is_there in zip(self.records(), passed, strict=True) if not isinstance(record, AttrsRecord)]
-        self.repeats = 2 * sum(asked) >= len(asked) if asked else None
+        self.num_asked = self.num_asked or len(asked)
+        self.num_passed += sum(asked)
         self.own = [place for place, is_there in zip(self.own, passed, strict=True) if not is_there]
 
     def look_into_text(self) -> None:
@@ -191,16 +197,14 @@ class Taker:
             raise RuntimeError("a portion was to be written before it was looked at")
         looked = portion.looked.result()
         if looked.verbatim is not None:
-            while looked.verbatim.take():
-                self._lane.do(looked.verbatim.ask)
+            looked.verbatim.take()
             looked.known = looked.verbatim.known
             portion.sift(looked.verbatim.same(portion.counts))
-            if portion.has_text:
-                self._finish()
-                self._lane.do(self._fill_surely, portion)
-                self._writing = portion
-                return
-        else:
+        if portion.has_text:
+            portion.look_into_text()
+            portion.begin()
+            looked = self._lane.do(self._look, portion)
+        if looked.verbatim is None:
             portion.sift(sieve(portion.records(), looked.known, places=self._places, counts=portion.counts))
         self._fill(portion, looked, looks_for_files=False)
         self._finish()

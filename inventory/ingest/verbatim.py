@@ -115,8 +115,6 @@ _REPLICAS = """
     JOIN inventory_datasetreplica AS replica ON replica.id = part.dataset_replica_id
 """
 _NAME = b'"name":'
-#: Wordings of one portion that are asked for: block replicas that are complete, and others, say other things.
-_MAX_WORDINGS = 4
 #: Of a text of which some is looked at.
 _FIRST_ENTRY_BYTES = 300
 #: Blocks and files of a dataset whose text is made: that of an unbounded one might be more than a value of PostgreSQL can hold.
@@ -128,9 +126,8 @@ Fields = Mapping[str, None]
 
 
 class _Found(NamedTuple):
-    """What the database would write in these fields hashes to ``digest``; ``rest``: numbers and what is said beside it."""
+    """What the database would write hashes to ``digest``; ``rest``: numbers and what is said beside it."""
 
-    fields: Fields
     digest: bytes | None
     rest: tuple[Any, ...]
 
@@ -148,8 +145,8 @@ class _Question(NamedTuple):
 class Verbatim:
     """The records of a portion as texts: what they are compared with, asked for in their own words.
 
-    Only `ask` uses the database, and does little else: it is a thread's that has more to do. Then `take` tells whether there is
-    more to ask, and `same` what became of it.
+    Those of the first: who has others, as block replicas that are not complete have, is not found. Only `ask` uses the database,
+    and does little else: it is a thread's that has more to do.
     """
 
     def __init__(self, records: Sequence[Any], places: Places) -> None:
@@ -163,10 +160,8 @@ class Verbatim:
         self._digests = {n: hashlib.sha256(text).digest() for n, text in (self._datasets | self._replicas).items()}
         self._sites = {n: places.site_id(records[n].site, "", []) for n in self._replicas}
         self._found: dict[int, _Found] = {}
-        self._num_wordings = 0
-        self._left = list(self._digests)
-        self._of_datasets = self._question_of_datasets(self._left)
-        self._of_replicas = self._question_of_replicas(self._left)
+        self._of_datasets = self._question_of_datasets()
+        self._of_replicas = self._question_of_replicas()
         self._dataset_rows: list[tuple[Any, ...]] = []
         self._replica_rows: list[tuple[Any, ...]] = []
 
@@ -180,24 +175,15 @@ class Verbatim:
         """Return the keys of the datasets that were found, by their names."""
         return {row[1]: row[0] for row in self._dataset_rows}
 
-    def take(self) -> bool:
-        """Take what was answered; tell whether there are records in other words, for which is to be asked again."""
+    def take(self) -> None:
+        """Take what was answered."""
         for row in self._dataset_rows:
             self.known[row[1]] = Known(DatasetRow(*row[: len(DATASET_COLUMNS)]))
             if (n := self._of_datasets.places.get(row[1])) is not None:
                 digest, *rest = row[len(DATASET_COLUMNS) :]
-                self._found[n] = _Found(self._of_datasets.fields, digest, tuple(rest))
+                self._found[n] = _Found(digest, tuple(rest))
         for name, site, digest, *rest in self._replica_rows:
-            self._found[self._of_replicas.places[name, site]] = _Found(self._of_replicas.fields, digest, tuple(rest))
-        self._num_wordings += 1
-        different = [n for n in self._left if not self._is_text_found(n) and self._is_known(n)]
-        words = {True: list(self._of_datasets.fields), False: list(self._of_replicas.fields)}
-        self._left = [n for n in different if list(_fields(self._text(n))) != words[n in self._datasets]]
-        if not self._left or self._num_wordings == _MAX_WORDINGS:
-            return False
-        self._of_datasets = self._question_of_datasets(self._left)
-        self._of_replicas = self._question_of_replicas(self._left)
-        return True
+            self._found[self._of_replicas.places[name, site]] = _Found(digest, tuple(rest))
 
     def same(self, counts: Counts) -> list[bool]:
         """Tell of each record whether it says what is there; those that do are counted.
@@ -225,29 +211,19 @@ class Verbatim:
             counts.add(table, "unchanged", number)
         return same
 
-    def _question_of_datasets(self, left: Iterable[int]) -> _Question:
-        """Return what asks for the datasets of all records, in the words of the first of those that are *left*."""
-        places = {self.records[n].name: n for n in left if n in self._datasets}
-        fields = self._fields_of(places.values())
-        numbers = dict.fromkeys(map(dataset_name, self.records), _NO_NUMBER) if not self._num_wordings else {}
+    def _question_of_datasets(self) -> _Question:
+        places = {self.records[n].name: n for n in self._datasets}
+        fields = _fields(self._datasets.values())
+        numbers = dict.fromkeys(map(dataset_name, self.records), _NO_NUMBER)
         for name, n in places.items():
             number = self._datasets[n].count(_NAME)
             numbers[name] = number if number <= _MOST_ENTRIES else _NO_NUMBER
         return _question(fields, _of_datasets(fields), list(numbers.items()), places)
 
-    def _question_of_replicas(self, left: Iterable[int]) -> _Question:
-        places = {(self.records[n].dataset, self._sites[n]): n for n in left if n in self._replicas}
-        fields = self._fields_of(places.values())
+    def _question_of_replicas(self) -> _Question:
+        places = {(self.records[n].dataset, self._sites[n]): n for n in self._replicas}
+        fields = _fields(self._replicas.values())
         return _question(fields, _of_replicas(fields), list(places), places)
-
-    def _fields_of(self, places: Iterable[int]) -> Fields:
-        return next((fields for n in places if (fields := _fields(self._text(n)))), {})
-
-    def _text(self, n: int) -> bytes:
-        return self._datasets[n] if n in self._datasets else self._replicas[n]
-
-    def _is_known(self, n: int) -> bool:
-        return dataset_name(self.records[n]) in self.known
 
     def _is_text_found(self, n: int) -> bool:
         return n in self._found and self._found[n].digest == self._digests[n]
@@ -269,7 +245,7 @@ class Verbatim:
             return False
         if self._replicas[n] == NOTHING_TEXT:
             return True
-        return self._is_text_found(n) and (group is UNSET or "group" in found.fields or has_one_group)
+        return self._is_text_found(n) and (group is UNSET or "group" in self._of_replicas.fields or has_one_group)
 
 
 def _of_datasets(fields: Fields) -> str:
@@ -304,10 +280,11 @@ def _compact(text: msgspec.Raw) -> bytes:
         return plain
 
 
-def _fields(text: bytes) -> Fields:
-    """Return the fields of the first entry of a list, in their order; none if there is no such entry."""
+def _fields(texts: Iterable[bytes]) -> Fields:
+    """Return the fields of the first entry that there is, in their order; none if there is no entry."""
+    first = next((text for text in texts if text != NOTHING_TEXT), NOTHING_TEXT)
     try:
-        entries = msgspec.json.decode(text, type=list[msgspec.Raw])
+        entries = msgspec.json.decode(first, type=list[msgspec.Raw])
         return dict.fromkeys(msgspec.json.decode(entries[0], type=dict[str, msgspec.Raw])) if entries else {}
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}
