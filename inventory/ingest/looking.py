@@ -24,11 +24,16 @@ from inventory.models import Dataset
 
 _ROWS_AT_ONCE = 500
 
+#: Writes a file as the list of a record has it. Only these two need an escape: no name of ours holds control characters.
+FILE_AS_TEXT = r"""'{"name":"' || replace(replace(lfn, '\', '\\'), '"', '\"') || '","size":' || size_bytes || CASE
+    WHEN checksum = '' THEN '}'
+    WHEN left(checksum, 8) = 'adler32:' THEN ',"adler32":"' || substr(checksum, 9) || '"}'
+    ELSE ',"checksum":"' || replace(replace(checksum, '\', '\\'), '"', '\"') || '"}' END"""
 # Only what the records name is read, and the listing only of a block that has as many files as its record: what is held in memory
 # is bounded by the records, however large their datasets are. Blocks come in the order in which they are named, the rest in that
 # in which it was written: mostly that of the document. Names hold no control characters (`name_problem`, `lfn_problem`). OFFSET 0
 # keeps the planner from reading a whole table for the blocks of one portion.
-_BLOCKS = """
+_BLOCKS = f"""
     SELECT dataset_id, string_agg(name, E'\\n'), string_agg(id::text, E'\\n'),
            string_agg(size_bytes || E'\\t' || num_files, E'\\n'), string_agg(is_open::int::text, E'\\n'),
            string_agg(updated::text, E'\\n'), string_agg(listing, E'\\n')
@@ -41,19 +46,13 @@ _BLOCKS = """
             SELECT * FROM inventory_block WHERE dataset_id = named.dataset_id AND name = named.name OFFSET 0
         ) AS block
         LEFT JOIN LATERAL (
-            SELECT string_agg(
-                '{"name":"' || replace(replace(lfn, '\\', '\\\\'), '"', '\\"') || '","size":' || size_bytes || CASE
-                    WHEN checksum = '' THEN '}'
-                    WHEN left(checksum, 8) = 'adler32:' THEN ',"adler32":"' || substr(checksum, 9) || '"}'
-                    ELSE ',"checksum":"' || replace(replace(checksum, '\\', '\\\\'), '"', '\\"') || '"}' END,
-                ',' ORDER BY id
-            ) AS listing
+            SELECT string_agg({FILE_AS_TEXT}, ',' ORDER BY id) AS listing
             FROM inventory_file WHERE block_id = block.id
         ) AS file ON block.num_files = named.num_files
         ORDER BY block.dataset_id, named.place
     ) AS block
     GROUP BY dataset_id
-"""
+"""  # noqa: S608 - constants
 _REPLICAS = """
     SELECT replica.dataset_id, replica.site_id, replica.group_id, replica.is_growing, part.*
     FROM unnest(string_to_array(%s, ',')::bigint[], string_to_array(%s, ',')::bigint[]) AS named (dataset_id, site_id)

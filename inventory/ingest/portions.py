@@ -92,13 +92,8 @@ class Portion:
 
     def __post_init__(self) -> None:
         self.own = [n for n, (_, record) in enumerate(self.entries) if not isinstance(record, dict)]
-        self.begin()
+        self._reject_undecoded()
         self.names = frozenset(dataset_name(record) for record in self.records() if isinstance(record, _NAMING))
-
-    def begin(self) -> None:
-        """Begin, or begin again: only those records are rejected that could not be decoded."""
-        self.rejected = {place: bad for place, (_, bad) in enumerate(self.entries) if isinstance(bad, BadRecord)}
-        self.own = [place for place in self.own if place not in self.rejected]
 
     def records(self) -> list[Any]:
         """Return the records that the inventory itself takes and that are not known to be there already."""
@@ -121,12 +116,17 @@ class Portion:
         self.num_passed += sum(asked)
         self.own = [place for place, is_there in zip(self.own, passed, strict=True) if not is_there]
 
-    def look_into_text(self) -> None:
-        """Decode those of its records that are left as text; what is wrong with them is seen only now."""
+    def begin_again(self) -> None:
+        """Forget which were rejected, and decode those that are left as text: what is wrong with these is seen only now."""
         for place in self.own:
             item, record = self.entries[place]
             if isinstance(record, _TEXT):
                 self.entries[place] = item, decoded(item)
+        self._reject_undecoded()
+
+    def _reject_undecoded(self) -> None:
+        self.rejected = {place: bad for place, (_, bad) in enumerate(self.entries) if isinstance(bad, BadRecord)}
+        self.own = [place for place in self.own if place not in self.rejected]
 
 
 def decoded(item: Item) -> Any:
@@ -201,8 +201,7 @@ class Taker:
             looked.known = looked.verbatim.known
             portion.sift(looked.verbatim.same(portion.counts))
         if portion.has_text:
-            portion.look_into_text()
-            portion.begin()
+            portion.begin_again()
             looked = self._lane.do(self._look, portion)
         if looked.verbatim is None:
             portion.sift(sieve(portion.records(), looked.known, places=self._places, counts=portion.counts))
@@ -258,8 +257,7 @@ class Taker:
 
     def _fill_surely(self, portion: Portion) -> None:
         """Make up the rows with all that the database knows by now, and write them; in the lane."""
-        portion.look_into_text()
-        portion.begin()
+        portion.begin_again()
         self._fill(portion, None, looks_for_files=True)
         if portion.batch is not None:
             self._flush(portion.batch)

@@ -18,7 +18,7 @@ from django.db import connection
 from msgspec import UNSET
 
 from inventory.ingest.batch import DATASET_COLUMNS
-from inventory.ingest.looking import Known
+from inventory.ingest.looking import FILE_AS_TEXT, Known
 from inventory.ingest.places import Places
 from inventory.ingest.records import NOTHING, DatasetReplicaText, DatasetText, dataset_name
 from inventory.ingest.rows import Counts, DatasetRow
@@ -27,19 +27,12 @@ from inventory.ingest.sieve import is_same_head
 NOTHING_TEXT = bytes(NOTHING)
 #: What stands in the text in place of what the document's words cannot say; no JSON.
 _UNSPEAKABLE = "'!'"
-# A list of names is written with escapes for these two alone: no name of ours holds control characters.
-_QUOTED_LFN = "replace(replace(file.lfn, '\\', '\\\\'), '\"', '\\\"')"
-_QUOTED_CHECKSUM = "replace(replace(file.checksum, '\\', '\\\\'), '\"', '\\\"')"
 # What is gathered comes in the order in which it was written, mostly that of the document.
 _FILES = f"""
     CROSS JOIN LATERAL (
-        SELECT count(*) AS number, coalesce(sum(size_bytes), 0) AS bytes, coalesce(string_agg(
-            '{{"name":"' || {_QUOTED_LFN} || '","size":' || file.size_bytes || CASE
-                WHEN file.checksum = '' THEN '}}'
-                WHEN left(file.checksum, 8) = 'adler32:' THEN ',"adler32":"' || substr(file.checksum, 9) || '"}}'
-                ELSE ',"checksum":"' || {_QUOTED_CHECKSUM} || '"}}' END,
-            ',' ORDER BY file.id), '') AS listing
-        FROM inventory_file AS file WHERE file.block_id = block.id
+        SELECT count(*) AS number, coalesce(sum(size_bytes), 0) AS bytes,
+               coalesce(string_agg({FILE_AS_TEXT}, ',' ORDER BY id), '') AS listing
+        FROM inventory_file WHERE block_id = block.id
     ) AS file
 """  # noqa: S608 - constants
 
