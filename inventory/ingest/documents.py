@@ -23,6 +23,7 @@ import ijson
 import msgspec
 
 from inventory.exceptions import IngestError
+from inventory.ingest.records import texts_of_section
 from inventory.ingest.rejects import Problem, closest, visible
 from inventory.ingest.streamed import MAX_DEPTH, REPEATED_SECTION, ObjectStream, Spool, half_of_character
 from inventory.ingest.tables import DELIMITERS, table_lines
@@ -50,8 +51,10 @@ _OTHER_KINDS = {
 class Item(msgspec.Struct, frozen=True, gc=False):
     """One record as it was found: ``number`` of its line or object (from 1), ``path`` in it, JSON text or decoded value.
 
+    The body is a ``Text`` where the reader was told to leave some as text, and the rest is right.
+
     ``problem`` is set where the record could not be told from the text; ``body`` is then what there is of it. ``num_bytes`` is
-    how much text was read for it; where records are streamed out of one object that is right only for all of them together.
+    how much text was read for it; where several are read at once that is right only for all of them together.
     """
 
     number: int
@@ -66,8 +69,11 @@ class DocumentReader:
     """The records of one source, in an order in which each comes after what it builds on within its line or object.
 
     ``sections`` names the sections seen so far, empty ones too; ``position`` and ``length`` are bytes of the source as it
-    is stored (``length`` None if unknown), for a progress bar. Reading raises ``IngestError`` where it cannot go on.
+    is stored (``length`` None if unknown), for a progress bar. Reading raises ``IngestError`` where it cannot go on. While
+    ``leaves_text`` is set blocks and block replicas are not looked at.
     """
+
+    leaves_text = False
 
     def __init__(
         self,
@@ -141,6 +147,11 @@ class DocumentReader:
             if section == "meta":
                 yield Item(number, section, section, document[section])
                 continue
+            if self.leaves_text and (texts := texts_of_section(section, document[section])):
+                num_bytes = memoryview(document[section]).nbytes // len(texts)
+                for index, text in enumerate(texts):
+                    yield Item(number, section, f"{section}[{index}]", text, None, num_bytes)
+                continue
             try:
                 bodies = msgspec.json.decode(document[section], type=list[msgspec.Raw])
             except (msgspec.DecodeError, RecursionError) as error:
@@ -163,6 +174,8 @@ class DocumentReader:
                         continue
                     if section:
                         self.sections.add(section)
+                    if self.leaves_text and problem is None and (texts := texts_of_section(section, b"[%b]" % body)):
+                        body = texts[0]  # noqa: PLW2901 - as it was, but looked at less
                     if problem is not None or path:
                         yield Item(number, section, path, body, problem, stream.num_bytes - read)
                         read = stream.num_bytes
@@ -266,7 +279,7 @@ def _repeated_key(line: bytes, document: dict[str, msgspec.Raw]) -> str | None:
     """Return a key that the object of *line* has twice, None if all differ; *document* has the last of each."""
     # With a blank after each comma and colon: of what is longer, a part may have been lost to the same key further on.
     spaced = 2 + sum(len(key) + 6 + memoryview(body).nbytes for key, body in document.items())
-    if len(line.strip()) <= spaced:
+    if len(line) <= spaced or len(line.strip()) <= spaced:
         return None
     pairs: list[tuple[str, Any]] = json.loads(line, object_pairs_hook=list, parse_int=str, parse_float=str)
     keys = [key for key, _ in pairs]

@@ -74,7 +74,7 @@ class Facts:
         self._source = source[: FactFeed._meta.get_field("source").max_length]
         self._ages: dict[str, FeedAge] = {}
         self._absent: list[tuple[str, str]] = []
-        self._rules: list[tuple[str, FeedAge]] = []
+        self._rules: list[tuple[str, bool, bool]] = []
         self._named = array("q")
         self._enforced = array("q")
         self._owner = _INJECTED
@@ -101,7 +101,10 @@ class Facts:
             self._ages[name] = FeedAge.NEWER if newer else FeedAge.SAME if measured_at == before else FeedAge.OLDER
         # Looked up once: a million look-ups by an enumeration's member take as long as all else that is done with facts.
         self._absent = [(name, feed) for name, feed in _FEED_OF_FIELD.items() if self._ages[feed] is FeedAge.ABSENT]
-        self._rules = [(name, self._ages[feed]) for name, feed in _COLUMNS.values()]
+        self._rules = [
+            (name, self._ages[feed] in {FeedAge.OLDER, FeedAge.ABSENT}, self._ages[feed] is FeedAge.SAME)
+            for name, feed in _COLUMNS.values()
+        ]
 
     def check(self, batch: Batch, record: AttrsRecord) -> None:
         """Hand the record to the batch; raises ``BadRecord`` if it names what is not there."""
@@ -183,11 +186,10 @@ class Facts:
 
     def _values(self, record: AttrsRecord, before: tuple[Any, ...] | None) -> tuple[Any, ...]:
         values = []
-        for place, (name, age) in enumerate(self._rules):
-            old = before[place] if before is not None else None
+        for place, (name, is_kept, is_kept_if_not_given) in enumerate(self._rules):
             given = getattr(record, name)
-            if age is FeedAge.OLDER or age is FeedAge.ABSENT or (given is UNSET and age is FeedAge.SAME):
-                values.append(old)
+            if is_kept or (given is UNSET and is_kept_if_not_given):
+                values.append(before[place] if before is not None else None)
             elif given is UNSET or given is None:
                 values.append(None)
             else:

@@ -26,11 +26,9 @@ from inventory.ingest.records import (
     DatasetRecord,
     DatasetReplicaHead,
     DatasetReplicaRecord,
-    DatasetReplicaText,
-    DatasetText,
     GroupRecord,
     SiteRecord,
-    text_of_record,
+    Text,
 )
 from inventory.ingest.rejects import BadRecord, Problem
 from inventory.ingest.results import LoadResult, Progress, keep_bad, keep_meta
@@ -118,6 +116,7 @@ class Loader:
             )
             for portion in portions:
                 taker.take(portion)
+                reader.leaves_text = self._repeats
                 if any(isinstance(record, dict) for _, record in portion.entries):
                     taker.settle()
                     self._hand_out(portion.entries)
@@ -153,7 +152,6 @@ class Loader:
         subjects: set[tuple[str, ...]] = set()
         rows = num_bytes = number = 0
         are_places = False
-        is_text = self._repeats
         for item in items:
             if item.section == "meta" and item.problem is None:
                 self._meta.take(item)
@@ -162,7 +160,7 @@ class Loader:
             is_taken = number <= skip
             if is_taken and (late is None or item.section != "attrs"):
                 continue
-            record = (text_of_record(item.section, item.body) if is_text and item.problem is None else None) or decoded(item)
+            record = item.body if isinstance(item.body, Text) else decoded(item)
             if isinstance(record, AttrsRecord):
                 self._meta.facts_begin()
                 if late is not None:  # counted when they are taken
@@ -181,11 +179,10 @@ class Loader:
             if entries and (is_full or is_body or subject in subjects or _grows_under(record, subjects)):
                 yield Portion(entries, self._meta.now, number - 1)
                 entries, subjects, rows, num_bytes = [], set(), 0, 0
-                is_text = self._repeats
             are_places = is_place and (are_places or not entries)
             entries.append((item, record))
             subjects.update({subject, subject[:2]})
-            rows += _num_rows(record)
+            rows += 1 + item.num_bytes // _BYTES_OF_ROW if isinstance(record, Text) else _num_rows(record)
             num_bytes += item.num_bytes
         if entries:
             yield Portion(entries, self._meta.now, number)
@@ -279,10 +276,6 @@ def _num_rows(record: Any) -> int:
             parts = record.blocks
         case DatasetReplicaRecord():
             parts = record.blockreplicas
-        case DatasetText():
-            return 1 + memoryview(record.blocks).nbytes // _BYTES_OF_ROW
-        case DatasetReplicaText():
-            return 1 + memoryview(record.blockreplicas).nbytes // _BYTES_OF_ROW
         case _:
             return 1
     return 1 + len(parts) + sum([len(part.files) for part in parts if part.files is not UNSET])

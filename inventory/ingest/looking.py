@@ -24,11 +24,17 @@ from inventory.models import Dataset
 
 _ROWS_AT_ONCE = 500
 
-#: Writes a file as the list of a record has it. Only these two need an escape: no name of ours holds control characters.
-FILE_AS_TEXT = r"""'{"name":"' || replace(replace(lfn, '\', '\\'), '"', '\"') || '","size":' || size_bytes || CASE
-    WHEN checksum = '' THEN '}'
-    WHEN left(checksum, 8) = 'adler32:' THEN ',"adler32":"' || substr(checksum, 9) || '"}'
-    ELSE ',"checksum":"' || replace(replace(checksum, '\', '\\'), '"', '\"') || '"}' END"""
+
+def escaped(column: str) -> str:
+    """Return what writes a text as JSON without its quotes, sooner than ``to_json``: no text of ours has control characters."""
+    return rf"""replace(replace({column}, '\', '\\'), '"', '\"')"""
+
+
+#: Writes a file as the list of a record has it.
+FILE_AS_TEXT = f"""'{{"name":"' || {escaped("lfn")} || '","size":' || size_bytes || CASE
+    WHEN checksum = '' THEN '}}'
+    WHEN left(checksum, 8) = 'adler32:' THEN ',"adler32":"' || substr(checksum, 9) || '"}}'
+    ELSE ',"checksum":"' || {escaped("checksum")} || '"}}' END"""
 # Only what the records name is read, and the listing only of a block that has as many files as its record: what is held in memory
 # is bounded by the records, however large their datasets are. Blocks come in the order in which they are named, the rest in that
 # in which it was written: mostly that of the document. Names hold no control characters (`name_problem`, `lfn_problem`). OFFSET 0

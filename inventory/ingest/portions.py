@@ -16,6 +16,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+import msgspec
 from django.db import connection
 from msgspec import UNSET
 
@@ -34,10 +35,9 @@ from inventory.ingest.records import (
     DatasetRecord,
     DatasetReplicaHead,
     DatasetReplicaRecord,
-    DatasetReplicaText,
-    DatasetText,
     GroupRecord,
     SiteRecord,
+    Text,
     dataset_name,
     decode_record,
 )
@@ -52,7 +52,6 @@ from inventory.ingest.writing import Upsert
 _REJECTED_NAMES_KEPT = 10_000
 
 _NAMING = DatasetHead | DatasetReplicaHead | AttrsRecord
-_TEXT = DatasetText | DatasetReplicaText
 
 
 @dataclass(slots=True)
@@ -107,7 +106,12 @@ class Portion:
     @property
     def has_text(self) -> bool:
         """Tell whether some of its records were not looked into yet."""
-        return any(isinstance(self.entries[place][1], _TEXT) for place in self.own)
+        return any(isinstance(record, Text) for record in self.records())
+
+    @property
+    def has_data(self) -> bool:
+        """Tell whether some of its records are of datasets or replicas themselves, not facts of them."""
+        return any(isinstance(record, DatasetHead | DatasetReplicaHead) for record in self.records())
 
     def sift(self, passed: Sequence[bool]) -> None:
         """Leave out those of its records that say what is there."""
@@ -120,7 +124,7 @@ class Portion:
         """Forget which were rejected, and decode those that are left as text: what is wrong with these is seen only now."""
         for place in self.own:
             item, record = self.entries[place]
-            if isinstance(record, _TEXT):
+            if isinstance(record, Text):
                 self.entries[place] = item, decoded(item)
         self._reject_undecoded()
 
@@ -133,8 +137,9 @@ def decoded(item: Item) -> Any:
     """Return the record, or what is wrong with it."""
     if item.problem is not None:
         return BadRecord([item.problem])
+    body = msgspec.json.encode(item.body) if isinstance(item.body, Text) else item.body
     try:
-        return decode_record(item.section, item.body)
+        return decode_record(item.section, body)
     except BadRecord as bad:
         return bad.with_traceback(None)  # which would keep what led here in memory
 
@@ -200,9 +205,9 @@ class Taker:
             looked.verbatim.take()
             looked.known = looked.verbatim.known
             portion.sift(looked.verbatim.same(portion.counts))
-        if portion.has_text:
-            portion.begin_again()
-            looked = self._lane.do(self._look, portion)
+            if portion.has_data:
+                portion.begin_again()
+                looked = self._lane.do(self._look, portion)
         if looked.verbatim is None:
             portion.sift(sieve(portion.records(), looked.known, places=self._places, counts=portion.counts))
         self._fill(portion, looked, looks_for_files=False)

@@ -7,7 +7,7 @@ sums that disagree) is checked where records are applied.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -148,6 +148,9 @@ class MetaRecord(msgspec.Struct, kw_only=True):
     source: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
 
 
+#: Records of which some is text.
+Text = DatasetText | DatasetReplicaText
+
 #: What the inventory itself takes; other sections belong to those who registered them.
 RECORD_TYPES: Mapping[str, type[_Record]] = {
     "site": SiteRecord,
@@ -161,8 +164,8 @@ RECORD_TYPES: Mapping[str, type[_Record]] = {
 _SHAPES: Mapping[str, type[msgspec.Struct]] = {**RECORD_TYPES, "meta": MetaRecord}
 _decoders = {section: msgspec.json.Decoder(type_) for section, type_ in _SHAPES.items()}
 _text_decoders: Mapping[str, msgspec.json.Decoder[Any]] = {
-    "dataset": msgspec.json.Decoder(DatasetText),
-    "datasetreplica": msgspec.json.Decoder(DatasetReplicaText),
+    "dataset": msgspec.json.Decoder(list[DatasetText]),
+    "datasetreplica": msgspec.json.Decoder(list[DatasetReplicaText]),
 }
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`$")
@@ -198,15 +201,15 @@ def dataset_name(record: Any) -> str:
     return str(record.name if isinstance(record, DatasetHead) else record.dataset)
 
 
-def text_of_record(section: str, body: object) -> DatasetText | DatasetReplicaText | None:
-    """Return the head of a dataset or replica with the rest as text, which may be wrong; None where it is not right."""
-    if section not in _text_decoders or not isinstance(body, bytes | msgspec.Raw):
-        return None
+def texts_of_section(section: str, body: bytes | msgspec.Raw) -> Sequence[Text]:
+    """Return the heads of datasets or replicas with the rest as text, which may be wrong; none where not all are right."""
+    if section not in _text_decoders:
+        return ()
     try:
-        text: DatasetText | DatasetReplicaText = _text_decoders[section].decode(body)
+        texts: Sequence[Text] = _text_decoders[section].decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return text
+        return ()
+    return texts
 
 
 def moment(seconds: float) -> datetime:

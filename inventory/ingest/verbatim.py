@@ -9,7 +9,7 @@ no document has.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,7 +18,7 @@ from django.db import connection
 from msgspec import UNSET
 
 from inventory.ingest.batch import DATASET_COLUMNS
-from inventory.ingest.looking import FILE_AS_TEXT, Known
+from inventory.ingest.looking import FILE_AS_TEXT, Known, escaped
 from inventory.ingest.places import Places
 from inventory.ingest.records import NOTHING, DatasetReplicaText, DatasetText, dataset_name
 from inventory.ingest.rows import Counts, DatasetRow
@@ -27,20 +27,24 @@ from inventory.ingest.sieve import is_same_head
 NOTHING_TEXT = bytes(NOTHING)
 #: What stands in the text in place of what the document's words cannot say; no JSON.
 _UNSPEAKABLE = "'!'"
-# What is gathered comes in the order in which it was written, mostly that of the document.
-_FILES = f"""
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS number, coalesce(sum(size_bytes), 0) AS bytes,
-               coalesce(string_agg({FILE_AS_TEXT}, ',' ORDER BY id), '') AS listing
-        FROM inventory_file WHERE block_id = block.id
-    ) AS file
-"""  # noqa: S608 - constants
+
+
+# What is gathered comes in the order in which it was written, mostly that of the document. The files of a block nearly always lie
+# in that order, too: they are sorted, which takes a fifth of the time, only where they seem not to.
+def _files(order: str) -> str:
+    return f"""
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS number, coalesce(sum(size_bytes), 0) AS bytes,
+                   coalesce(string_agg({FILE_AS_TEXT}, ','{order}), '') AS listing
+            FROM inventory_file WHERE block_id = block.id
+        ) AS file
+    """  # noqa: S608 - constants
 
 
 def _moment(column: str) -> str:
     """Return what writes a time as whole seconds since 1970."""
     return (
-        f"coalesce(CASE WHEN {column} = date_trunc('second', {column}) THEN extract(epoch FROM {column})::bigint::text END, "
+        f"coalesce(CASE WHEN {column} = date_trunc('second', {column}) THEN date_part('epoch', {column})::bigint::text END, "
         f"{_UNSPEAKABLE})"
     )
 
@@ -51,7 +55,7 @@ def _truth(column: str) -> str:
 
 #: How a field is written, by its name in the document.
 _OF_BLOCK = {
-    "name": "to_json(block.name)::text",
+    "name": f"""'"' || {escaped("block.name")} || '"'""",
     "size": "block.size_bytes::text",
     "num_files": "block.num_files::text",
     "is_open": _truth("block.is_open"),
@@ -61,7 +65,7 @@ _OF_BLOCK = {
     f"ELSE {_UNSPEAKABLE} END",
 }
 _OF_PART = {
-    "block": "to_json(part.name)::text",
+    "block": "block.name",
     "group": "coalesce((SELECT to_json(name)::text FROM inventory_group WHERE id = part.group_id), 'null')",
     "size": "part.size_bytes::text",
     # Of no file at all is said otherwise in a document, by an empty list.
@@ -69,7 +73,7 @@ _OF_PART = {
     "is_custodial": _truth("part.is_custodial"),
     "last_update": _moment("part.last_update"),
 }
-_COMPLETE = "(part.size_bytes, part.num_files) = (part.all_bytes, part.all_files)"
+_COMPLETE = "(part.size_bytes, part.num_files) = (block.size_bytes, block.num_files)"
 
 # A digest only of a dataset that has as many blocks and files as its record names: what is written is bounded by what was read.
 # OFFSET 0 keeps the planner from reading a whole table for the datasets of one portion.
@@ -82,8 +86,8 @@ _DATASETS = f"""
         FROM inventory_block AS block {{files}} WHERE block.dataset_id = dataset.id AND {{number}} = named.number
     ) AS block
 """  # noqa: S608 - constants
-# Gathered from the blocks of a dataset: each is looked for once, not once for each of its replicas.
-_REPLICAS = """
+# Gathered from the blocks of a dataset: each is looked for, and its name written, once, not once for each of its replicas.
+_REPLICAS = f"""
     SELECT named.name, replica.site_id, part.digest, replica.group_id, replica.is_growing, part.number,
            CASE part.num_owned WHEN 0 THEN replica.group_id IS NULL WHEN part.number
                THEN (part.least, part.most) IS NOT DISTINCT FROM (replica.group_id, replica.group_id) ELSE false END
@@ -92,22 +96,27 @@ _REPLICAS = """
         FROM unnest(string_to_array(%s, E'\\n'), string_to_array(%s, ',')::bigint[]) AS named (name, site_id) GROUP BY name
     ) AS named
     CROSS JOIN LATERAL (
-        SELECT id FROM inventory_dataset WHERE name = named.name AND num_blocks <= {most} OFFSET 0
+        SELECT id FROM inventory_dataset WHERE name = named.name AND num_blocks <= {{most}} OFFSET 0
     ) AS dataset
     CROSS JOIN LATERAL (
         SELECT part.dataset_replica_id, count(*) AS number, count(part.group_id) AS num_owned,
                min(part.group_id) AS least, max(part.group_id) AS most,
-               sha256(convert_to('[' || string_agg({text}, ',') || ']', 'UTF8')) AS digest
+               sha256(convert_to('[' || string_agg(part.text, ',') || ']', 'UTF8')) AS digest
         FROM (
-            SELECT part.*, block.name, block.size_bytes AS all_bytes, block.num_files AS all_files
-            FROM inventory_block AS block JOIN inventory_blockreplica AS part ON part.block_id = block.id
-            WHERE block.dataset_id = dataset.id AND part.site_id = ANY(named.site_ids)
+            SELECT part.dataset_replica_id, part.group_id, {{text}} AS text
+            FROM (
+                SELECT id, size_bytes, num_files, '"' || {escaped("name")} || '"' AS name
+                FROM inventory_block WHERE dataset_id = dataset.id OFFSET 0
+            ) AS block
+            JOIN inventory_blockreplica AS part ON part.block_id = block.id WHERE part.site_id = ANY(named.site_ids)
             ORDER BY part.dataset_replica_id, part.id
         ) AS part GROUP BY part.dataset_replica_id
     ) AS part
     JOIN inventory_datasetreplica AS replica ON replica.id = part.dataset_replica_id
-"""
+"""  # noqa: S608 - constants
 _NAME = b'"name":'
+#: Place of the digest in a row of the answer about datasets; numbers come after it.
+_DIGEST = len(DATASET_COLUMNS)
 #: Of a text of which some is looked at.
 _FIRST_ENTRY_BYTES = 300
 #: Blocks and files of a dataset whose text is made: that of an unbounded one might be more than a value of PostgreSQL can hold.
@@ -126,12 +135,15 @@ class _Found(NamedTuple):
 
 
 class _Question(NamedTuple):
-    """What is asked at once: ``places`` of the records by what names them in the rows of the answer."""
+    """What is asked at once, of names with numbers: ``places`` of the records by what names them in the rows of the answer.
+
+    ``sorting`` is the statement that asks for those for which the first has not found their text.
+    """
 
     fields: Fields
     statement: str
-    names: str
-    numbers: str
+    sorting: str
+    asked: Sequence[tuple[str, int]]
     places: Mapping[Any, int]
 
 
@@ -160,8 +172,13 @@ class Verbatim:
 
     def ask(self) -> None:
         """Ask the database for the datasets that the records name, and what it would write of them and of their replicas."""
-        self._dataset_rows = _rows(self._of_datasets)
-        self._replica_rows = _rows(self._of_replicas)
+        datasets, replicas = self._of_datasets, self._of_replicas
+        self._dataset_rows = _rows(datasets.statement, datasets.asked)
+        self._replica_rows = _rows(replicas.statement, replicas.asked)
+        if datasets.sorting != datasets.statement:
+            others = {row[1] for row in self._dataset_rows if self._is_other(datasets.places.get(row[1]), row[_DIGEST])}
+            self._dataset_rows = [row for row in self._dataset_rows if row[1] not in others]
+            self._dataset_rows += _rows(datasets.sorting, [one for one in datasets.asked if one[0] in others])
 
     @property
     def pks(self) -> dict[str, int]:
@@ -171,12 +188,11 @@ class Verbatim:
     def take(self) -> None:
         """Take what was answered."""
         for row in self._dataset_rows:
-            self.known[row[1]] = Known(DatasetRow(*row[: len(DATASET_COLUMNS)]))
+            self.known[row[1]] = Known(DatasetRow(*row[:_DIGEST]))
             if (n := self._of_datasets.places.get(row[1])) is not None:
-                digest, *rest = row[len(DATASET_COLUMNS) :]
-                self._found[n] = _Found(digest, tuple(rest))
-        for name, site, digest, *rest in self._replica_rows:
-            self._found[self._of_replicas.places[name, site]] = _Found(digest, tuple(rest))
+                self._found[n] = _Found(row[_DIGEST], row[_DIGEST + 1 :])
+        for row in self._replica_rows:
+            self._found[self._of_replicas.places[row[:2]]] = _Found(row[2], row[3:])
 
     def same(self, counts: Counts) -> list[bool]:
         """Tell of each record whether it says what is there; those that do are counted.
@@ -211,12 +227,17 @@ class Verbatim:
         for name, n in places.items():
             number = self._datasets[n].count(_NAME)
             numbers[name] = number if number <= _MOST_ENTRIES else _NO_NUMBER
-        return _question(fields, _of_datasets(fields), list(numbers.items()), places)
+        return _Question(fields, _of_datasets(fields, ""), _of_datasets(fields, " ORDER BY id"), list(numbers.items()), places)
 
     def _question_of_replicas(self) -> _Question:
         places = {(self.records[n].dataset, self._sites[n]): n for n in self._replicas}
         fields = _fields(self._replicas.values())
-        return _question(fields, _of_replicas(fields), list(places), places)
+        statement = _of_replicas(fields)
+        return _Question(fields, statement, statement, list(places), places)
+
+    def _is_other(self, n: int | None, digest: bytes | None) -> bool:
+        """Tell whether what the database would write of record *n* is something else than its text."""
+        return n is not None and digest is not None and digest != self._digests[n]
 
     def _is_text_found(self, n: int) -> bool:
         return n in self._found and self._found[n].digest == self._digests[n]
@@ -241,14 +262,14 @@ class Verbatim:
         return self._is_text_found(n) and (group is UNSET or "group" in self._of_replicas.fields or has_one_group)
 
 
-def _of_datasets(fields: Fields) -> str:
-    """Return what asks for datasets whose blocks have these fields in the document."""
+def _of_datasets(fields: Fields, order: str) -> str:
+    """Return what asks for datasets whose blocks have these fields in the document, with the files of each block in *order*."""
     is_known = fields.keys() <= _OF_BLOCK.keys()
     return _DATASETS.format(
         number="dataset.num_blocks + dataset.num_files" if "files" in fields else "dataset.num_blocks",
         num_files="dataset.num_files" if "files" in fields else "0",
         text=_written(fields, _OF_BLOCK) if is_known else _UNSPEAKABLE,
-        files=_FILES if is_known and "files" in fields else "",
+        files=_files(order) if is_known and "files" in fields else "",
     )
 
 
@@ -290,17 +311,12 @@ def _written(fields: Fields, words: Mapping[str, str]) -> str:
     return "'{' || " + " || ',' || ".join(f"'\"{name}\":' || {words[name]}" for name in fields) + " || '}'"
 
 
-def _question(fields: Fields, statement: str, asked: Collection[tuple[str, int]], places: Mapping[Any, int]) -> _Question:
-    """Return the question for names and numbers; names with what no name of ours has are not asked for."""
-    asked = [(name, number) for name, number in asked if name.isprintable()]
-    return _Question(
-        fields, statement, "\n".join([name for name, _ in asked]), ",".join([str(number) for _, number in asked]), places
-    )
-
-
-def _rows(question: _Question) -> list[tuple[Any, ...]]:
-    if not question.names:
+def _rows(statement: str, asked: Iterable[tuple[str, int]]) -> list[tuple[Any, ...]]:
+    """Return what the database answers; names with what no name of ours has are not asked for."""
+    asked = [one for one in asked if one[0].isprintable()]
+    if not asked:
         return []
+    names, numbers = "\n".join([name for name, _ in asked]), ",".join([str(number) for _, number in asked])
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(question.statement, [question.names, question.numbers], binary=True)
+        cursor.execute(statement, [names, numbers], binary=True)
         return cursor.fetchall()

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 from django.db import transaction
 
-from inventory.ingest import loader
+from inventory.ingest import documents
 from inventory.ingest.looking import look
 from inventory.ingest.places import Places
-from inventory.ingest.records import DatasetRecord, DatasetReplicaRecord, decode_record, text_of_record
+from inventory.ingest.records import DatasetRecord, DatasetReplicaRecord, decode_record, texts_of_section
 from inventory.ingest.rows import Counts
 from inventory.ingest.sieve import sieve
 from inventory.ingest.verbatim import Verbatim
@@ -166,9 +166,7 @@ def plain(name: str = NAME) -> Document:
 
 def verbatim(given: Document, write: Callable[[Any], bytes] = msgspec.json.encode) -> list[bool]:
     """Tell of the dataset and its two replicas whether they are found by their texts alone; each replica has words of its own."""
-    dataset, *replicas = [
-        text_of_record(section, write(body)) for section in ("dataset", "datasetreplica") for body in given[section]
-    ]
+    (dataset,), replicas = (texts_of_section(section, write(given[section])) for section in ("dataset", "datasetreplica"))
     found = []
     for replica in replicas:
         texts = Verbatim([dataset, replica], Places(Counts(), lacks=lambda *_: ""))
@@ -278,7 +276,7 @@ def test_a_document_that_mostly_repeats_what_is_there_comes_to_the_same_by_its_t
     by_text = again()
     assert sum(asked) > 2 * len(lines)
     asked.clear()
-    monkeypatch.setattr(loader, "text_of_record", lambda section, body: None)
+    monkeypatch.setattr(documents, "texts_of_section", lambda section, body: ())
     assert again() == by_text
     assert not asked
     assert by_text[2]
