@@ -26,7 +26,8 @@ from inventory.models import (
     Site,
 )
 from inventory.selectors import conditions, rare
-from inventory.selectors.locks import in_force_at, on_dataset
+from inventory.selectors.locks import on_dataset
+from inventory.selectors.locks_in_force import in_force_at
 from inventory.selectors.moments import MomentFilter
 from inventory.selectors.wording import size_from_text
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 _KEYS = {"pattern", "replacement"}
 
 
@@ -19,6 +17,8 @@ def lfn_rule_problems(rules: object) -> list[str]:
 
 def pattern_problem(pattern: str) -> str:
     """Return why *pattern* cannot be matched, empty if it can. The syntax is that of RE2 and Rust, not Python's."""
+    import polars as pl  # noqa: PLC0415 - a quarter of a second of the start of each command, for what few of them write
+
     try:
         pl.Series([""]).str.contains(rf"\A(?:{pattern})\z")
     except pl.exceptions.ComputeError:

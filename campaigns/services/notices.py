@@ -22,7 +22,8 @@ from campaigns.choices import FINAL_STATES, CampaignState, ExceptionState, Notic
 from campaigns.constants import REMINDERS
 from campaigns.models import Campaign, CampaignEvent, ExceptionRequest, GroupRepresentative, Notice, Revision
 from campaigns.selectors.quorum import approver_groups
-from inventory.selectors.locks import ActiveLock, active_locks, lock_people, rows_held_by
+from inventory.selectors.locks import ActiveLock, active_locks, rows_held_by
+from inventory.selectors.locks_in_force import lock_people
 from inventory.selectors.wording import exact_text, plural, size_text
 
 logger = logging.getLogger(__name__)

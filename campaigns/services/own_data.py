@@ -8,7 +8,8 @@ import polars as pl
 from django.core.files.storage import default_storage
 
 from campaigns.models import GroupRepresentative, Revision
-from inventory.selectors.locks import active_locks, lock_people, rows_held_by
+from inventory.selectors.locks import active_locks, rows_held_by
+from inventory.selectors.locks_in_force import lock_people
 
 #: More names than these are a matter for a pattern.
 MOST_DATASETS = 50

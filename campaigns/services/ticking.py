@@ -18,7 +18,7 @@ from campaigns.services.execution import campaign_execute, campaign_expire, camp
 from campaigns.services.notices import campaign_tell, notices_mail, reminders_give
 from campaigns.services.reports import reports_sweep
 from campaigns.services.studies import studies_sweep
-from inventory.selectors.locks import lock_patterns_of_source
+from inventory.selectors.locks_in_force import lock_patterns_of_source
 from inventory.services.audit import Actor
 from inventory.services.locks import lock_create
 from inventory.services.turns import attempt

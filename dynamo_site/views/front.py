@@ -15,7 +15,7 @@ from dynamo_site.views.activity import activity_picture
 from dynamo_site.views.belts import BeltsBrief, belts_brief
 from dynamo_site.views.storage import storage_warnings
 from inventory.selectors.feeds import stale_feeds
-from inventory.selectors.locks import locks_to_renew
+from inventory.selectors.locks_in_force import locks_to_renew
 from inventory.selectors.sites import site_storage
 from inventory.selectors.snapshot import inventory_standing
 from inventory.selectors.wording import duration_text, plural, size_text, when_text

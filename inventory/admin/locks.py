@@ -21,7 +21,7 @@ from unfold.views import ChangeList
 from inventory.models import Lock
 from inventory.permissions import UndeletableAdminMixin
 from inventory.selectors.lock_holdings import Holding, Patterns, holdings_of, where_text
-from inventory.selectors.locks import EXPIRES_SOON, expiring_soon, owned_by
+from inventory.selectors.locks_in_force import EXPIRES_SOON, expiring_soon, owned_by
 from inventory.selectors.wording import badge_html, plural, size_html, when_html
 from inventory.services.audit import Actor
 from inventory.services.locks import lock_create, lock_extend, may_end

@@ -13,7 +13,8 @@ from django.db.models import CharField, Exists, ExpressionWrapper, F, OuterRef, 
 
 from inventory.choices import StorageType
 from inventory.models import Block, BlockReplica, DatasetReplica, FactFeed, Group, IncompleteCopy, Lock, Site, StatisticsCount
-from inventory.selectors.locks import NOBODY, active_locks, locks_in_force
+from inventory.selectors.locks import active_locks
+from inventory.selectors.locks_in_force import NOBODY, locks_in_force
 
 #: Locks beyond this many are not written into a query.
 MAX_LOCKS_IN_QUERY = 300

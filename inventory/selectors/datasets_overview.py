@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from inventory.models import Block, BlockReplica, Dataset, DatasetReplica
 from inventory.selectors.lock_holdings import Patterns, where_texts
-from inventory.selectors.locks import locks_in_force, on_dataset
+from inventory.selectors.locks import on_dataset
+from inventory.selectors.locks_in_force import locks_in_force
 
 
 @dataclass(frozen=True, slots=True)

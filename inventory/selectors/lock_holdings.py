@@ -10,7 +10,8 @@ import polars as pl
 from django.db.models import Count, Q, QuerySet, Sum, Value
 
 from inventory.models import BlockReplica, Group, Lock, Site
-from inventory.selectors.locks import NOBODY, matches
+from inventory.selectors.locks import matches
+from inventory.selectors.locks_in_force import NOBODY
 
 #: Locks counted by one query: SQLite takes at most 500 parts of a compound.
 _PER_QUERY = 250

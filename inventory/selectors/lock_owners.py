@@ -10,7 +10,8 @@ import polars as pl
 from django.db.models import Count, Max, Sum
 
 from inventory.models import Lock
-from inventory.selectors.locks import NOBODY, active_locks, locks_in_force, rows_held_by
+from inventory.selectors.locks import active_locks, rows_held_by
+from inventory.selectors.locks_in_force import NOBODY, locks_in_force
 from inventory.selectors.replicas import BlockReplicaRow
 
 #: Number, greatest and sum of the keys of some locks.

@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet, Sum
 from inventory.choices import StatisticsBasis, StatisticsDimension
 from inventory.exceptions import InvalidInput
 from inventory.models import StatisticsCell, StatisticsCount, StatisticsUnique
-from inventory.selectors.locks import NOBODY
+from inventory.selectors.locks_in_force import NOBODY
 
 #: Parts of a bar that are told apart; the others are one part.
 NUM_PARTS = 6

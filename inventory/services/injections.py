@@ -22,7 +22,7 @@ from inventory.ingest.rejects import Problem, Reject
 from inventory.ingest.results import LoadResult, Progress
 from inventory.ingest.sections import Change, SectionHandler, register_section
 from inventory.models import Injection
-from inventory.selectors.locks import locks_in_force
+from inventory.selectors.locks_in_force import locks_in_force
 from inventory.selectors.wording import plural
 from inventory.services.audit import Actor, audit_record
 from inventory.services.injection_rights import account_of, lacks_of

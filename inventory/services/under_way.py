@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import polars as pl
 from django.db import connection, transaction
 
-from inventory.selectors.locks import NOBODY, active_locks, rows_held_by
+from inventory.selectors.locks_in_force import NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,15 @@ def too_late_for(lock_ids: Sequence[int], *, now: datetime) -> tuple[UnderWay, .
     found = [one for look in _looks for one in look()]
     if not found:
         return ()
+    return _held(lock_ids, found, now=now)
+
+
+def _held(lock_ids: Sequence[int], found: Sequence[UnderWay], *, now: datetime) -> tuple[UnderWay, ...]:
+    # Only where something is being deleted now: Polars is a quarter of a second of the start of each command.
+    import polars as pl  # noqa: PLC0415 - see above
+
+    from inventory.selectors.locks import active_locks, rows_held_by  # noqa: PLC0415 - see above
+
     wanted = set(lock_ids)
     frame = pl.DataFrame(
         {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Q
 
 from campaigns.selectors.execution import campaigns_standing
@@ -19,7 +19,6 @@ from inventory.selectors.replicas import FileRow
 from inventory.selectors.sites import SiteStorage, site_storage
 from inventory.services.audit import Actor, audit_record
 from operations.choices import DeletionState
-from operations.constants import CLAIM_ADVISORY_LOCK
 from operations.models import Attempt, Deletion, QueuedPlan, SiteHealth
 from operations.selectors.pace import Pace, pace_of
 from operations.selectors.pausing import pause_state
@@ -30,6 +29,7 @@ from operations.services.dark_recheck import recheck_paths
 from operations.services.limits import QueueLimits
 from operations.services.pace import pace_note, within_pace
 from operations.services.recheck import Rechecked, recheck
+from operations.services.turns import take_turn
 from policies.selectors.plans import times_of_paths
 from policies.services.standing import plans_that_wait
 
@@ -145,13 +145,6 @@ def _claim_at(site: SiteStorage, *, worker: str, now: datetime, limits: QueueLim
             _record_drop_outs(site.name, rows, checked.failed, DeletionState.FAILED, now)
         if taken is not None:
             return taken
-
-
-def take_turn() -> None:
-    """Wait until no other claim decides, and keep them waiting until the transaction ends. SQLite has one writer anyway."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIM_ADVISORY_LOCK])
 
 
 def _has_room(site: SiteStorage, pace: Pace, *, now: datetime) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 
 from campaigns.selectors.execution import revisions_of_plans
-from inventory.selectors.locks import locks_in_force
+from inventory.selectors.locks_in_force import locks_in_force
 from inventory.selectors.sites import sites_named
 from operations.selectors.pausing import is_pause_file_present, pause_switches
 from operations.services.claim import Claim

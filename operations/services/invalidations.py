@@ -30,11 +30,11 @@ from inventory.services.replicas import block_replicas_remove
 from operations.choices import InvalidationState
 from operations.exceptions import InvalidationChangedError, InvalidTransitionError, LockedDataError
 from operations.models import InvalidatedBlock, Invalidation
-from operations.services.claim import take_turn
 from operations.services.invalidation_preview import Copy, InvalidationPreview, invalidation_preview
 from operations.services.listing import listed_whole
 from operations.services.over import plans_over
 from operations.services.rights import demand_reason, demand_right
+from operations.services.turns import take_turn
 from policies.choices import PlanKind
 from policies.services.limits import judge_inventory_age
 from policies.services.listed import ListedFile, ListedReplica

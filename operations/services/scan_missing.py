@@ -24,10 +24,10 @@ from operations.choices import FindingKind, FindingState, ScanState
 from operations.constants import MAX_FILES_PER_CALL
 from operations.exceptions import InvalidTransitionError
 from operations.models import ScanFinding, StorageScan
-from operations.services.claim import take_turn
 from operations.services.scan_compare import certainly_missing, on_the_move
 from operations.services.scan_lease import ScanLease, ScanPulse, scan_locked, scan_move
 from operations.services.scans import DECIDE, scan_decide, scan_for_decision
+from operations.services.turns import take_turn
 from operations.services.watch import Clock
 from operations.services.worker import GatewayFactory, real_gateway
 from operations.storage import SightKind

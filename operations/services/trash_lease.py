@@ -17,8 +17,8 @@ from inventory.services.audit import Actor, audit_record
 from operations.choices import DeletionState, TrashState
 from operations.models import Deletion, SiteHealth, Trash
 from operations.selectors.pausing import pause_state
-from operations.services.claim import take_turn
 from operations.services.limits import QueueLimits
+from operations.services.turns import take_turn
 from operations.services.watch import Clock, Watch
 from operations.storage import TrashedFile, trash_name
 

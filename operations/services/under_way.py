@@ -6,7 +6,7 @@ from inventory.services.under_way import UnderWay
 from operations.choices import DeletionState
 from operations.constants import NOBODY
 from operations.models import Deletion
-from operations.services.claim import take_turn
+from operations.services.turns import take_turn
 
 
 def look_under_way() -> list[UnderWay]:

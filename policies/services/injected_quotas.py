@@ -11,7 +11,6 @@ from inventory.ingest.sections import Change, Lacks
 from inventory.selectors.sites import site_storage
 from policies.models import Partition, Quota, WaitingQuota
 from policies.permissions import SET_QUOTA
-from policies.services.partitions import quota_problem
 
 _KEYS = ("site", "partition", "quota")
 _MAX_BYTES = 2**63 - 1
@@ -54,6 +53,9 @@ def _take(
     if partition is None:
         row = WaitingQuota.objects.filter(partition_name=name, site_id=sites[site]).first()
     else:
+        # The compiler and NumPy, only where there are quotas: every command loads this module at its start.
+        from policies.services.quotas import quota_problem  # noqa: PLC0415 - see above
+
         refused = quota_problem(partition, size_bytes)
         if refused is not None:
             return Problem("quota", shown(size_bytes), "a quota that the partition can have", refused)

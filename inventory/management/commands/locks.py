@@ -17,7 +17,8 @@ from inventory.management.base import DynamoCommand
 from inventory.management.commands.lock import lock_object
 from inventory.models import Lock
 from inventory.selectors.lock_holdings import Holding, Patterns, holdings_of, where_text
-from inventory.selectors.locks import in_force_at, on_dataset
+from inventory.selectors.locks import on_dataset
+from inventory.selectors.locks_in_force import in_force_at
 from inventory.selectors.wording import plural, size_text
 
 
