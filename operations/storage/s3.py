@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import zip_longest
 from typing import Any
 
@@ -19,6 +19,7 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, PartialCredentialsError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.utils import parse_timestamp
+from fsspec.asyn import sync
 from s3fs import S3FileSystem
 
 from inventory.endpoints import redacted
@@ -39,8 +40,12 @@ _LIST_FROM = 4
 #: Clients that one process keeps, with their connections.
 _MAX_CLIENTS = 64
 _CHUNK_BYTES = 8 << 20
+#: Larger files are copied in parts (S3's limit for one request).
+_LARGEST_COPY = 5 << 30
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+#: What is asked for lies behind the end of the file.
+_BEHIND = frozenset({"416", "InvalidRange"})
 _REFUSED = frozenset(
     {
         "400",
@@ -72,6 +77,7 @@ _RETRYABLE = frozenset(
         "InternalError",
         "NoSuchBucket",  # a root that is missing says nothing of its files
         "OperationAborted",
+        "QuotaExceeded",  # a copy for the trash: there may be room again
         "RequestTimeTooSkewed",
         "RequestTimeout",
         "ServiceUnavailable",
@@ -94,7 +100,9 @@ def s3_gateway(site_name: str, endpoint_url: str, rules: tuple[LfnRule, ...], ac
         credentials.get("session_token"),
         access.timeout_seconds,
     )
-    return RemoteGateway(site_name, redacted(endpoint_url), rules, S3Store(files, root.bucket, root.prefix))
+    return RemoteGateway(
+        site_name, redacted(endpoint_url), rules, S3Store(files, root.bucket, root.prefix, access.timeout_seconds)
+    )
 
 
 @lru_cache(maxsize=_MAX_CLIENTS)
@@ -129,8 +137,9 @@ class S3Store:
     #: s3fs and botocore read a version after it.
     unnameable = ("?versionId=",)
 
-    def __init__(self, files: S3FileSystem, bucket: str, prefix: str) -> None:
+    def __init__(self, files: S3FileSystem, bucket: str, prefix: str, timeout_seconds: float) -> None:
         self._files = files
+        self._timeout_seconds = timeout_seconds
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._versions = Versions(self._ask, bucket)
@@ -176,11 +185,19 @@ class S3Store:
         return answers
 
     def move(self, pairs: Sequence[tuple[Path, Path]], may_go: MayGo) -> dict[Path, Answer]:
-        """Copy each file at the server, compare the size of the copy, then remove the original."""
+        """Copy each file at the server, compare the sizes of the copies, then remove the originals of those that are whole."""
         targets = dict(pairs)
-        problems = overlapping(list(targets), lambda path: self._copied(path, targets[path]), may_go)
-        answers = {path: problem for path, problem in problems.items() if problem is not None}
-        return answers | self.remove([path for path, problem in problems.items() if problem is None], lambda: True)
+        before = self.look(list(targets), may_go)
+        answers = {path: _unfit(seen) for path, seen in before.items() if seen.kind != Kind.FILE}
+        files = [path for path, seen in before.items() if seen.kind == Kind.FILE]
+        problems = overlapping(files, lambda path: self._copied(path, targets[path], before[path].size_bytes), may_go)
+        answers |= {path: problem for path, problem in problems.items() if problem is not None}
+        copied = [path for path, problem in problems.items() if problem is None]
+        # To its end, like the removal: a file in both places is one more to be looked into the next time.
+        after = self.look([targets[path] for path in copied], lambda: True)
+        whole = [path for path in copied if _is_whole(before[path], after.get(targets[path]))]
+        wrong = Answer(FileOutcome.UNKNOWN, "the copy is not there or has another size", is_untouched=True)
+        return answers | dict.fromkeys(set(copied) - set(whole), wrong) | self.remove(whole, lambda: True)
 
     def is_half_moved(self, path: Path, target: Path) -> bool:
         """Compare sizes, then what the server calls their content, or all of it: parts give one content several such names."""
@@ -201,10 +218,21 @@ class S3Store:
         return True
 
     def read(self, path: Path) -> Iterator[bytes]:
-        """Read in pieces of 8 MB, each by a request of its own with its time limit."""
-        size = self._ask("head_object", Bucket=self._bucket, Key=self._key(path))["ContentLength"]
-        for start in range(0, size, _CHUNK_BYTES):
-            yield self._try(self._files.cat_file, self._address(path), start=start, end=min(start + _CHUNK_BYTES, size))
+        """Read in pieces of 8 MB, each by a request of its own with its time limit.
+
+        Its size is not asked for first: the answer to that never says why it is refused, not even that a clock is wrong.
+        """
+        start, num_read = 0, _CHUNK_BYTES
+        while num_read == _CHUNK_BYTES:
+            try:
+                piece = self._try(self._files.cat_file, self._address(path), start=start, end=start + _CHUNK_BYTES)
+            except StorageError as error:
+                if _said(error.__cause__)[0] in _BEHIND:
+                    return
+                raise
+            yield piece
+            num_read = len(piece)
+            start += num_read
 
     def write(self, path: Path, content: bytes) -> None:
         """Write a small file."""
@@ -217,7 +245,9 @@ class S3Store:
         return f"{self._bucket}/{self._key(path)}"
 
     def _ask(self, method: str, **kwargs: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = self._try(self._files.call_s3, method, **kwargs)
+        """Make a request that takes no longer in all than its time limit, which the client begins anew with each piece of it."""
+        call = partial(sync, self._files.loop, self._files._call_s3, timeout=self._timeout_seconds)
+        answer: dict[str, Any] = self._try(call, method, **kwargs)
         return answer
 
     def _try(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -279,19 +309,30 @@ class S3Store:
                 answers[by_key[deleted["Key"]]] = Answer(FileOutcome.DELETED)
         for failed in said.get("Errors", ()):
             if failed.get("Key") in by_key:
-                answers[by_key[failed["Key"]]] = _of_code(failed.get("Code", ""), failed.get("Message", ""))
+                answers[by_key[failed["Key"]]] = _of_code(failed.get("Code") or "", failed.get("Message") or "")
         return answers
 
-    def _copied(self, path: Path, target: Path) -> Answer | None:
-        """Copy a file; return why it must not be removed now, None if its copy is whole."""
+    def _copied(self, path: Path, target: Path, size_bytes: int) -> Answer | None:
+        """Copy a file of this size; return why that failed, None if the server says that it is done."""
+        source = {"Bucket": self._bucket, "Key": self._key(path)}
         try:
-            self._try(self._files.cp_file, self._address(path), self._address(target))
-            sizes = {
-                self._ask("head_object", Bucket=self._bucket, Key=self._key(some))["ContentLength"] for some in (path, target)
-            }
+            # Without a limit for all of it: a server that copies a large file sends blanks meanwhile.
+            if size_bytes <= _LARGEST_COPY:
+                self._try(self._files.call_s3, "copy_object", Bucket=self._bucket, Key=self._key(target), CopySource=source)
+            else:
+                self._try(self._files.cp_file, self._address(path), self._address(target))
         except StorageError as error:
             return error.answer
-        return None if len(sizes) == 1 else Answer(FileOutcome.UNKNOWN, "the copy has another size", is_untouched=True)
+        return None
+
+
+def _unfit(seen: Seen) -> Answer:
+    """Return why what was seen is not moved."""
+    return seen.problem or Answer(FileOutcome.ABSENT, "already absent", is_untouched=True)
+
+
+def _is_whole(original: Seen, copy: Seen | None) -> bool:
+    return copy is not None and copy.kind == Kind.FILE and copy.size_bytes == original.size_bytes
 
 
 def moment_of(text: Any) -> datetime:
@@ -305,18 +346,29 @@ def moment_of(text: Any) -> datetime:
 
 def answer_of(error: BaseException) -> Answer:
     """Translate what s3fs or botocore raised; s3fs raises errors of the system, with what the server said as their cause."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ClientError | BotoCoreError):
-        cause = cause.__cause__
-    if isinstance(cause, ClientError):
-        said = cause.response.get("Error", {})
-        return _of_code(str(said.get("Code", "")), str(said.get("Message", "")))
+    code, message = _said(error)
+    if code:
+        return _of_code(code, message)
+    cause = _cause(error)
     message = f"{type(cause or error).__name__}: {cause or error}"[:500]
     if isinstance(cause or error, TimeoutError | ConnectionError | HTTPClientError | BotoConnectionError):
         return Answer(FileOutcome.RETRYABLE, message)
     if isinstance(cause, NoCredentialsError | PartialCredentialsError):
         return Answer(FileOutcome.REFUSED, message, is_untouched=True)
     return Answer(FileOutcome.UNKNOWN, message)
+
+
+def _cause(error: BaseException | None) -> BaseException | None:
+    while error is not None and not isinstance(error, ClientError | BotoCoreError):
+        error = error.__cause__
+    return error
+
+
+def _said(error: BaseException | None) -> tuple[str, str]:
+    """Return code and message of what the server answered, empty where it did not answer; not each server has messages."""
+    cause = _cause(error)
+    said = cause.response.get("Error", {}) if isinstance(cause, ClientError) else {}
+    return str(said.get("Code") or ""), str(said.get("Message") or "")
 
 
 def _of_code(code: str, message: str) -> Answer:

@@ -15,6 +15,8 @@ from operations.storage.answers import Kind, Path
 
 pytest.importorskip("s3fs", reason="needs requirements-storage.txt")
 
+from fsspec.asyn import get_loop
+
 from operations.storage.s3 import S3Store, moment_of
 
 PAGE_SIZE = 10
@@ -27,7 +29,11 @@ class Bucket:
         self.keys = sorted(keys, key=str.encode)
         self.asked: Counter[str] = Counter()
 
-    def call_s3(self, method: str, **kwargs: Any) -> dict[str, Any]:
+    @property
+    def loop(self) -> Any:
+        return get_loop()
+
+    async def _call_s3(self, method: str, **kwargs: Any) -> dict[str, Any]:
         self.asked[method] += 1
         if method == "head_object":
             if kwargs["Key"] not in self.keys:
@@ -49,7 +55,7 @@ def _missing() -> Exception:
 
 def look(bucket: Bucket, paths: Sequence[Path]) -> dict[Path, Kind]:
     files: Any = bucket
-    return {path: seen.kind for path, seen in S3Store(files, "bucket", "site").look(paths, lambda: True).items()}
+    return {path: seen.kind for path, seen in S3Store(files, "bucket", "site", 20).look(paths, lambda: True).items()}
 
 
 def paths_of(folders: int, files: int) -> list[Path]:
