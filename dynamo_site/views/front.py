@@ -245,7 +245,7 @@ def _feed_notices() -> list[Notice]:
         Notice(
             "warning",
             f"The feed {feed.name} was measured {when_text(feed.measured_at)} (limit {duration_text(feed.max_age)}): "
-            "its facts are unknown, and rules on them protect",
+            "its facts are unknown: rules on them protect, and plans that are ordered by them wait for a person",
             reverse("admin:inventory_factfeed_change", args=[feed.pk]),
             "Feed",
         )

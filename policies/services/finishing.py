@@ -23,7 +23,7 @@ from policies.models import Cycle, CycleRule, CycleSite, Plan
 from policies.planning.decisions import plan_digest
 from policies.planning.outcome import Decision, Outcome
 from policies.services.judging import judge_plan
-from policies.services.limits import Reading, judge_feeds
+from policies.services.limits import Reading, judge_feeds, judge_missed_order
 from policies.services.plans import plan_freeze
 from policies.services.recording import decisions_save, decisions_table, evidence_save, outcome_sums, rule_rows, site_rows
 from policies.services.scoped import ReadScope
@@ -101,11 +101,13 @@ def feeds_relied_on(result: CycleResult) -> set[str]:
 
 def _judged_feeds(result: CycleResult) -> list[Reading]:
     measured = feeds_relied_on(result)
-    if not measured:
+    wanted = {key.variable.fact for key in result.policy.order}
+    missed = {feed.name: feed.reason for feed in result.read.taken.unknown if feed.name in wanted}
+    if not measured and not missed:
         return []
     with consistent_reader() as reader:
         feeds = read_feeds(reader)
-    return judge_feeds(measured, feeds, result.cycle.clock)
+    return judge_feeds(measured, feeds, result.cycle.clock) + judge_missed_order(missed, feeds, result.cycle.clock)
 
 
 def _lock_running(cycle: Cycle) -> None:

@@ -6,7 +6,7 @@ Fractions, not per cent. A value that equals its limit is within it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -99,11 +99,28 @@ def judge_inventory_age(standing: InventoryStanding, now: datetime) -> Reading:
 
 
 def judge_feeds(names: Collection[str], feeds: Mapping[str, FeedState], now: datetime) -> list[Reading]:
-    """Judge the age of the feeds of facts that a text rests on; *now*: the cycle's clock. What is too old is unknown there.
+    """Judge the age of the feeds of facts that a text rests on; *now*: the cycle's clock. What is too old is unknown there, and
+    decides nothing (but see `judge_missed_order`).
 
     Kept with the plan, so that it waits when one of them becomes too old before its turn comes.
     """
     return [_judge_feed(name, feeds[name], now) for name in sorted(names) if name in feeds]
+
+
+def judge_missed_order(missed: Mapping[str, str], feeds: Mapping[str, FeedState], now: datetime) -> list[Reading]:
+    """Judge that ``Order`` names facts which were unknown (*missed*: why): what is unknown sorts last, so all are equal by them.
+
+    Rules on such facts protect, an order cannot: what would go is not what was asked for, so a person decides.
+    """
+    return [
+        replace(
+            _judge_feed(name, feeds.get(name, FeedState(None, 0.0)), now),
+            is_tripped=True,
+            text=f"Order rests on the facts of {name}, which were unknown ({reason}): not what it asks for would go first; "
+            "load them and let the next cycle decide",
+        )
+        for name, reason in sorted(missed.items())
+    ]
 
 
 def _judge_feed(name: str, state: FeedState, now: datetime) -> Reading:

@@ -102,7 +102,9 @@ exit codes: 0 done, 1 the text has errors or the cycle failed, 2 wrong use
         )
         console.print(f"{cycle.num_steps} steps; digest {cycle.plan_digest}")
         for feed in cycle.unknown_facts:
-            console.print(f"unknown: the feed {feed['feed']}: {feed['reason']}; what rests on it is protected")
+            console.print(
+                f"unknown: the feed {feed['feed']}: {feed['reason']}; rules on it protect, an order by it waits for a person"
+            )
         console.print()
         console.print(_sites(cycle))
         console.print()

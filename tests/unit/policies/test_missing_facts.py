@@ -46,6 +46,23 @@ def test_a_rank_that_is_not_a_number_protects() -> None:
     assert sorted(set(PlanItem.objects.values_list("dataset_name", flat=True))) == ["/A/0/RAW", "/A/2/RAW"]
 
 
+ORDERED = "Partition P\nOn site.name == S*\nWhen always\nUntil never\nDismiss\nOrder decreasing dataset.usage_rank\n"
+
+
+@pytest.mark.parametrize("is_stale", [False, True])
+def test_a_plan_in_an_order_by_facts_that_are_unknown_waits_for_a_person(is_stale: bool) -> None:
+    """Rules on them protect; but an order by what nobody knows takes whatever comes first."""
+    if is_stale:
+        FactFeed.objects.filter(name=FactFeedName.POPULARITY).update(measured_at=CLOCK - timedelta(days=365))
+    cycle = cycle_start(text=ORDERED, source="test", kind=CycleKind.MANUAL, actor=ACTOR, now=CLOCK)
+    cycle_carry_out(cycle_id=cycle.pk, actor=ACTOR)
+    plan = Plan.objects.get()
+    found = [(reading["subject"], reading["text"]) for reading in plan.tripped if reading["limit"] == "fact_feed"]
+    assert [subject for subject, _ in found] == (["popularity"] if is_stale else [])
+    assert all("Order rests on the facts of popularity, which were unknown" in text for _, text in found)
+    assert plan.state == PlanState.HELD or not is_stale
+
+
 def test_a_feed_from_the_future_is_unknown() -> None:
     FactFeed.objects.filter(name=FactFeedName.POPULARITY).update(measured_at=CLOCK + timedelta(days=365))
     cycle = cycle_carry_out(cycle_id=run().pk, actor=ACTOR).cycle
