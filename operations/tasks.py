@@ -9,6 +9,7 @@ from celery import shared_task
 
 from inventory.selectors.clock import database_now
 from operations.services.activity import activity_sum_up
+from operations.services.heartbeat import heartbeat
 from operations.services.limits import limits_from_settings
 from operations.services.queue import plan_enqueue
 from operations.services.scan_worker import scan_work
@@ -61,6 +62,7 @@ def scan() -> None:
 @shared_task(name="operations.tasks.sweep")
 def sweep() -> None:
     """Set right what crashes and lost messages left behind, and wake a worker if that made work."""
+    heartbeat(now=database_now())
     rng = Random()  # noqa: S311 - spreads retries, keeps no secret
     swept = sweep_all(now=database_now(), limits=limits_from_settings(), rng=rng)
     if swept.num_leases or swept.plans_enqueued:

@@ -26,6 +26,7 @@ from prometheus_client.registry import Collector
 from inventory.selectors.feeds import feed_ages
 from inventory.selectors.snapshot import inventory_updated_at
 from inventory.services.audit import audit_head
+from operations.selectors.heartbeat import pulse
 from operations.selectors.pausing import pause_state
 from operations.selectors.progress import SiteProgress, deletions_under_way
 from operations.selectors.scans import SiteScanned, sites_scanned
@@ -109,6 +110,9 @@ class DynamoCollector(Collector):
         yield _single(
             "inventory_age_seconds", "Since the last completed injection; -1: never.", _age(inventory_updated_at(), now)
         )
+        signs = pulse()
+        yield _single("periodic_work_age_seconds", "Since a worker last did periodic work; -1: never.", _age(signs.at, now))
+        yield _single("plans_not_queued", "Released plans that no worker has put into the queue.", signs.num_plans_outside)
         yield _single("audit_events", "Events in the audit trail: if it falls, some were removed.", audit_head()[0])
         yield from _labelled("site", _SITE_GAUGES, [(site.site_name, site) for site in deletions_under_way(now=now)], now)
         yield from _labelled("site", _SCAN_GAUGES, [(row.site_name, row) for row in sites_scanned()], now)

@@ -21,6 +21,7 @@ from inventory.selectors.snapshot import inventory_standing
 from inventory.selectors.wording import duration_text, plural, size_text, when_text
 from operations.selectors.activity import ActivitySpan
 from operations.selectors.belts import AGE_OF_INVENTORY, GROUNDS_OF_A_PLAN
+from operations.selectors.heartbeat import silence
 from operations.selectors.pausing import pause_file, pause_state
 from operations.selectors.progress import deletions_under_way
 from operations.selectors.scans import sites_scanned
@@ -91,6 +92,8 @@ def trash_bars() -> list[TrashBar]:
 def _notices(request: HttpRequest, panels: list[PartitionPanel], brief: BeltsBrief | None) -> list[Notice]:
     user = request.user
     notices = _pause_notices() + _inbox_notices(user)
+    if user.has_perm("operations.view_deletion"):
+        notices += _silence_notices()
     if user.has_perm("policies.view_plan"):
         notices += _plan_notices()
     if brief is not None:
@@ -120,6 +123,11 @@ def _pause_notices() -> list[Notice]:
     if pause.is_file_present:
         return [Notice("danger", f"Deletions on this host are stopped by the file {pause_file()}: remove it to let them go on")]
     return []
+
+
+def _silence_notices() -> list[Notice]:
+    text = silence(timezone.now())
+    return [Notice("danger", text)] if text else []
 
 
 def _inbox_notices(user: Any) -> list[Notice]:

@@ -2,6 +2,7 @@
 
 from operations.models.activity import ActivityClock, ActivityHour
 from operations.models.deletions import Attempt, Deletion, DeletionFile
+from operations.models.heartbeats import Heartbeat
 from operations.models.invalidations import InvalidatedBlock, Invalidation
 from operations.models.limits import SiteLimits, SitePace
 from operations.models.queued_plans import QueuedPlan
@@ -18,6 +19,7 @@ __all__ = [
     "Deletion",
     "DeletionFile",
     "DeletionRequest",
+    "Heartbeat",
     "InvalidatedBlock",
     "Invalidation",
     "PauseSwitch",

@@ -95,12 +95,18 @@ def deletion_rows(
     dataset_name: str = "",
     plan_id: int | None = None,
     before_id: int | None = None,
+    is_failing: bool = False,
     limit: int = 50,
 ) -> list[DeletionRow]:
-    """Return deletions, newest first, that fit all that is given; *before_id* leads to the next page."""
+    """Return deletions, newest first, that fit all that is given; *before_id* leads to the next page.
+
+    *is_failing*: those that failed at least once and are not done, whether they are tried again by themselves or not.
+    """
     rows = _fitting(state=state, site_name=site_name, dataset_name=dataset_name, plan_id=plan_id).order_by("-pk")
     if before_id is not None:
         rows = rows.filter(pk__lt=before_id)
+    if is_failing:
+        rows = rows.filter(state__in=[DeletionState.QUEUED, DeletionState.FAILED], num_attempts__gt=0).exclude(reason="")
     return [DeletionRow(*row) for row in rows.values_list(*_FIELDS)[:limit]]
 
 

@@ -12,6 +12,7 @@ from inventory.selectors.wording import exact_text, plural, size_text
 from operations.choices import DeletionState
 from operations.exceptions import OperationsError
 from operations.management.commands._actor import shell_actor
+from operations.selectors.heartbeat import silence
 from operations.selectors.history import FailedSum, deletion_rows, failed_deletions
 from operations.selectors.pausing import pause_state
 from operations.selectors.progress import deletions_under_way
@@ -36,6 +37,9 @@ class Command(DynamoCommand):
         parser.add_argument("--list", action="store_true", help="List single deletions, newest first.")
         parser.add_argument("--site", default="", help="Only this site.")
         parser.add_argument("--state", choices=DeletionState.values, default="", help="Only this state (with --list).")
+        parser.add_argument(
+            "--failing", action="store_true", help="Only what failed at least once and is not done (with --list)."
+        )
         parser.add_argument("--plan", type=int, default=None, help="Only this plan (with --list, --retry and --drop).")
         parser.add_argument("--dataset", default="", help="Only this dataset (with --list, --retry and --drop).")
         parser.add_argument("--limit", type=int, default=50, help="How many at most (with --list). Default: 50.")
@@ -52,7 +56,7 @@ class Command(DynamoCommand):
             self._decide(options)
         elif options["dry_run"]:
             raise CommandError("--dry-run goes with --retry or --drop", returncode=2)
-        elif options["list"]:
+        elif options["list"] or options["failing"]:
             self._list(options)
         else:
             self._sum_up(options["site"])
@@ -97,6 +101,7 @@ class Command(DynamoCommand):
             state=options["state"],
             dataset_name=options["dataset"],
             plan_id=options["plan"],
+            is_failing=options["failing"],
             limit=max(options["limit"], 1),
         )
         for row in rows:
@@ -116,6 +121,8 @@ class Command(DynamoCommand):
                 else "by a file on this host"
             )
             self.stdout.write(f"ALL DELETIONS ARE PAUSED {who}")
+        if told := silence(timezone.now()):
+            self.stdout.write(told)
         for plan in held_plans():
             size = f"{plural(plan.num_items, 'block replica')}, {size_text(plan.size_bytes)}"
             why = "; ".join(reading["text"] for reading in plan.tripped)

@@ -117,6 +117,16 @@ def fail_all_of_two_plans(world: World) -> tuple[int, int]:
     return plans[0], plans[1]
 
 
+def test_what_fails_is_listed_whether_it_is_tried_again_or_not(world: World):
+    fail_one(world)
+    failed = Deletion.objects.get()
+    assert f"{failed.pk}  FAILED" in out_of("deletions", "--failing")
+    Deletion.objects.update(state="QUEUED")
+    assert f"{failed.pk}  QUEUED" in out_of("deletions", "--list", "--failing", "--site", "T3_B")
+    Deletion.objects.update(reason="")
+    assert out_of("deletions", "--failing") == "no such deletions\n"
+
+
 def test_failed_deletions_are_retried_by_site_plan_and_dataset_after_a_look_at_how_much_that_is(world: World):
     first, second = fail_all_of_two_plans(world)
     size = "3 failed deletions at T3_B: 9 files, 90 B"

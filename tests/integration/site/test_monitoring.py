@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from inventory.models import FactFeed, Site
 from inventory.services.audit import Actor
+from operations.models import Heartbeat
 from operations.services.pausing import pause_all
 from operations.services.queue import plan_enqueue
 from tests.factories.operations import World
@@ -103,9 +104,12 @@ def test_metrics_say_how_queue_sites_cycles_and_feeds_are(client: Client, token:
     Site.objects.filter(name="T3_B").update(deletion_paused_at=timezone.now())
     FactFeed.objects.all().delete()
     FactFeed.objects.create(name="popularity", measured_at=timezone.now() - timedelta(days=400), max_age=timedelta(days=2))
+    Heartbeat.objects.create(at=timezone.now() - timedelta(minutes=7))
     pause_all(actor=Actor("test"), reason="a look")
     read = samples(client, authorization=token)
     assert read["dynamo_paused",] == 1
+    assert 420 <= read["dynamo_periodic_work_age_seconds",] < 500
+    assert read["dynamo_plans_not_queued",] == 0
     assert read["dynamo_deletions_queued", "T3_B"] == 3
     assert read["dynamo_deletions_queued_bytes", "T3_B"] == 90
     assert read["dynamo_site_paused", "T3_B"] == 1
@@ -122,7 +126,7 @@ def test_metrics_ask_the_same_number_of_queries_whatever_the_size(
 ) -> None:
     world = World(tmp_path)
     plan_enqueue(world.plan(world.two_copies(1)).pk)
-    with django_assert_max_num_queries(17) as first:
+    with django_assert_max_num_queries(20) as first:
         samples(client, authorization=token)
     plan_enqueue(world.plan(world.two_copies(5, dataset="/C/D-1/AOD")).pk)
     with django_assert_num_queries(len(first)):

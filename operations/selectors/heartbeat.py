@@ -1,0 +1,60 @@
+"""Whether anybody does the work: what waits for a worker or the scheduler while neither shows itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django_celery_beat.models import PeriodicTask
+
+from inventory.selectors.wording import plural, when_text
+from operations.choices import DeletionState
+from operations.models import Deletion, Heartbeat, QueuedPlan
+from policies.selectors.plans import released_plan_ids
+
+#: The sweeper is asked for twice a minute; one task of a worker may take minutes.
+LATE_AFTER = timedelta(minutes=5)
+#: The periodic task that brings the heartbeat, as its row is called.
+_SWEEP = "sweep"
+#: Where to look on, for those who are told.
+RUNBOOK = 'docs/runbook.md, "The queue does not move"'
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """When periodic work was last done (None: never), and how many released plans are not in the queue yet."""
+
+    at: datetime | None
+    num_plans_outside: int
+
+    def is_late(self, now: datetime) -> bool:
+        """Tell whether no worker has done periodic work for too long, or ever."""
+        return self.at is None or now - self.at > LATE_AFTER
+
+
+def pulse() -> Pulse:
+    """Return the last sign of life, and what waits outside of the queue."""
+    at = Heartbeat.objects.filter(pk=1).values_list("at", flat=True).first()
+    released = released_plan_ids()
+    inside = QueuedPlan.objects.filter(plan_id__in=released).exclude(is_complete=False, refused_reason="").count()
+    return Pulse(at, len(released) - inside)
+
+
+def silence(now: datetime) -> str:
+    """Return who does not show itself and what waits for it; empty while work is done, and of a new installation without any."""
+    found = pulse()
+    if not found.is_late(now):
+        return ""
+    num_queued = Deletion.objects.filter(state__in=[DeletionState.QUEUED, DeletionState.ACTING]).count()
+    waiting = [
+        *([f"{plural(num_queued, 'block replica')} in the queue"] if num_queued else []),
+        *([f"{plural(found.num_plans_outside, 'released plan')} not in the queue yet"] if found.num_plans_outside else []),
+    ]
+    if found.at is None and not waiting:
+        return ""
+    asked_at = PeriodicTask.objects.filter(name=_SWEEP).values_list("last_run_at", flat=True).first()
+    is_asked = asked_at is not None and now - asked_at <= LATE_AFTER
+    who = "No worker answers" if is_asked else "No scheduler (beat) or no worker runs"
+    since = "the periodic work was never done" if found.at is None else f"the periodic work was last done {when_text(found.at)}"
+    waits = f"; {' and '.join(waiting)} wait" if waiting else ""
+    return f"{who}: {since}, so nothing is evaluated, deleted or brought back by itself{waits}. What to do: {RUNBOOK}"
