@@ -5,8 +5,11 @@ import os
 
 from celery import Celery, signals
 
+from dynamo_site import folder_broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dynamo_site.settings.base")
 
+folder_broker.use()
 app = Celery("dynamo")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
