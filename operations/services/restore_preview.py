@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Min, Sum
+from django.db.models import Case, Count, Min, Q, Sum, When
 
 from inventory.selectors.sites import SiteStorage, site_storage
 from operations.choices import TrashState
@@ -15,8 +15,12 @@ from operations.models import Trash, TrashFile
 from operations.services.restoring import RESTORABLE, RestoreWanted, trash_fitting, why_gone
 from operations.services.trash_lease import lies_elsewhere
 
-#: Block replicas that a preview names at most, the newest deletions first.
+#: Block replicas that a preview names at most.
 LINES_SHOWN = 50
+#: In which order: what was asked for and is not back, what cannot come back, what can; the newest deletions first.
+_ORDER = Case(
+    When(state=TrashState.RESTORED, then=3), When(~Q(reason=""), then=0), When(~Q(state__in=RESTORABLE), then=1), default=2
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,8 @@ class RestoreLine:
 
 @dataclass(frozen=True, slots=True)
 class RestorePreview:
-    """What fits: how much of it can come back, and until when all of it; how many block replicas are back, and cannot.
+    """What fits: how much of it can come back, and until when all of it; how many block replicas are back, cannot come, or were
+    asked for and did not come back whole (``num_undone``; some of them can, some cannot).
 
     ``num_files`` and ``size_bytes`` are of whole block replicas, also where one file of each is asked for.
     """
@@ -48,6 +53,7 @@ class RestorePreview:
     first_purge_at: datetime | None
     num_back: int
     num_others: int
+    num_undone: int
     lines: tuple[RestoreLine, ...]
 
     @property
@@ -76,7 +82,8 @@ def restore_preview(*, wanted: RestoreWanted) -> RestorePreview:
         first_purge_at=min(purges, default=None),
         num_back=num_back,
         num_others=sum(group["number"] for group in groups) - num_able - num_back,
-        lines=_lines(list(rows.defer("files", "wanted_files").order_by("-pk")[:LINES_SHOWN]), sites),
+        num_undone=rows.exclude(reason="").exclude(state=TrashState.RESTORED).count(),
+        lines=_lines(list(rows.defer("files", "wanted_files").order_by(_ORDER, "-pk")[:LINES_SHOWN]), sites),
     )
 
 

@@ -157,6 +157,23 @@ def test_page_shows_what_fits_and_asks_it_back_by_plan_site_dataset_or_file(dele
     assert "1 block replica was brought back before" in admin_client.get(page, {"site": "T3_B"}).content.decode()
 
 
+def test_what_did_not_come_back_stands_first_with_its_reason(deleted: World, admin_client: Client):
+    first, second = Trash.objects.order_by("pk")
+    plan = first.deletion.plan_id
+    taken = deleted.root("T3_B") / first.files[0][0].removeprefix("/")
+    taken.parent.mkdir(parents=True, exist_ok=True)
+    taken.write_text("another's")
+    page = f"{reverse('dynamo_restore')}?plan={plan}"
+    assert page in admin_client.get(reverse("admin:policies_plan_change", args=[plan])).content.decode()
+    admin_client.post(reverse("dynamo_act", args=["plan-restore", plan]), {"reason": "all of it"})
+    tasks.restore.apply()
+    shown = admin_client.get(page).content.decode()
+    assert "1 block replica was asked for and did not come back whole" in shown
+    assert "lies in its place" in shown
+    assert shown.index(f"/trash/{first.pk}/") < shown.index(f"/trash/{second.pk}/")
+    assert taken.read_text() == "another's"
+
+
 def test_page_of_bringing_back_takes_the_right_to_see_and_another_to_ask(deleted: World, client: Client):
     reader = User.objects.create_user("reader")
     client.force_login(reader)
