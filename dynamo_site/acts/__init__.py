@@ -8,11 +8,11 @@ from __future__ import annotations
 from django.urls import reverse
 
 from dynamo_site.acts import deciding, deleting, injecting, keeping, scanning
-from dynamo_site.acts.act import Act, Key
+from dynamo_site.acts.act import Act, Caution, Key
 
 ACTS: dict[str, Act] = {**deleting.ACTS, **deciding.ACTS, **keeping.ACTS, **injecting.ACTS, **scanning.ACTS}
 
-__all__ = ["ACTS", "Act", "Key", "act_url"]
+__all__ = ["ACTS", "Act", "Caution", "Key", "act_url"]
 
 
 def act_url(name: str, key: Key = "") -> str:

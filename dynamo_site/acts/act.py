@@ -15,13 +15,19 @@ from inventory.services.audit import Actor
 Key = str | int
 
 
+class Caution(str):
+    """What to say after an act that did not bring about all that was wanted: a page shows it as a warning."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """One act: ``label`` on its button, ``question`` and ``consequence`` where it is confirmed.
 
     ``verb`` stands on the button that does it; ``model`` names what it acts on (None: the whole of Dynamo); ``guard`` is
     the relation from there to the object on which the right may be given instead of in general. ``perform`` calls the
-    service and returns what to say afterwards.
+    service and returns what to say afterwards. ``hindrance`` says why there is nothing to do now: the page then has no form.
     """
 
     label: str
@@ -34,6 +40,7 @@ class Act:
     guard: str = ""
     is_dangerous: bool = False
     reason_required: bool = True
+    hindrance: Callable[[Any], str] = lambda _: ""
     #: Who else may, without the right: asked with who acts and the object. The service asks the same.
     also: Callable[[Actor, Any], bool] | None = None
 

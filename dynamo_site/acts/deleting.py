@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
+from django.utils.text import capfirst
 
-from dynamo_site.acts.act import Act
+from dynamo_site.acts.act import Act, Caution
 from inventory.selectors.wording import plural, size_text
 from inventory.services.audit import Actor
 from inventory.services.sites import site_pause, site_resume
+from operations.selectors.pausing import pause_state
 from operations.services.failed import deletions_drop, deletions_retry
 from operations.services.pausing import pause_all, resume_all
 from operations.services.restoring import RestoreWanted, restore_request
@@ -21,8 +23,8 @@ def _pause_all(_: None, actor: Actor, reason: str) -> str:
 
 
 def _resume_all(_: None, actor: Actor, reason: str) -> str:
-    resume_all(actor=actor, reason=reason)
-    return "Deletions go on."
+    state = resume_all(actor=actor, reason=reason)
+    return Caution(f"The switch is off, but {state.to_remove}.") if state.to_remove else "Deletions go on."
 
 
 def _site_pause(site: Any, actor: Actor, reason: str) -> str:
@@ -76,6 +78,7 @@ ACTS: dict[str, Act] = {
         question=lambda _: "Let deletions go on?",
         consequence=lambda _: "Workers take up what is queued, at every site that is not paused by itself.",
         perform=_resume_all,
+        hindrance=lambda _: capfirst(pause_state().nothing_to_resume),
     ),
     "site-pause": Act(
         label="Pause deletions here",

@@ -24,7 +24,7 @@ from inventory.selectors.datasets_overview import Copy
 from inventory.selectors.lock_holdings import Patterns, lock_holdings, where_text
 from operations.selectors.belts import BELT_RIGHTS, Belt, belts_of_partition, belts_of_site
 from operations.selectors.overview import deleted_bytes_of_plans, plan_progress
-from operations.selectors.pausing import pause_state
+from operations.selectors.pausing import pause_file, pause_state
 from operations.selectors.trash import trash_of_deletion
 from operations.services.scan_overview import scan_overview
 from policies.selectors.occupancy import partition_occupancies, site_in_partitions
@@ -139,7 +139,7 @@ def act_button(context: Context, name: str, key: str | int = "", kind: str = "pl
 def top_corner(context: Context) -> dict[str, Any]:
     """The search box and the pause switch that stand on every page."""
     request = context["request"]
-    return {"request": request, "pause": pause_state(), "query": request.GET.get("dataset", "")}
+    return {"request": request, "pause": pause_state(), "pause_file": pause_file(), "query": request.GET.get("dataset", "")}
 
 
 @register.filter

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
 
-from dynamo_site.acts import ACTS, Act, Key
+from dynamo_site.acts import ACTS, Act, Caution, Key
 from dynamo_site.exceptions import SiteError
 from inventory.exceptions import InventoryError
 from inventory.services.audit import Actor
@@ -47,7 +47,7 @@ def act_view(request: HttpRequest, name: str, key: str = "") -> HttpResponse:
             except REFUSALS as refusal:
                 problem = str(refusal)
             else:
-                messages.success(request, said)
+                messages.add_message(request, messages.WARNING if isinstance(said, Caution) else messages.SUCCESS, said)
                 return HttpResponseRedirect(back)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
@@ -55,6 +55,7 @@ def act_view(request: HttpRequest, name: str, key: str = "") -> HttpResponse:
         "act": act,
         "question": act.question(subject),
         "verb": act.verb(subject),
+        "hindrance": act.hindrance(subject),
         "consequence": act.consequence(subject),
         "reason": reason,
         "problem": problem,

@@ -28,6 +28,24 @@ class PauseState:
         """Tell whether deletions are stopped here."""
         return self.is_switched or self.is_file_present
 
+    @property
+    def paused_by(self) -> str:
+        """Return who or what stops deletions here: the last to turn the switch only if it is on."""
+        return self.changed_by if self.is_switched else "a file on this host"
+
+    @property
+    def to_remove(self) -> str:
+        """Return what else is to be done while the file is there, whatever the switch says; empty without it."""
+        return f"the file {pause_file()} still stops the workers of this host: remove it" if self.is_file_present else ""
+
+    @property
+    def nothing_to_resume(self) -> str:
+        """Return why the switch cannot be released; empty where it is on."""
+        if self.is_switched:
+            return ""
+        hint = f"; the file {pause_file()} stops this host: remove it" if self.is_file_present else ""
+        return f"deletions are not paused by the switch: there is nothing to resume{hint}"
+
 
 def pause_file() -> Path:
     """Return the path of the file whose presence stops the workers of this host."""

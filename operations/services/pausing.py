@@ -8,7 +8,7 @@ from django.utils import timezone
 from inventory.services.audit import Actor, audit_record
 from operations.exceptions import InvalidTransitionError
 from operations.models import PauseSwitch
-from operations.selectors.pausing import PauseState, pause_file, pause_state
+from operations.selectors.pausing import PauseState, pause_state
 from operations.services.rights import demand_right
 
 
@@ -38,8 +38,7 @@ def resume_all(*, actor: Actor, reason: str) -> PauseState:
         switch = _locked_switch()
         demand_right(actor, "operations.resume_all", "let all deletions go on")
         if not switch.is_paused:
-            hint = f"; the file {pause_file()} stops this host: remove it" if pause_state().is_file_present else ""
-            raise InvalidTransitionError(f"deletions are not paused by the switch: there is nothing to resume{hint}")
+            raise InvalidTransitionError(pause_state().nothing_to_resume)
         details = {"paused_at": str(switch.changed_at), "paused_by": switch.changed_by_name, "paused_reason": switch.reason}
         _turn(switch, is_paused=False, actor=actor, reason=reason)
         audit_record(actor=actor, action="operations.resume_all", subject="all sites", reason=reason, details=details)

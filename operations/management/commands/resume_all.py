@@ -9,7 +9,6 @@ from django.core.management.base import CommandError, CommandParser
 from inventory.management.base import DynamoCommand
 from operations.exceptions import OperationsError
 from operations.management.commands._actor import shell_actor
-from operations.selectors.pausing import pause_file
 from operations.services.pausing import resume_all
 
 
@@ -30,6 +29,6 @@ class Command(DynamoCommand):
             state = resume_all(actor=shell_actor(), reason=options["reason"])
         except OperationsError as error:
             raise CommandError(str(error)) from error
-        if state.is_file_present:
-            raise CommandError(f"the switch is off, but the file {pause_file()} still stops the workers of this host: remove it")
+        if state.to_remove:
+            raise CommandError(f"the switch is off, but {state.to_remove}")
         self.stdout.write("Deletions go on.")

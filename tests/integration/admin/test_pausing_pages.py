@@ -1,0 +1,78 @@
+"""Pages while deletions are paused by the switch, the file on this host, or both: each says what stops them and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import unescape
+
+import pytest
+from django.test import Client
+
+from dynamo_site.acts import act_url
+from inventory.services.audit import Actor
+from operations.selectors.pausing import pause_file
+from operations.services.pausing import pause_all, resume_all
+from tests.factories.screens import account
+
+pytestmark = pytest.mark.django_db
+NIGHT_SHIFT = Actor("night shift")
+SITES = "/admin/inventory/site/"
+
+
+@pytest.fixture
+def _with_file() -> Iterator[None]:
+    pause_file().parent.mkdir(parents=True, exist_ok=True)
+    pause_file().touch()
+    yield
+    pause_file().unlink()
+
+
+def page_of(client: Client, url: str) -> str:
+    return unescape(client.get(url, follow=True).content.decode())
+
+
+@pytest.fixture
+def operator(client: Client) -> Client:
+    client.force_login(account("Operators"))
+    return client
+
+
+@pytest.mark.usefixtures("_with_file")
+def test_releasing_the_switch_says_that_the_file_still_stops_this_host(operator: Client) -> None:
+    pause_all(actor=NIGHT_SHIFT, reason="smoke")
+    answer = operator.post(act_url("resume-all"), {"reason": "mended", "back": SITES}, follow=True)
+    (said,) = answer.context["messages"]
+    expected = f"The switch is off, but the file {pause_file()} still stops the workers of this host: remove it."
+    assert (str(said), said.level_tag) == (expected, "warning")
+
+
+def test_releasing_the_switch_without_a_file_lets_deletions_go_on(operator: Client) -> None:
+    pause_all(actor=NIGHT_SHIFT, reason="smoke")
+    answer = operator.post(act_url("resume-all"), {"reason": "mended", "back": SITES}, follow=True)
+    (said,) = answer.context["messages"]
+    assert (str(said), said.level_tag) == ("Deletions go on.", "success")
+
+
+@pytest.mark.usefixtures("_with_file")
+@pytest.mark.parametrize("role", ["Operators", "Auditors"])
+def test_the_corner_names_the_file_and_not_who_released_the_switch(client: Client, role: str) -> None:
+    pause_all(actor=NIGHT_SHIFT, reason="smoke")
+    resume_all(actor=NIGHT_SHIFT, reason="mended")
+    client.force_login(account(role))
+    page = page_of(client, SITES)
+    assert "Deletions paused by a file on this host" in page
+    assert f"Remove the file {pause_file()}" in page
+    assert "night shift" not in page
+    assert act_url("resume-all") not in page, "there is no switch to release"
+    assert (act_url("pause-all") in page) == (role == "Operators"), "workers of other hosts go on: the switch stops them"
+
+
+@pytest.mark.usefixtures("_with_file")
+def test_the_form_to_release_a_switch_that_is_off_names_the_file_and_has_no_button(operator: Client) -> None:
+    page = page_of(operator, act_url("resume-all"))
+    assert f"the file {pause_file()} stops this host: remove it" in page
+    assert 'name="reason"' not in page
+    assert 'type="submit">Let deletions go on' not in page
+    answer = operator.post(act_url("resume-all"), {"reason": "mended"})
+    assert answer.status_code == 409
+    assert "not paused by the switch" in answer.content.decode()
