@@ -20,6 +20,9 @@ NOBODY = "None"
 
 #: File whose presence below ``VAR_DIR`` stops every worker of this host, also when the database cannot be reached.
 PAUSE_FILE_NAME = "pause_all"
+#: Subject in the audit trail of acts on the switch, and the act that adds a reason to a switch that is on already.
+ALL_SITES = "all sites"
+PAUSED_AGAIN = "operations.pause_all_again"
 
 #: No request to a storage waits longer, in seconds ...
 REQUEST_TIMEOUT_SECONDS = 20.0

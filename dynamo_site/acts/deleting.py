@@ -8,23 +8,53 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from dynamo_site.acts.act import Act, Caution
-from inventory.selectors.wording import plural, size_text
+from inventory.selectors.wording import exact_text, plural, size_text, when_text
 from inventory.services.audit import Actor
 from inventory.services.sites import site_pause, site_resume
-from operations.selectors.pausing import pause_state
+from operations.selectors.pausing import PauseState, further_reasons, pause_state
+from operations.selectors.progress import deletions_under_way
 from operations.services.failed import deletions_drop, deletions_retry
 from operations.services.pausing import pause_all, resume_all
 from operations.services.restoring import RestoreWanted, restore_request
 
 
 def _pause_all(_: None, actor: Actor, reason: str) -> str:
-    pause_all(actor=actor, reason=reason)
+    state = pause_all(actor=actor, reason=reason)
+    if state.is_further(actor.name, reason):
+        return f"All deletions were paused by {state.changed_by} already. Your reason is kept in the audit trail."
     return "All deletions are paused: no worker begins another file."
+
+
+def _pause_consequence(_: None) -> str:
+    state = pause_state()
+    already = f"{_why_paused(state)} Your reason is kept beside that in the audit trail. " if state.is_switched else ""
+    return (
+        f"{already}Every worker stops before its next file, within about a second; cycles go on planning. "
+        "To let deletions go on takes another right."
+    )
 
 
 def _resume_all(_: None, actor: Actor, reason: str) -> str:
     state = resume_all(actor=actor, reason=reason)
     return Caution(f"The switch is off, but {state.to_remove}.") if state.to_remove else "Deletions go on."
+
+
+def _resume_consequence(_: None) -> str:
+    state = pause_state()
+    also = "".join(f" Also by {actor}: “{reason}”." for actor, reason in further_reasons(state))
+    sites = deletions_under_way()
+    size = size_text(sum(site.bytes_queued for site in sites))
+    queued = f"{plural(sum(site.num_queued for site in sites), 'block replica')}, {size}"
+    rest = f" {capfirst(state.to_remove)}." if state.to_remove else ""
+    return (
+        f"{_why_paused(state)}{also} Queued: {queued}. "
+        f"Workers take up what is queued, at every site that is not paused by itself.{rest}"
+    )
+
+
+def _why_paused(state: PauseState) -> str:
+    reason = f"“{state.reason}”" if state.reason else "no reason given"
+    return f"Paused {when_text(state.changed_at)} ({exact_text(state.changed_at)}) by {state.changed_by}: {reason}."
 
 
 def _site_pause(site: Any, actor: Actor, reason: str) -> str:
@@ -64,10 +94,7 @@ ACTS: dict[str, Act] = {
         verb=lambda _: "Pause all deletions",
         permission="operations.pause_all",
         question=lambda _: "Pause all deletions at all sites?",
-        consequence=lambda _: (
-            "Every worker stops before its next file, within about a second; cycles go on planning. "
-            "To let deletions go on takes another right."
-        ),
+        consequence=_pause_consequence,
         perform=_pause_all,
         is_dangerous=True,
     ),
@@ -76,7 +103,7 @@ ACTS: dict[str, Act] = {
         verb=lambda _: "Let deletions go on",
         permission="operations.resume_all",
         question=lambda _: "Let deletions go on?",
-        consequence=lambda _: "Workers take up what is queued, at every site that is not paused by itself.",
+        consequence=_resume_consequence,
         perform=_resume_all,
         hindrance=lambda _: capfirst(pause_state().nothing_to_resume),
     ),

@@ -49,14 +49,15 @@ def act_view(request: HttpRequest, name: str, key: str = "") -> HttpResponse:
             else:
                 messages.add_message(request, messages.WARNING if isinstance(said, Caution) else messages.SUCCESS, said)
                 return HttpResponseRedirect(back)
+    hindrance = act.hindrance(subject)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": act.question(subject),
         "act": act,
         "question": act.question(subject),
         "verb": act.verb(subject),
-        "hindrance": act.hindrance(subject),
-        "consequence": act.consequence(subject),
+        "hindrance": hindrance,
+        "consequence": "" if hindrance else act.consequence(subject),
         "reason": reason,
         "problem": problem,
         "back": back,

@@ -17,6 +17,7 @@ _ACTIONS = {
     "operations.needs_a_person": "left to a person",
     "operations.leases_taken_back": "took back work of a dead worker",
     "operations.pause_all": "paused all deletions",
+    "operations.pause_all_again": "gave a further reason to pause all deletions",
     "operations.resume_all": "let all deletions go on",
     "operations.plan_enqueued": "queued a plan",
     "operations.plan_refused": "refused a plan",

@@ -9,7 +9,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db.models import QuerySet
 
-from operations.constants import PAUSE_FILE_NAME
+from inventory.selectors.audit import events_about
+from operations.constants import ALL_SITES, PAUSE_FILE_NAME, PAUSED_AGAIN
 from operations.models import PauseSwitch
 
 
@@ -46,6 +47,10 @@ class PauseState:
         hint = f"; the file {pause_file()} stops this host: remove it" if self.is_file_present else ""
         return f"deletions are not paused by the switch: there is nothing to resume{hint}"
 
+    def is_further(self, actor_name: str, reason: str) -> bool:
+        """Tell whether *reason* adds to why the switch was turned on: from somebody else, or another one."""
+        return bool(reason.strip()) and (actor_name[:150], reason[:512]) != (self.changed_by, self.reason)
+
 
 def pause_file() -> Path:
     """Return the path of the file whose presence stops the workers of this host."""
@@ -62,6 +67,12 @@ def pause_state() -> PauseState:
         changed_by=switch.changed_by_name if switch is not None else "",
         reason=switch.reason if switch is not None else "",
     )
+
+
+def further_reasons(state: PauseState) -> list[tuple[str, str]]:
+    """Return who else gave a reason since the switch was turned on, and which, oldest first; of the last 50 acts on it."""
+    again = [event for event in reversed(events_about(ALL_SITES)) if event.action == PAUSED_AGAIN]
+    return [(event.actor, event.reason) for event in again if state.changed_at is None or event.at >= state.changed_at]
 
 
 def pause_switches() -> QuerySet[PauseSwitch]:

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from inventory.services.audit import Actor, audit_record
+from operations.constants import ALL_SITES, PAUSED_AGAIN
 from operations.exceptions import InvalidTransitionError
 from operations.models import PauseSwitch
 from operations.selectors.pausing import PauseState, pause_state
@@ -13,7 +14,7 @@ from operations.services.rights import demand_right
 
 
 def pause_all(*, actor: Actor, reason: str = "") -> PauseState:
-    """Stop every worker before its next call to a storage; pausing what is paused changes nothing, the first reason stays.
+    """Stop every worker before its next call to a storage; who paused first stays, a further reason is recorded.
 
     Raises ``PermissionDenied`` for a person without the right ``operations.pause_all``.
     """
@@ -22,7 +23,9 @@ def pause_all(*, actor: Actor, reason: str = "") -> PauseState:
         demand_right(actor, "operations.pause_all", "pause all deletions")
         if not switch.is_paused:
             _turn(switch, is_paused=True, actor=actor, reason=reason)
-            audit_record(actor=actor, action="operations.pause_all", subject="all sites", reason=reason)
+            audit_record(actor=actor, action="operations.pause_all", subject=ALL_SITES, reason=reason)
+        elif pause_state().is_further(actor.name, reason):
+            audit_record(actor=actor, action=PAUSED_AGAIN, subject=ALL_SITES, reason=reason, details=_turned_by(switch))
     return pause_state()
 
 
@@ -39,9 +42,9 @@ def resume_all(*, actor: Actor, reason: str) -> PauseState:
         demand_right(actor, "operations.resume_all", "let all deletions go on")
         if not switch.is_paused:
             raise InvalidTransitionError(pause_state().nothing_to_resume)
-        details = {"paused_at": str(switch.changed_at), "paused_by": switch.changed_by_name, "paused_reason": switch.reason}
+        details = _turned_by(switch)
         _turn(switch, is_paused=False, actor=actor, reason=reason)
-        audit_record(actor=actor, action="operations.resume_all", subject="all sites", reason=reason, details=details)
+        audit_record(actor=actor, action="operations.resume_all", subject=ALL_SITES, reason=reason, details=details)
     return pause_state()
 
 
@@ -51,6 +54,10 @@ def _locked_switch() -> PauseSwitch:
         PauseSwitch.objects.bulk_create([PauseSwitch(pk=1)], ignore_conflicts=True)
         switch = PauseSwitch.objects.select_for_update(no_key=True).get(pk=1)
     return switch
+
+
+def _turned_by(switch: PauseSwitch) -> dict[str, str]:
+    return {"paused_at": str(switch.changed_at), "paused_by": switch.changed_by_name, "paused_reason": switch.reason}
 
 
 def _turn(switch: PauseSwitch, *, is_paused: bool, actor: Actor, reason: str) -> None:

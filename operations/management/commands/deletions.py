@@ -14,7 +14,7 @@ from operations.exceptions import OperationsError
 from operations.management.commands._actor import shell_actor
 from operations.selectors.heartbeat import silence
 from operations.selectors.history import FailedSum, deletion_rows, failed_deletions
-from operations.selectors.pausing import pause_state
+from operations.selectors.pausing import pause_file, pause_state
 from operations.selectors.progress import deletions_under_way
 from operations.services.claim import plans_under_way
 from operations.services.failed import deletions_drop, deletions_retry
@@ -118,9 +118,11 @@ class Command(DynamoCommand):
             who = (
                 f"since {exact_text(pause.changed_at)} by {pause.changed_by}: {pause.reason}"
                 if pause.is_switched
-                else "by a file on this host"
+                else f"by the file {pause_file()} on this host"
             )
             self.stdout.write(f"ALL DELETIONS ARE PAUSED {who}")
+            if pause.is_switched and pause.is_file_present:
+                self.stdout.write(pause.to_remove)
         if told := silence(timezone.now()):
             self.stdout.write(told)
         for plan in held_plans():

@@ -41,6 +41,14 @@ def test_who_may_pause_stops_everything_and_cannot_let_it_go_on() -> None:
     assert acts == [("operations.pause_all", "storage is on fire"), ("operations.resume_all", "fire is out")]
 
 
+def test_a_further_reason_is_recorded_and_who_paused_first_stays() -> None:
+    put(client_with("pause_all"), is_paused=True)
+    status, state = put(client_with("pause_all", "resume_all"), is_paused=True, reason="wrong policy")
+    assert (status, state["reason"], state["changed_by"]) == (200, "storage is on fire", "pause_all")
+    events = AuditEvent.objects.order_by("pk").values_list("actor", "action", "reason")
+    assert events[1] == ("pause_all-resume_all", "operations.pause_all_again", "wrong policy")
+
+
 def test_without_the_right_nothing_is_paused() -> None:
     nobody = client_with()
     assert put(nobody, is_paused=True)[0] == 403

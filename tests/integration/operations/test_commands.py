@@ -11,11 +11,13 @@ from django.core.management import call_command, get_commands, load_command_clas
 from django.core.management.base import CommandError
 
 from inventory.models import AuditEvent
+from inventory.services.audit import Actor
 from operations.choices import FileOutcome
 from operations.models import Deletion, PauseSwitch, SiteHealth
 from operations.selectors.pausing import pause_file
 from operations.services import failed as failed_service
 from operations.services.limits import QueueLimits
+from operations.services.pausing import pause_all
 from operations.services.queue import plan_enqueue
 from operations.services.worker import work
 from tests.factories.operations import NOW, Clock, FaultyGateway, World, says, seeded
@@ -77,6 +79,27 @@ def test_pause_all_stops_work_and_resume_all_lets_it_go_on(world: World):
     actions = AuditEvent.objects.order_by("pk").values_list("action", "reason")
     assert ("operations.pause_all", "no good") in actions
     assert ("operations.resume_all", "mended") in actions
+
+
+def test_pause_all_of_what_is_paused_keeps_the_further_reason(world: World):
+    pause_all(actor=Actor("night shift"), reason="smoke")
+    text = out_of("pause_all", reason="wrong policy")
+    assert "by night shift: smoke" in text
+    assert "Your reason is kept in the audit trail." in text
+    last = AuditEvent.objects.order_by("pk").last()
+    assert (last.action, last.reason) == ("operations.pause_all_again", "wrong policy")
+
+
+def test_deletions_names_the_file_that_stops_this_host(world: World):
+    pause_file().touch()
+    try:
+        assert out_of("deletions").startswith(f"ALL DELETIONS ARE PAUSED by the file {pause_file()} on this host\n")
+        pause_all(actor=Actor("night shift"), reason="smoke")
+        first, second, *_ = out_of("deletions").splitlines()
+        assert first.endswith("by night shift: smoke")
+        assert second == f"the file {pause_file()} still stops the workers of this host: remove it"
+    finally:
+        pause_file().unlink()
 
 
 def test_resume_all_of_what_is_not_paused_is_refused(world: World):
