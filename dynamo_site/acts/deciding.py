@@ -153,7 +153,7 @@ ACTS: dict[str, Act] = {
         model="operations.DeletionRequest",
         question=lambda request: f"Approve what {request.requested_by_name} asks for: {request.what} at {request.site_pattern}?",
         consequence=lambda request: (
-            f"“{request.reason}” It is deleted"
+            f"Their reason: “{request.reason}”. It is deleted"
             + (
                 ", even where no other copy is left anywhere. "
                 if request.allows_last_copy

@@ -25,6 +25,10 @@ class FactFeedAdmin(EditableAdmin):
     fields = ["name", "source", "measured", "max_age"]
     readonly_fields = ["name", "source", "measured"]
 
+    def get_form(self, request: HttpRequest, obj: FactFeed | None = None, change: bool = False, **kwargs: Any) -> Any:
+        text = "Older than this, the facts count as unknown. Days and hours:minutes:seconds, as 2 00:00:00 for 2 days."
+        return super().get_form(request, obj, change, help_texts={"max_age": text}, **kwargs)
+
     def has_add_permission(self, request: object, obj: FactFeed | None = None) -> bool:
         return False  # feeds come with their first measurement
 

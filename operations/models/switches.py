@@ -16,6 +16,7 @@ class PauseSwitch(models.Model):
     reason = models.CharField(max_length=512, blank=True)
 
     class Meta:
+        verbose_name_plural = "pause switches"
         permissions = [("pause_all", "Can pause all deletions"), ("resume_all", "Can let deletions go on")]
         constraints = [models.CheckConstraint(condition=Q(id=1), name="there_is_one_pause_switch")]
 

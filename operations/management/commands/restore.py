@@ -83,6 +83,10 @@ class Command(DynamoCommand):
             undone += [f"{lfn}: {outcome}: {message}".rstrip(": ") for lfn, outcome, message in report.problems]
             if report.state == "RESTORE" and not report.problems:
                 undone.append(f"{report.what}: {report.reason or report.state_text}")
+        if reports:
+            num_restored, num_files = sum(one.num_restored for one in reports), sum(one.num_files for one in reports)
+            files = f"{num_restored} of {plural(num_files, 'file')} of {plural(len(reports), 'block replica')}"
+            self.stdout.write(f"in all {files} are back")
         undone += [f"{what}: {why}" for what, why in asked.refused]
         # A single file that is back leaves the rest of its block in the trash, as was asked.
         if undone:

@@ -109,6 +109,12 @@ def test_a_format_that_is_none_sends_nothing(operator: Client) -> None:
     assert "expected one of csv, parquet" in answer.content.decode()
 
 
+def test_the_form_of_a_feed_says_how_its_limit_is_written(operator: Client) -> None:
+    feed = FactFeed.objects.create(name=FactFeedName.POPULARITY)
+    form = operator.get(f"/admin/inventory/factfeed/{feed.pk}/change/").content.decode()
+    assert "Days and hours:minutes:seconds, as 2 00:00:00 for 2 days." in form
+
+
 def test_a_list_says_never_where_a_fresh_feed_knows_of_no_access_and_unknown_where_none_is_fresh(operator: Client) -> None:
     DatasetFactory()
     assert ">unknown</span>" in page(operator)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from dynamo_site.acts import act_url
 from inventory.models import AuditEvent
@@ -17,6 +19,7 @@ from operations.models import PauseSwitch
 from operations.selectors.pausing import pause_file
 from operations.services.pausing import pause_all, resume_all
 from operations.services.queue import plan_enqueue
+from tests.factories.inventory import SiteFactory
 from tests.factories.operations import World
 from tests.factories.screens import account
 
@@ -122,3 +125,13 @@ def test_pausing_again_without_a_new_reason_records_nothing() -> None:
     for reason in ("smoke", "smoke", " "):
         pause_all(actor=NIGHT_SHIFT, reason=reason)
     assert AuditEvent.objects.filter(action__startswith="operations.pause_all").count() == 1
+
+
+def test_the_page_of_a_paused_site_says_how_long_ago_it_was_paused(operator: Client) -> None:
+    site = SiteFactory(deletion_paused_at=timezone.now() - timedelta(seconds=26))
+    page = page_of(operator, f"{SITES}{site.pk}/change/")
+    assert re.search(r"Deletions were paused <time[^>]+>\d+ s ago</time>: no reason given", page)
+
+
+def test_the_list_of_the_one_switch_has_a_right_plural() -> None:
+    assert PauseSwitch._meta.verbose_name_plural == "pause switches"

@@ -324,7 +324,8 @@ def test_in_the_admin_one_asks_by_a_form_and_another_decides_by_an_act(data: Wor
     page = decider.get(f"/admin/operations/deletionrequest/{request.pk}/change/").content.decode()
     assert "a asks that 2 block replicas" in page
     assert decider.get("/admin/operations/deletionrequest/").status_code == 200
-    assert decider.get(f"/admin/act/request-approve/{request.pk}/").status_code == 200
+    asked = decider.get(f"/admin/act/request-approve/{request.pk}/").content.decode()
+    assert "Their reason: “superseded”. It is deleted; last copies and what is locked stay." in asked
     assert decider.post(f"/admin/act/request-approve/{request.pk}/", {"reason": "fine"}).status_code == 302
     request.refresh_from_db()
     assert (request.state, request.decided_by_name) == (DeletionRequestState.APPROVED, "d")

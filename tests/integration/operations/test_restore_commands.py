@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 
 import pytest
@@ -110,7 +111,7 @@ def test_purge_task_keeps_what_is_not_due(deleted: World):
 def test_pages_show_the_trash_and_bring_back_from_the_deletion_and_the_plan(deleted: World, admin_client: Client):
     deletion = Deletion.objects.order_by("pk").first()
     page = admin_client.get(reverse("admin:operations_deletion_change", args=[deletion.pk])).content.decode()
-    assert "can be brought back until" in page
+    assert re.search(r"can be brought back until [0-9: -]+ UTC \(<time[^>]+>in \d+ days</time>\)\.", page)
     act = reverse("dynamo_act", args=["trash-restore", deletion.trash.pk])
     assert act in page
     assert "3 files" in admin_client.get(act).content.decode()
@@ -194,3 +195,7 @@ def test_file_that_the_inventory_has_forgotten_is_found_in_the_trash(deleted: Wo
     assert list(trash_fitting(RestoreWanted(lfn=lfn))) == [row]
     with pytest.raises(CommandError, match="has left the inventory"):
         said("--file", lfn, "--reason", "needed")
+
+
+def test_command_sums_up_what_came_back(deleted: World):
+    assert said("--site", "T3_B", "--reason", "by mistake").splitlines()[-1] == "in all 6 of 6 files of 2 block replicas are back"
