@@ -86,7 +86,7 @@ def _pause_notices() -> list[Notice]:
     pause = pause_state()
     if pause.is_switched:
         since, reason = when_text(pause.changed_at), pause.reason or "no reason given"
-        text = f"All deletions are paused since {since} by {pause.changed_by}: {reason}"
+        text = f"All deletions were paused {since} by {pause.changed_by}: {reason}"
         return [Notice("danger", text, acts=("resume-all",))]
     if pause.is_file_present:
         return [Notice("danger", f"Deletions on this host are stopped by the file {pause_file()}: remove it to let them go on")]
@@ -149,7 +149,7 @@ def _plan_notices() -> list[Notice]:
             "warning",
             f"{plan.partition_name}: a plan to delete {size_text(plan.size_bytes)} ({plural(plan.num_items, 'block replica')}) "
             f"is held by {plural(len(plan.tripped), 'safety limit or guardrail', 'safety limits or guardrails')} "
-            f"since {when_text(plan.frozen_at)}",
+            f"(frozen {when_text(plan.frozen_at)})",
             reverse("admin:policies_plan_change", args=[plan.pk]),
             "Look",
             ("plan-release", "plan-discard"),
@@ -212,7 +212,7 @@ def _site_notices() -> list[Notice]:
     return [
         Notice(
             "danger",
-            f"{site.name}: deletions are paused since {when_text(site.paused_at)}: {site.paused_reason or 'no reason given'}",
+            f"{site.name}: deletions were paused {when_text(site.paused_at)}: {site.paused_reason or 'no reason given'}",
             reverse("admin:inventory_site_change", args=[site.key]),
             "Look",
             ("site-resume",),

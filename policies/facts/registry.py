@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
 from inventory.selectors.snapshot import FeedState, InventoryColumns, read_feeds
+from inventory.selectors.wording import duration_text
 from policies.evaluation.columns import OPTIONAL_COLUMNS
 from policies.exceptions import ProviderFailedError
 from policies.facts import (
@@ -128,11 +129,11 @@ def _why_unknown(state: FeedState | None, request: FactRequest) -> str | None:
     read_at = datetime.fromtimestamp(request.inventory.taken_at, tz=UTC)
     if state.is_fresh(request.now, read_at=read_at):
         return None
-    hours = state.max_age_seconds / 3600
+    limit = duration_text(timedelta(seconds=state.max_age_seconds))
     measured, now = f"{state.measured_at:%Y-%m-%dT%H:%M:%SZ}", f"{request.now:%Y-%m-%dT%H:%M:%SZ}"
     if state.measured_at > request.now:
-        return f"it says that it was measured at {measured}, more than {hours:g} hours from now: is a clock wrong?"
-    return f"it was measured at {measured}, more than {hours:g} hours before {now}"
+        return f"it says that it was measured at {measured}, more than {limit} from now: is a clock wrong?"
+    return f"it was measured at {measured}, more than {limit} before {now}"
 
 
 def _nulls(name: str, inventory: InventoryColumns) -> pl.Series:

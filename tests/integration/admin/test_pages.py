@@ -90,7 +90,7 @@ def test_the_front_page_names_who_paused_all_deletions_and_why(db: None, client:
     client.force_login(account("Operators"))
     pause_all(actor=Actor("night shift"), reason="the catalogue is being moved")
     page = client.get(reverse("admin:index")).content.decode()
-    assert "All deletions are paused since" in page
+    assert "All deletions were paused " in page
     assert "by night shift: the catalogue is being moved" in page
     assert "Nothing needs attention" not in page
     assert page.count(f'href="{reverse("dynamo_act_all", args=["resume-all"])}"') == 2, "in the corner and beside the sentence"

@@ -202,7 +202,7 @@ def test_a_stale_feed_protects_and_is_recorded(active: PolicyVersion) -> None:
     cycle = run(CycleKind.TEST_RUN, text=text).cycle
     assert (cycle.deleted_bytes, cycle.protected_bytes) == (0, 40 * TB)
     assert [feed["feed"] for feed in cycle.unknown_facts] == ["popularity"]
-    assert "more than 48 hours before 2026-01-01T00:00:00Z" in cycle.unknown_facts[0]["reason"]
+    assert "more than 2 days before 2026-01-01T00:00:00Z" in cycle.unknown_facts[0]["reason"]
 
 
 def test_a_feed_exactly_as_old_as_it_may_be_is_fresh() -> None:

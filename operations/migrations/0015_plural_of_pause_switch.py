@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('operations', '0013_labels_of_persons'),
+        ('operations', '0014_heartbeat'),
     ]
 
     operations = [
