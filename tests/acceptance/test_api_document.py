@@ -28,7 +28,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from policies import receivers
+from policies.tasks import carry_out_comparison, carry_out_cycle
 from tests.factories.api import token_of
 from tests.factories.screens import make_screens
 
@@ -55,8 +55,8 @@ def api(
     """Return the server's address and a token of an account with all rights, over data that may be broken."""
     changed = request.getfixturevalue("settings")
     changed.MEDIA_ROOT, changed.DYNAMO_MAX_SITE_FRACTION = tmp_path, 0.01
-    monkeypatch.setattr(receivers.carry_out_cycle, "delay", lambda *arguments: None)
-    monkeypatch.setattr(receivers.carry_out_comparison, "delay", lambda *arguments: None)
+    monkeypatch.setattr(carry_out_cycle, "delay", lambda *arguments: None)
+    monkeypatch.setattr(carry_out_comparison, "delay", lambda *arguments: None)
     make_screens(num_datasets=3)
     return live_server.url, token_of(User.objects.create_superuser("root"))
 

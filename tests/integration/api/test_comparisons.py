@@ -13,7 +13,6 @@ from kombu.exceptions import OperationalError
 from pytest_django import Settings
 
 from inventory.services.audit import Actor
-from policies import receivers
 from policies.models import Comparison, Cycle, Policy, PolicyVersion
 from policies.services.comparisons import comparison_carry_out, comparison_request, comparisons_sweep
 from policies.services.policies import policy_create, policy_version_activate, policy_version_create
@@ -53,8 +52,8 @@ def reader() -> Client:
 @pytest.fixture
 def carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Carry out at once, in place of the worker behind the broker."""
-    monkeypatch.setattr(receivers.carry_out_cycle, "delay", carry_out_cycle.run)
-    monkeypatch.setattr(receivers.carry_out_comparison, "delay", carry_out_comparison.run)
+    monkeypatch.setattr(carry_out_cycle, "delay", carry_out_cycle.run)
+    monkeypatch.setattr(carry_out_comparison, "delay", carry_out_comparison.run)
 
 
 @pytest.fixture
@@ -176,14 +175,14 @@ def test_a_broker_that_is_down_fails_the_comparison_at_once(
     def refuse(*arguments: object) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(receivers.carry_out_comparison, "delay", refuse)
+    monkeypatch.setattr(carry_out_comparison, "delay", refuse)
     status, body = post(reader, COMPARISONS, {"text": NEW, "old_text": OLD})
     assert (status, body["code"]) == (503, "worker_unreachable")
     assert Comparison.objects.get().state == "FAILED"
 
 
 def test_a_comparison_whose_process_died_is_given_up(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receivers.carry_out_comparison, "delay", lambda *arguments: None)
+    monkeypatch.setattr(carry_out_comparison, "delay", lambda *arguments: None)
     comparison = comparison_request(new_text=NEW, old_text=OLD, actor=ACTOR, now=timezone.now())
     assert comparisons_sweep(now=timezone.now()) == []
     late = timezone.now() + timedelta(minutes=61)

@@ -21,9 +21,9 @@ from dynamo_site.services.answers import answers_purge
 from inventory.models import AuditEvent, Site
 from inventory.services.audit import Actor
 from operations.models import PauseSwitch
-from policies import receivers
 from policies.models import Cycle, Policy, PolicyVersion
 from policies.services.policies import policy_create
+from policies.tasks import carry_out_cycle
 from tests.factories.api import client_of, client_with, token_of
 from tests.factories.policies import define
 
@@ -270,11 +270,11 @@ def test_an_act_whose_wake_up_fails_may_be_asked_for_again(
     def refuse(*arguments: object) -> None:
         raise BrokerGone("connection refused")
 
-    monkeypatch.setattr(receivers.carry_out_cycle, "delay", refuse)
+    monkeypatch.setattr(carry_out_cycle, "delay", refuse)
     failed = post(client, TEST_RUNS, {"text": TEXT}, **{"Idempotency-Key": "k1"})
     assert (failed.status_code, failed.json()["code"]) == (503, "worker_unreachable")
     assert not AnsweredRequest.objects.exists()
-    monkeypatch.setattr(receivers.carry_out_cycle, "delay", lambda *arguments: None)
+    monkeypatch.setattr(carry_out_cycle, "delay", lambda *arguments: None)
     assert post(client, TEST_RUNS, {"text": TEXT}, **{"Idempotency-Key": "k1"}).status_code == 202
     assert list(Cycle.objects.order_by("pk").values_list("state", flat=True)) == ["FAILED", "RUNNING"]
 

@@ -11,7 +11,6 @@ from django.test.utils import CaptureQueriesContext
 from kombu.exceptions import OperationalError
 
 from inventory.models import DatasetReplica
-from policies import receivers
 from policies.models import Cycle, Partition
 from policies.tasks import carry_out_cycle
 from tests.factories.api import client_of as token_client
@@ -41,7 +40,7 @@ def client() -> Client:
 @pytest.fixture
 def carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Carry out test runs at once, in place of the worker behind the broker."""
-    monkeypatch.setattr(receivers.carry_out_cycle, "delay", carry_out_cycle.run)
+    monkeypatch.setattr(carry_out_cycle, "delay", carry_out_cycle.run)
 
 
 @pytest.fixture
@@ -156,7 +155,7 @@ def test_a_broker_that_is_down_fails_the_test_run_at_once(client: Client, monkey
     def refuse(*arguments: object) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(receivers.carry_out_cycle, "delay", refuse)
+    monkeypatch.setattr(carry_out_cycle, "delay", refuse)
     status, body = post(client, TEST_RUNS, {"text": TEXT})
     assert (status, body["code"]) == (503, "worker_unreachable")
     assert Cycle.objects.get().state == "FAILED"

@@ -13,7 +13,7 @@ from django.test import Client, override_settings
 from guardian.shortcuts import assign_perm
 
 from inventory.models import Block, File
-from policies import receivers
+from policies.tasks import carry_out_comparison, carry_out_cycle, carry_out_quota_preview
 from tests.factories.api import client_of
 from tests.factories.screens import Screens, make_screens
 from tests.integration.api.expected import Expected, inventory, policies, site
@@ -46,7 +46,7 @@ def screens(module_db: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(autouse=True)
 def _without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    for task in (receivers.carry_out_cycle, receivers.carry_out_comparison, receivers.carry_out_quota_preview):
+    for task in (carry_out_cycle, carry_out_comparison, carry_out_quota_preview):
         monkeypatch.setattr(task, "delay", lambda *arguments: None)
 
 
