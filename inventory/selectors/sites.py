@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,6 +56,12 @@ def sites_named(names: Collection[str]) -> QuerySet[Site]:
 def site_name_of(key: int) -> str | None:
     """Return the name of the site with that primary key, or None."""
     return Site.objects.filter(pk=key).values_list("name", flat=True).first()
+
+
+def sites_close_to(name: str) -> list[str]:
+    """Return at most three names of sites that somebody who wrote *name* may have meant, closest first; case is no difference."""
+    names = {known.casefold(): known for known in Site.objects.order_by("name").values_list("name", flat=True)}
+    return [names[close] for close in difflib.get_close_matches(name.casefold(), names, n=3)]
 
 
 def site_pattern_fits(pattern: str) -> bool:

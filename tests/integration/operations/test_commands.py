@@ -10,9 +10,10 @@ import pytest
 from django.core.management import call_command, get_commands, load_command_class
 from django.core.management.base import CommandError
 
-from inventory.models import AuditEvent
+from inventory.models import AuditEvent, Site
 from inventory.services.audit import Actor
 from operations.choices import FileOutcome
+from operations.management.commands._actor import shell_actor
 from operations.models import Deletion, PauseSwitch, SiteHealth
 from operations.selectors.pausing import pause_file
 from operations.services import failed as failed_service
@@ -45,7 +46,7 @@ def fail_one(world: World) -> Deletion:
     return Deletion.objects.get(state="FAILED")
 
 
-@pytest.mark.parametrize("name", ["pause_all", "resume_all", "deletions", "work"])
+@pytest.mark.parametrize("name", ["pause_all", "resume_all", "site_pause", "site_resume", "deletions", "work"])
 def test_help_of_every_command_gives_an_example_and_the_exit_codes(name: str):
     assert get_commands()[name] == "operations"
     text = load_command_class("operations", name).help
@@ -115,6 +116,63 @@ def test_resume_all_says_that_a_file_still_stops_this_host(world: World):
             call_command("resume_all", reason="mended")
     finally:
         pause_file().unlink()
+
+
+def test_site_is_paused_and_resumed_while_others_go_on(world: World):
+    world.plan(world.two_copies())
+    assert out_of("site_pause", "T3_B", reason="disk server down") == "Deletions at T3_B are paused: disk server down\n"
+    with pytest.raises(CommandError, match="T3_B: 1 wait, 0 under way, 0 need a person"):
+        call_command("work", stdout=StringIO())
+    assert len(world.files("T3_B")) == 3
+    assert "disk server down" in out_of("deletions", site="T3_B")
+    with pytest.raises(CommandError, match=r"deletions at T3_B are paused already, since .*: disk server down") as caught:
+        call_command("site_pause", "T3_B", reason="again")
+    assert caught.value.returncode == 1
+    assert out_of("site_resume", "T3_B", reason="mended") == "Deletions at T3_B go on.\n"
+    assert out_of("work") == "1 batches: 1 done\n"
+    acts = AuditEvent.objects.filter(subject="site T3_B").order_by("pk").values_list("action", "reason", "actor", "user")
+    assert list(acts) == [
+        ("inventory.site_pause", "disk server down", shell_actor().name, None),
+        ("inventory.site_resume", "mended", shell_actor().name, None),
+    ]
+
+
+@pytest.mark.parametrize("command", ["site_pause", "site_resume"])
+@pytest.mark.parametrize(
+    ("arguments", "returncode", "message"),
+    [
+        (["t2_us_mitt", "--reason", "x"], 2, r"no site is called 't2_us_mitt'; did you mean T2_US_MIT or T2_US_MIT_Tape\?$"),
+        (["nowhere", "--reason", "x"], 2, "no site is called 'nowhere'$"),
+        (["T2_US_MIT", "--reason", " "], 2, "say why: --reason is needed"),
+        (["T2_US_MIT"], 1, "required: --reason"),
+    ],
+)
+def test_commands_of_one_site_refuse_what_cannot_be_meant(
+    world: World, command: str, arguments: list[str], returncode: int, message: str
+):
+    for name in ("T2_US_MIT", "T2_US_MIT_Tape", "T1_DE_KIT"):
+        world.site(name)
+    with pytest.raises(CommandError, match=message) as caught:
+        call_command(command, *arguments)
+    assert caught.value.returncode == returncode
+    assert not Site.objects.filter(deletion_paused_at__isnull=False).exists()
+    assert not AuditEvent.objects.exists()
+
+
+def test_site_resume_of_what_is_not_paused_is_refused(world: World):
+    world.site("T2_A")
+    with pytest.raises(CommandError, match="deletions at T2_A are not paused: there is nothing to resume") as caught:
+        call_command("site_resume", "T2_A", reason="why not")
+    assert caught.value.returncode == 1
+
+
+def test_site_resume_says_what_else_stops_the_site(world: World):
+    world.site("T2_A", status="MORGUE")
+    out_of("site_pause", "T2_A", reason="x")
+    assert "its status is morgue" in out_of("site_resume", "T2_A", reason="mended")
+    out_of("site_pause", "T2_A", reason="x")
+    out_of("pause_all")
+    assert "but all deletions are: see resume_all" in out_of("site_resume", "T2_A", reason="mended")
 
 
 def test_deletions_sums_up_lists_and_lets_a_person_retry_and_drop(world: World):

@@ -14,7 +14,14 @@ HEAVY = ("numpy", "polars", "pyarrow", "lark", "XRootD", "s3fs")
 
 
 @pytest.mark.parametrize(
-    "command", ["operations.management.commands.pause_all", "inventory.management.commands.inject"], ids=lambda name: name[-9:]
+    "command",
+    [
+        "operations.management.commands.pause_all",
+        "operations.management.commands.site_pause",
+        "operations.management.commands.site_resume",
+        "inventory.management.commands.inject",
+    ],
+    ids=lambda name: name.rpartition(".")[2],
 )
 def test_a_command_starts_without_what_it_does_not_use(command: str) -> None:
     script = (
