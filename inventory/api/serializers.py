@@ -37,6 +37,10 @@ class SiteSerializer(serializers.ModelSerializer[Site]):
         ]
 
 
+class SiteReasonSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=512, help_text="Why; it is shown with the site and kept in the audit trail.")
+
+
 class GroupSerializer(serializers.ModelSerializer[Group]):
     class Meta:
         model = Group

@@ -1,8 +1,11 @@
-"""Reading the inventory. Every list has filters and keyset pages and costs the same number of queries at any size."""
+"""Reading the inventory, and pausing single sites.
+
+Every list has filters and keyset pages and costs the same number of queries at any size.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -19,17 +22,43 @@ from inventory.rights_api import RightsMixin
 from inventory.selectors.datasets_overview import dataset_blocks, dataset_copies
 from inventory.services.audit import Actor
 from inventory.services.feeds import feed_limit_set
+from inventory.services.sites import site_pause, site_resume
 
 #: What the guard of the API lets through on a list below one object.
 _PAGE = [OpenApiParameter("cursor", str, description="As in next and previous."), OpenApiParameter("page_size", int)]
 
 
 class SiteViewSet(RightsMixin, ListFileMixin, ReadOnlyModelViewSet[models.Site]):
-    """Sites."""
+    """Sites, and pausing deletions at one of them."""
 
     queryset = models.Site.objects.all()
     serializer_class = serializers.SiteSerializer
     filterset_class = filtersets.SiteFilterSet
+    # Who stops and starts deletions need not be able to change sites.
+    token_scopes = {"pause": "operations:write", "resume": "operations:write"}
+
+    def get_permissions(self) -> Sequence[Any]:
+        """Ask the service who may pause and resume, which knows of rights on one site."""
+        return [IsAuthenticated()] if self.action in {"pause", "resume"} else super().get_permissions()
+
+    @extend_schema(request=serializers.SiteReasonSerializer, responses=serializers.SiteSerializer)
+    @action(detail=True, methods=["post"], filterset_class=None, pagination_class=None)
+    def pause(self, request: Request, pk: str) -> Response:
+        """Stop deletions at the site until they are resumed; it takes ``inventory.pause_site``, in general or there."""
+        return self._turn(request, site_pause)
+
+    @extend_schema(request=serializers.SiteReasonSerializer, responses=serializers.SiteSerializer)
+    @action(detail=True, methods=["post"], filterset_class=None, pagination_class=None)
+    def resume(self, request: Request, pk: str) -> Response:
+        """Let deletions at the site go on; it takes ``inventory.resume_site``, in general or there. What failed stays failed."""
+        return self._turn(request, site_resume)
+
+    def _turn(self, request: Request, turn: Callable[..., models.Site]) -> Response:
+        found = self.get_object()
+        wanted = serializers.SiteReasonSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        site = turn(site_name=found.name, actor=Actor.of(request.user), **wanted.validated_data)
+        return Response(serializers.SiteSerializer(site).data)
 
 
 class GroupViewSet(ReadOnlyModelViewSet[models.Group]):

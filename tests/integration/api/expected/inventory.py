@@ -144,9 +144,25 @@ def feed(_: Screens) -> FactFeed:
     return FactFeed.objects.get_or_create(name=FactFeedName.POPULARITY)[0]
 
 
+def of_site(act: str, name: str, another: str) -> Expected:
+    """Pausing and resuming take their rights in general or on the site."""
+    return Expected(
+        "POST",
+        f"{INVENTORY}sites/(?P<pk>[^/.]+)/{act}/",
+        f"inventory.{act}_site",
+        kwargs=lambda _: {"pk": Site.objects.get(name=name).pk},
+        body=lambda _: {"reason": "disk server"},
+        guarded=lambda _: Site.objects.get(name=name),
+        another=lambda _: Site.objects.get(name=another),
+        also=("inventory.view_site",),
+    )
+
+
 EXPECTED = (
     *OF_LOCKS,
     *OF_INJECTIONS,
+    of_site("pause", "T1_Full", "T2_Roomy"),
+    of_site("resume", "T2_Roomy", "T1_Full"),  # the factory has paused it
     Expected(
         "PATCH",
         FEED,
