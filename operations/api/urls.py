@@ -3,6 +3,7 @@ from rest_framework.routers import DefaultRouter
 
 from operations.api import views
 from operations.api.belts import BeltsView
+from operations.api.deletions import DeletionViewSet
 from operations.api.invalidations import InvalidationViewSet
 from operations.api.limits import SiteLimitsListView, SiteLimitsView
 from operations.api.pause import PauseView
@@ -12,7 +13,7 @@ from operations.api.scans import CleanUpViewSet, ScanFindingViewSet, StorageScan
 
 app_name = "operations-api"
 router = DefaultRouter()
-router.register("deletions", views.DeletionViewSet)
+router.register("deletions", DeletionViewSet)
 router.register("attempts", views.AttemptViewSet)
 router.register("deletion-files", views.DeletionFileViewSet)
 router.register("invalidations", InvalidationViewSet)

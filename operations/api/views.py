@@ -8,14 +8,6 @@ from operations import filtersets, models
 from operations.api import serializers
 
 
-class DeletionViewSet(ReadOnlyModelViewSet[models.Deletion]):
-    """Deletions of block replicas: the queue and the record of the past."""
-
-    queryset = models.Deletion.objects.all()
-    serializer_class = serializers.DeletionSerializer
-    filterset_class = filtersets.DeletionFilterSet
-
-
 class AttemptViewSet(ReadOnlyModelViewSet[models.Attempt]):
     """Attempts at deletions; one without ``recorded_at`` is under way or its worker died."""
 

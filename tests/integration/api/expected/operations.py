@@ -141,6 +141,15 @@ EXPECTED = (
         also=(VIEW_LIMITS,),
     ),
     Expected("GET", OPERATIONS + "belts/", "operations.view_deletion", also=("policies.view_plan",)),
+    *(
+        Expected(
+            "POST",
+            OPERATIONS + f"deletions/{act}/",
+            "operations.change_deletion",
+            body=lambda screens: {"deletions": [screens.deletion.pk], "reason": "looked at it"},
+        )
+        for act in ("retry", "drop")
+    ),
     Expected("POST", OPERATIONS + "invalidations/preview/", INVALIDATE, body=lambda _: NAMED),
     Expected("POST", OPERATIONS + "invalidations/", INVALIDATE, 201, body=previewed),
     Expected(
