@@ -10,7 +10,6 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from policies import receivers
 from policies.models import Policy, PolicyVersion
 from policies.tasks import carry_out_comparison, carry_out_cycle
 from tests.factories.screens import PASSWORD, Screens, account, make_screens
@@ -23,8 +22,8 @@ def screens(transactional_db: None, settings: Settings, tmp_path: Path, monkeypa
     settings.MEDIA_ROOT = tmp_path
     settings.DYNAMO_MAX_SITE_FRACTION = 0.01
     # Carry out at once, in place of the worker behind the broker.
-    monkeypatch.setattr(receivers.carry_out_cycle, "delay", carry_out_cycle.run)
-    monkeypatch.setattr(receivers.carry_out_comparison, "delay", carry_out_comparison.run)
+    monkeypatch.setattr(carry_out_cycle, "delay", carry_out_cycle.run)
+    monkeypatch.setattr(carry_out_comparison, "delay", carry_out_comparison.run)
     return make_screens()
 
 

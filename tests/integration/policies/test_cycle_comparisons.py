@@ -13,13 +13,13 @@ from django.test import Client
 from django.urls import reverse
 
 from inventory.models import BlockReplica
-from policies import receivers
 from policies.choices import CycleKind
 from policies.exceptions import PolicyError
 from policies.models import Comparison, Cycle
 from policies.services.comparisons import cycles_comparison_request
 from policies.services.cycles import cycle_run
 from policies.services.policies import policy_create, policy_version_create
+from policies.tasks import carry_out_comparison
 from tests.factories.api import client_with
 from tests.factories.inventories import TB, dataset, document, replica, site
 from tests.factories.policies import ACTOR, CLOCK, define, store
@@ -68,7 +68,7 @@ def compared(cycles: tuple[Cycle, Cycle], carry_out: Callable[..., Any]) -> Comp
 
 @pytest.fixture
 def carry_out(monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Callable[..., Any]) -> Callable[..., Any]:
-    monkeypatch.setattr(receivers.carry_out_comparison, "delay", receivers.carry_out_comparison.run)
+    monkeypatch.setattr(carry_out_comparison, "delay", carry_out_comparison.run)
     return django_capture_on_commit_callbacks
 
 

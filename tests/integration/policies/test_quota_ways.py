@@ -15,7 +15,6 @@ from guardian.shortcuts import assign_perm
 from kombu.exceptions import OperationalError
 
 from inventory.models import AuditEvent
-from policies import receivers
 from policies.models import Partition, Quota, QuotaPreview
 from policies.selectors.quotas import quota_grid
 from policies.services.partitions import partition_define
@@ -33,7 +32,7 @@ JSON = "application/json"
 
 @pytest.fixture(autouse=True)
 def parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receivers.carry_out_quota_preview, "delay", carry_out_quota_preview.run)
+    monkeypatch.setattr(carry_out_quota_preview, "delay", carry_out_quota_preview.run)
     define("A", "blockreplica.owner == AnalysisOps")
     define("D", "blockreplica.owner == DataOps")
     partition_define(name="AD", parts=["A", "D"], actor=ACTOR)
@@ -182,7 +181,7 @@ def test_a_broker_that_is_down_fails_the_preview_at_once(monkeypatch: pytest.Mon
     def refuse(*arguments: object) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(receivers.carry_out_quota_preview, "delay", refuse)
+    monkeypatch.setattr(carry_out_quota_preview, "delay", refuse)
     body = {"quotas": [{"partition": "A", "site": "T2_A", "size": "1 TB"}]}
     assert post(client_with("view_cycle"), PREVIEWS, body)[0] == 503
     assert QuotaPreview.objects.get().state == "FAILED"
@@ -243,7 +242,7 @@ def test_the_grid_shows_every_size_with_its_unit_and_what_is_left_as_it_was_stay
 
 
 def test_a_decrease_waits_for_its_preview_and_an_increase_does_not(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receivers.carry_out_quota_preview, "delay", lambda preview_id: None)
+    monkeypatch.setattr(carry_out_quota_preview, "delay", lambda preview_id: None)
     client.force_login(account("Operators"))
     key, fields = Partition.objects.get(name="A").pk, grid_fields(client)
     address = client.post("/admin/policies/quota/grid/", fields | {f"q:{key}:T2_A": "80 TB"})["Location"]

@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 from inventory.models import AuditEvent
 from inventory.selectors.wording import BYTES_OF_UNIT
 from inventory.services.audit import Actor
-from policies import receivers
 from policies.choices import CycleKind
 from policies.exceptions import (
     InvalidTransitionError,
@@ -278,7 +277,7 @@ def test_a_preview_says_what_a_smaller_quota_does_and_the_next_cycle_does_it() -
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("inventory")
 def test_command_api_and_page_say_of_each_site_what_the_next_cycle_then_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receivers.carry_out_quota_preview, "delay", carry_out_quota_preview.run)
+    monkeypatch.setattr(carry_out_quota_preview, "delay", carry_out_quota_preview.run)
     policy = policy_of(TEXT)
     said = StringIO()
     call_command("quota_set", "--partition", "P", "--site", "S1", "--volume", "8TB", "--preview", "--dry-run", stdout=said)

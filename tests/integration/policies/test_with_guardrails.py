@@ -11,13 +11,13 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from policies import receivers
 from policies.choices import CycleKind
 from policies.exceptions import VersionUntestedError
 from policies.models import Cycle, PolicyVersion
 from policies.services.cycles import cycle_run
 from policies.services.policies import guardrail_define, policy_create, policy_version_activate, policy_version_create
 from policies.services.test_runs import test_run_adopt as adopt
+from policies.tasks import carry_out_cycle
 from tests.factories.api import client_with
 from tests.factories.inventories import TB, dataset, document, replica, site
 from tests.factories.policies import ACTOR, define, store
@@ -90,7 +90,7 @@ def test_the_api_runs_a_test_with_or_without_them(
     monkeypatch: pytest.MonkeyPatch,
     django_capture_on_commit_callbacks: Callable[..., Any],
 ) -> None:
-    monkeypatch.setattr(receivers.carry_out_cycle, "delay", receivers.carry_out_cycle.run)
+    monkeypatch.setattr(carry_out_cycle, "delay", carry_out_cycle.run)
     client = client_with("view_cycle")
     with django_capture_on_commit_callbacks(execute=True):
         answer = client.post(f"{API}/test-runs/", {"text": TEXT} | body, content_type="application/json")
