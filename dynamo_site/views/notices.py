@@ -16,7 +16,7 @@ from dynamo_site.views.storage import storage_warnings
 from inventory.selectors.feeds import stale_feeds
 from inventory.selectors.locks_in_force import locks_to_renew
 from inventory.selectors.sites import site_storage
-from inventory.selectors.snapshot import inventory_standing
+from inventory.selectors.snapshot import InventoryStanding, inventory_standing
 from inventory.selectors.wording import duration_text, plural, size_text, when_text
 from operations.choices import ScanState
 from operations.selectors.belts import AGE_OF_INVENTORY, GROUNDS_OF_A_PLAN
@@ -58,14 +58,15 @@ def notices(
     """Return what this user must look at, what stops something first; the rest is what the page shows them anyway."""
     notices = _pause_notices() + _inbox_notices(user)
     if user.has_perm("operations.view_deletion"):
-        notices += _silence_notices()
+        notices += _silence_notices(under_way)
     notices += _failed_notices(under_way) + _scan_notices(scans)
     if user.has_perm("operations.view_deletionrequest"):
         notices += _request_notices(user)
     if user.has_perm("policies.view_plan"):
         notices += _plan_notices()
+    standing = inventory_standing()
     if brief is not None:
-        notices += _belt_notices(brief)
+        notices += _belt_notices(brief, standing)
     if user.has_perm("policies.view_cycle"):
         notices += _cycle_notices(panels)
     if user.has_perm("policies.view_partition"):
@@ -73,7 +74,7 @@ def notices(
     if user.has_perm("inventory.view_site"):
         notices += _site_notices()
     if user.has_perm("inventory.view_injection"):
-        notices += _inventory_notices()
+        notices += _inventory_notices(standing)
     if user.has_perm("inventory.view_factfeed"):
         notices += _feed_notices()
     if user.has_perm("inventory.view_lock"):
@@ -93,8 +94,8 @@ def _pause_notices() -> list[Notice]:
     return []
 
 
-def _silence_notices() -> list[Notice]:
-    text = silence(timezone.now())
+def _silence_notices(under_way: Sequence[SiteProgress]) -> list[Notice]:
+    text = silence(under_way, now=timezone.now())
     return [Notice("danger", text)] if text else []
 
 
@@ -159,10 +160,10 @@ def _plan_notices() -> list[Notice]:
     ]
 
 
-def _belt_notices(brief: BeltsBrief) -> list[Notice]:
+def _belt_notices(brief: BeltsBrief, standing: InventoryStanding) -> list[Notice]:
     """What stops deletions and is told by no other notice; plans that are held, pauses and feeds have their own."""
     link = reverse("dynamo_belts")
-    is_half_loaded = bool(inventory_standing().half_loaded)  # told by a notice of its own, with the way out of it
+    is_half_loaded = bool(standing.half_loaded)  # told by a notice of its own, with the way out of it
     told = {
         AGE_OF_INVENTORY: "No automatic cycle deletes anything: the inventory is too old, {reading} (allowed: {limit})",
         GROUNDS_OF_A_PLAN: "The deletions of {scope} wait: {reading}",
@@ -243,8 +244,7 @@ def _lock_notices(user: Any) -> list[Notice]:
     return notices
 
 
-def _inventory_notices() -> list[Notice]:
-    standing = inventory_standing()
+def _inventory_notices(standing: InventoryStanding) -> list[Notice]:
     if not standing.half_loaded:
         return []
     link = reverse("admin:inventory_injection_change", args=[standing.half_loaded_id])

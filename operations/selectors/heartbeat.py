@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django_celery_beat.models import PeriodicTask
 
 from inventory.selectors.wording import plural, when_text
-from operations.choices import DeletionState
-from operations.models import Deletion, Heartbeat, QueuedPlan
+from operations.models import Heartbeat, QueuedPlan
+from operations.selectors.progress import SiteProgress
 from policies.selectors.plans import released_plan_ids
 
 #: The sweeper is asked for twice a minute; one task of a worker may take minutes.
@@ -40,12 +41,15 @@ def pulse() -> Pulse:
     return Pulse(at, len(released) - inside)
 
 
-def silence(now: datetime) -> str:
-    """Return who does not show itself and what waits for it; empty while work is done, and of a new installation without any."""
+def silence(under_way: Sequence[SiteProgress], *, now: datetime) -> str:
+    """Return who does not show itself and what waits for it; empty while work is done, and of a new installation without any.
+
+    *under_way*: what `deletions_under_way` says.
+    """
     found = pulse()
     if not found.is_late(now):
         return ""
-    num_queued = Deletion.objects.filter(state__in=[DeletionState.QUEUED, DeletionState.ACTING]).count()
+    num_queued = sum(site.num_queued + site.num_acting for site in under_way)
     waiting = [
         *([f"{plural(num_queued, 'block replica')} in the queue"] if num_queued else []),
         *([f"{plural(found.num_plans_outside, 'released plan')} not in the queue yet"] if found.num_plans_outside else []),

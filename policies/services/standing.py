@@ -64,6 +64,8 @@ def plans_that_wait(plan_ids: Collection[int], *, now: datetime) -> dict[int, st
     """Return the plans that rest on an inventory or a feed of facts that has become too old since, and why; their items wait."""
     grounds = plan_grounds(plan_ids)
     found: dict[int, str] = {}
+    if not grounds:
+        return found
     age = judge_inventory_age(inventory_standing(), now)
     if age.is_tripped:
         found = {one.plan_id: age.text for one in grounds.values() if one.names(INVENTORY_AGE, one.within)}

@@ -280,6 +280,12 @@ class Servers:
         pids = _family(self._started[kind][0].pid)
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
+        # Said is not done: a thread that was running may answer once more.
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not all(_stands_still(pid) for pid in pids):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{kind} does not stand still")
+            time.sleep(0.01)
         try:
             yield
         finally:
@@ -352,6 +358,11 @@ def _family(pid: int) -> list[int]:
         ["ps", "-o", "pid=", "--ppid", str(pid)], check=False, capture_output=True, text=True
     ).stdout.split()
     return [pid, *map(int, children)]
+
+
+def _stands_still(pid: int) -> bool:
+    states = subprocess.run(["ps", "-L", "-o", "state=", "-p", str(pid)], check=False, capture_output=True, text=True).stdout
+    return set(states.split()) <= {"T"}
 
 
 def _wait_until_open(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -123,7 +123,8 @@ class Command(DynamoCommand):
             self.stdout.write(f"ALL DELETIONS ARE PAUSED {who}")
             if pause.is_switched and pause.is_file_present:
                 self.stdout.write(pause.to_remove)
-        if told := silence(timezone.now()):
+        under_way = deletions_under_way(now=timezone.now())
+        if told := silence(under_way, now=timezone.now()):
             self.stdout.write(told)
         for plan in held_plans():
             size = f"{plural(plan.num_items, 'block replica')}, {size_text(plan.size_bytes)}"
@@ -132,7 +133,7 @@ class Command(DynamoCommand):
             self.stdout.write(f"plan {plan.pk} of {plan.partition_name} ({size}) is held: {why}. {then}")
         for plan_id, reason in plans_that_wait(plans_under_way(), now=timezone.now()).items():
             self.stdout.write(f"plan {plan_id} waits: {reason}")
-        rows = [row for row in deletions_under_way(now=timezone.now()) if site_name in {"", row.site_name}]
+        rows = [row for row in under_way if site_name in {"", row.site_name}]
         self.stdout.write(
             f"{'site':<24}{'waiting':>10}{'acting':>8}{'failed':>8}{'done/h':>8}{'files/h':>10}{'size/h':>10}  remarks"
         )
