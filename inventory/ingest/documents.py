@@ -174,10 +174,10 @@ class DocumentReader:
                         continue
                     if section:
                         self.sections.add(section)
-                    if self.leaves_text and problem is None and (texts := texts_of_section(section, b"[%b]" % body)):
-                        body = texts[0]  # noqa: PLW2901 - as it was, but looked at less
                     if problem is not None or path:
-                        yield Item(number, section, path, body, problem, stream.num_bytes - read)
+                        is_record = self.leaves_text and isinstance(body, msgspec.Raw)
+                        texts = texts_of_section(section, b"[%b]" % body) if is_record else ()
+                        yield Item(number, section, path, texts[0] if texts else body, problem, stream.num_bytes - read)
                         read = stream.num_bytes
             except (ijson.JSONError, UnicodeDecodeError) as error:
                 said = error.args[0] if error.args and isinstance(error.args[0], bytes) else str(error).encode()

@@ -280,3 +280,22 @@ def test_a_document_that_mostly_repeats_what_is_there_comes_to_the_same_by_its_t
     assert again() == by_text
     assert not asked
     assert by_text[2]
+
+
+def test_one_object_that_repeats_what_is_there_comes_to_the_same_by_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole: Document = {section: plain()[section] for section in ("site", "group")} | {"dataset": [], "datasetreplica": []}
+    for given in (plain(f"/A{number:02}/B/C") for number in range(60)):
+        whole["dataset"] += given["dataset"]
+        whole["datasetreplica"] += given["datasetreplica"]
+    source = str(tmp_path / "whole.json")
+    Path(source).write_text(json.dumps({"meta": {"now": 1}} | whole | {"attrs": []}, indent=1))
+    assert inject(source=source, actor=Actor("tester"), now=NOW, batch_size=20).num_changes > 60
+    before = content()
+    asked: list[int] = []
+    ask = Verbatim.ask
+    monkeypatch.setattr(Verbatim, "ask", lambda self: asked.append(len(self.records)) or ask(self))
+    again = inject(source=source, actor=Actor("tester"), now=NOW, batch_size=20)
+    assert (again.num_changes, again.num_rejects, content()) == (0, 0, before)
+    assert sum(asked) > 60
