@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from django_celery_beat.models import PeriodicTask
 
 from inventory.selectors.wording import plural, when_text
-from operations.models import Heartbeat, QueuedPlan
+from operations.models import Heartbeat
 from operations.selectors.progress import SiteProgress
-from policies.selectors.plans import released_plan_ids
+from operations.selectors.queued_plans import plans_outside_queue
 
 #: The sweeper is asked for twice a minute; one task of a worker may take minutes.
 LATE_AFTER = timedelta(minutes=5)
 #: The periodic task that brings the heartbeat, as its row is called.
 _SWEEP = "sweep"
 #: Where to look on, for those who are told.
-RUNBOOK = 'docs/runbook.md, "The queue does not move"'
+_RUNBOOK = 'docs/runbook.md, "The queue does not move"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,7 @@ class Pulse:
 def pulse() -> Pulse:
     """Return the last sign of life, and what waits outside of the queue."""
     at = Heartbeat.objects.filter(pk=1).values_list("at", flat=True).first()
-    released = released_plan_ids()
-    inside = QueuedPlan.objects.filter(plan_id__in=released).exclude(is_complete=False, refused_reason="").count()
-    return Pulse(at, len(released) - inside)
+    return Pulse(at, len(plans_outside_queue()))
 
 
 def silence(under_way: Sequence[SiteProgress], *, now: datetime) -> str:
@@ -61,4 +59,4 @@ def silence(under_way: Sequence[SiteProgress], *, now: datetime) -> str:
     who = "No worker answers" if is_asked else "No scheduler (beat) or no worker runs"
     since = "the periodic work was never done" if found.at is None else f"the periodic work was last done {when_text(found.at)}"
     waits = f"; {' and '.join(waiting)} wait" if waiting else ""
-    return f"{who}: {since}, so nothing is evaluated, deleted or brought back by itself{waits}. What to do: {RUNBOOK}"
+    return f"{who}: {since}, so nothing is evaluated, deleted or brought back by itself{waits}. What to do: {_RUNBOOK}"

@@ -20,6 +20,7 @@ from inventory.services.turns import attempt
 from operations.choices import DeletionState
 from operations.exceptions import PlanAlteredError
 from operations.models import Attempt, Deletion, QueuedPlan
+from operations.selectors.queued_plans import plans_outside_queue
 from operations.services.bulk import rows_update
 from operations.services.clean_ups import clean_ups_sweep
 from operations.services.deletion_requests import deletion_requests_sweep
@@ -28,7 +29,7 @@ from operations.services.limits import QueueLimits
 from operations.services.queue import plan_enqueue
 from operations.services.trash_keeping import trash_hurry, trash_settle
 from operations.services.trash_lease import trash_leases_take_back
-from policies.selectors.plans import executable_plans, released_plan_ids
+from policies.selectors.plans import executable_plans
 from policies.services.plans import plan_finish
 
 logger = logging.getLogger(__name__)
@@ -117,12 +118,9 @@ def _deaths_in_row(rows: Sequence[Deletion]) -> Counter[int]:
 
 def _enqueue_missed(now: datetime, failures: list[Exception]) -> tuple[int, ...]:
     """Put released plans into the queue whose wake-up was lost, or whose worker was killed half-way."""
-    released = released_plan_ids()
-    settled = QueuedPlan.objects.filter(plan_id__in=released).exclude(is_complete=False, refused_reason="")
-    known = set(settled.values_list("plan_id", flat=True))
     enqueued: list[int] = []
-    for plan_id in released:
-        if plan_id not in known and attempt(failures, f"queueing of plan {plan_id}", partial(_enqueue, plan_id, now)):
+    for plan_id in plans_outside_queue():
+        if attempt(failures, f"queueing of plan {plan_id}", partial(_enqueue, plan_id, now)):
             enqueued.append(plan_id)
     return tuple(enqueued)
 
