@@ -17,7 +17,7 @@ from inventory.selectors.feeds import stale_feeds
 from inventory.selectors.locks_in_force import locks_to_renew
 from inventory.selectors.sites import site_storage
 from inventory.selectors.snapshot import InventoryStanding, inventory_standing
-from inventory.selectors.wording import duration_text, plural, size_text, when_text
+from inventory.selectors.wording import duration_text, plural, size_text, some_of, when_text
 from operations.choices import ScanState
 from operations.selectors.belts import AGE_OF_INVENTORY, GROUNDS_OF_A_PLAN
 from operations.selectors.heartbeat import silence
@@ -103,8 +103,7 @@ def _failed_notices(under_way: Sequence[SiteProgress]) -> list[Notice]:
     failed = {site.site_name: site.num_failed for site in under_way if site.num_failed}
     if not failed:
         return []
-    names = sorted(failed)
-    where = ", ".join(names[:SITES_NAMED]) + (f" and {len(names) - SITES_NAMED} more" if len(names) > SITES_NAMED else "")
+    where = some_of(sorted(failed), SITES_NAMED)
     text = f"{plural(sum(failed.values()), 'block replica')} at {where} could not be deleted: try again or give them up"
     return [Notice("warning", text, f"{reverse('admin:operations_deletion_changelist')}?state__exact=FAILED", "Look")]
 
@@ -188,7 +187,7 @@ def _cycle_notices(panels: list[PartitionPanel]) -> list[Notice]:
     for panel in panels:
         stuck = [bar for bar in panel.occupancy.bars if bar.is_stuck]
         if stuck and panel.occupancy.cycle_id is not None:
-            names = ", ".join(bar.site_name for bar in stuck[:3]) + (f" and {len(stuck) - 3} more" if len(stuck) > 3 else "")
+            names = some_of([bar.site_name for bar in stuck], SITES_NAMED)
             notices.append(
                 Notice(
                     "warning",

@@ -22,7 +22,7 @@ from inventory.models import Lock
 from inventory.permissions import UndeletableAdminMixin
 from inventory.selectors.lock_holdings import Holding, Patterns, holdings_of, where_text
 from inventory.selectors.locks_in_force import EXPIRES_SOON, expiring_soon, owned_by
-from inventory.selectors.wording import badge_html, plural, size_html, when_html
+from inventory.selectors.wording import badge_html, plural, size_html, some_of, when_html
 from inventory.services.audit import Actor
 from inventory.services.locks import lock_create, lock_extend, may_end
 from inventory.services.under_way import UnderWay
@@ -32,10 +32,8 @@ SOURCES = {"manual": "a person", "api": "the API", "inject": "an injected docume
 
 
 def _warn_too_late(request: HttpRequest, late: Sequence[UnderWay]) -> None:
-    shown = ", ".join(str(one) for one in late[:5])
-    more = f" and {len(late) - 5} more" if len(late) > 5 else ""
     many = plural(len(late), "block replica")
-    messages.warning(request, f"Too late for {many}, which a worker is deleting at this moment: {shown}{more}.")
+    messages.warning(request, f"Too late for {many}, which a worker is deleting at this moment: {some_of(late, 5)}.")
 
 
 def where_html(lock: Lock, holding: Holding) -> SafeString:

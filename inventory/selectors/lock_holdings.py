@@ -12,6 +12,7 @@ from django.db.models import Count, Q, QuerySet, Sum, Value
 from inventory.models import BlockReplica, Group, Lock, Site
 from inventory.selectors.locks import matches
 from inventory.selectors.locks_in_force import NOBODY
+from inventory.selectors.wording import some_of
 
 #: Locks counted by one query: SQLite takes at most 500 parts of a compound.
 _PER_QUERY = 250
@@ -100,8 +101,7 @@ def where_text(patterns: Patterns, holding: Holding) -> str:
     names = holding.site_names
     if names == (patterns.site,):
         return patterns.site
-    more = f" and {len(names) - _SITES_SHOWN} more" if len(names) > _SITES_SHOWN else ""
-    return f"{patterns.site} ({', '.join(names[:_SITES_SHOWN])}{more})"
+    return f"{patterns.site} ({some_of(names, _SITES_SHOWN)})"
 
 
 def _fitting(names: Iterable[str], pattern: str) -> list[str]:

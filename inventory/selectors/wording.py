@@ -7,6 +7,7 @@ whatever they are given is escaped.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -83,6 +84,12 @@ def count_text(number: int | None) -> str:
 def plural(number: int, one: str, many: str | None = None) -> str:
     """Return the number with its noun: ``1 file``, ``1,204 files``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def some_of(names: Sequence[object], shown: int) -> str:
+    """Return the first *shown* of *names*, and how many there are beyond: ``a, b and 3 more``."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(str(name) for name in names[:shown]) + more
 
 
 def share_text(fraction: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from inventory.selectors.wording import plural, quota_text, share_text, size_text
+from inventory.selectors.wording import plural, quota_text, share_text, size_text, some_of
 
 #: Safety limits that are told one by one: of a large partition each site may trip its own.
 _LIMITS_SHOWN = 3
@@ -28,10 +28,10 @@ def preview_sentences(policy: Any) -> list[str]:
     sentences = [_deleted(policy.deleted_then, more)]
     newly = [site.site for site in sites if site.is_triggered_then and not site.is_triggered_now]
     if newly:
-        sentences.append(f"{plural(len(newly), 'site')} would be cleaned that {_is(len(newly))} not now: {_named(newly)}.")
+        sentences.append(f"{plural(len(newly), 'site')} would be cleaned that {_is(len(newly))} not now: {some_of(newly, 8)}.")
     spared = [site.site for site in sites if site.is_triggered_now and not site.is_triggered_then]
     if spared:
-        sentences.append(f"{plural(len(spared), 'site')} would not be cleaned any more: {_named(spared)}.")
+        sentences.append(f"{plural(len(spared), 'site')} would not be cleaned any more: {some_of(spared, 8)}.")
     sentences += [unreachable_sentence(site) for site in sites if site.is_reachable is False]
     shown = policy.tripped[:_LIMITS_SHOWN]
     sentences += [f"A safety limit would hold the plan: {text}." for text in shown]
@@ -64,10 +64,6 @@ def _deleted(then: int, more: int) -> str:
     if not more:
         return f"The next cycle would delete {size_text(then)}, as it would now."
     return f"The next cycle would delete {size_text(then)}: {size_text(abs(more))} {'more' if more > 0 else 'less'} than now."
-
-
-def _named(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _is(number: int) -> str:
