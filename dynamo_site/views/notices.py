@@ -56,30 +56,30 @@ def notices(
     scans: Sequence[SiteScanned],
 ) -> list[Notice]:
     """Return what this user must look at, what stops something first; the rest is what the page shows them anyway."""
-    notices = _pause_notices() + _inbox_notices(user)
+    found = _pause_notices() + _inbox_notices(user)
     if user.has_perm("operations.view_deletion"):
-        notices += _silence_notices(under_way)
-    notices += _failed_notices(under_way) + _scan_notices(scans)
+        found += _silence_notices(under_way)
+    found += _failed_notices(under_way) + _scan_notices(scans)
     if user.has_perm("operations.view_deletionrequest"):
-        notices += _request_notices(user)
+        found += _request_notices(user)
     if user.has_perm("policies.view_plan"):
-        notices += _plan_notices()
+        found += _plan_notices()
     standing = inventory_standing()
     if brief is not None:
-        notices += _belt_notices(brief, standing)
+        found += _belt_notices(brief, standing)
     if user.has_perm("policies.view_cycle"):
-        notices += _cycle_notices(panels)
+        found += _cycle_notices(panels)
     if user.has_perm("policies.view_partition"):
-        notices += _storage_notices()
+        found += _storage_notices()
     if user.has_perm("inventory.view_site"):
-        notices += _site_notices()
+        found += _site_notices()
     if user.has_perm("inventory.view_injection"):
-        notices += _inventory_notices(standing)
+        found += _inventory_notices(standing)
     if user.has_perm("inventory.view_factfeed"):
-        notices += _feed_notices()
+        found += _feed_notices()
     if user.has_perm("inventory.view_lock"):
-        notices += _lock_notices(user)
-    return sorted(notices, key=lambda notice: notice.kind != "danger")
+        found += _lock_notices(user)
+    return sorted(found, key=lambda notice: notice.kind != "danger")
 
 
 def _pause_notices() -> list[Notice]:
