@@ -64,7 +64,7 @@ def act(claim: Claim, *, gateway: Gateway, clock: Clock, limits: QueueLimits) ->
             files,
             partial(_ask, gateway, aside if is_to_trash else None),
             watch=watch,
-            outcomes=FileOutcome.values,
+            outcomes=frozenset(FileOutcome),
             unknown=unknown,
         )
         for deletion_id, result in asked:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from functools import partial
+from itertools import islice
 from typing import Protocol, TypeVar
 
 from django.db import Error as DatabaseError
@@ -44,7 +45,7 @@ def answers_in_calls(
     ask: Callable[[Sequence[Keyed[FileT]], ShouldStop], Sequence[AnswerT]],
     *,
     watch: Watch,
-    outcomes: Container[str],
+    outcomes: Set[str],
     unknown: Callable[[str, str], AnswerT],
 ) -> Iterator[tuple[int, AnswerT]]:
     """Yield key and answer of each file that was tried, until all are or *watch* says to stop; it is asked before each call.
@@ -80,12 +81,12 @@ def _answers(
     asked: Sequence[Keyed[FileT]],
     call: Callable[[], Sequence[AnswerT]],
     *,
-    outcomes: Container[str],
+    outcomes: Set[str],
     unknown: Callable[[str, str], AnswerT],
     site_name: str,
 ) -> dict[str, AnswerT]:
     """Make one call; return the answers by logical name, all unknown where nothing can be concluded from what was said."""
-    names = [file.lfn for _, file in asked]
+    names = {file.lfn for _, file in asked}
     try:
         answers = call()
     except DatabaseError:
@@ -96,7 +97,7 @@ def _answers(
         problem = f"{type(error).__name__}: {error}"[:1024]
         return {name: unknown(name, problem) for name in names}
     by_name = {answer.lfn: answer for answer in answers}
-    fits = len(by_name) == len(answers) and by_name.keys() <= set(names) and all(a.outcome in outcomes for a in answers)
+    fits = len(by_name) == len(answers) and by_name.keys() <= names and {answer.outcome for answer in answers} <= outcomes
     if not fits:
         logger.error("the storage of %s answered what was not asked", site_name, extra={"site": site_name})
         return {name: unknown(name, "the storage's answer does not fit the question") for name in names}
@@ -105,13 +106,22 @@ def _answers(
 
 def in_calls(files: Iterable[Keyed[FileT]], size: int) -> Iterator[list[Keyed[FileT]]]:
     """Yield *files* in lists of at most *size* in which no logical name comes twice."""
+    rest = iter(files)
+    while some := list(islice(rest, size)):
+        if len({file.lfn for _, file in some}) == len(some):  # nearly always
+            yield some
+        else:
+            yield from _without_repeats(some)
+
+
+def _without_repeats(files: Sequence[Keyed[FileT]]) -> Iterator[list[Keyed[FileT]]]:
+    """Yield *files* in lists that end before a logical name comes again."""
     call: list[Keyed[FileT]] = []
     names: set[str] = set()
     for key, file in files:
-        if len(call) == size or file.lfn in names:
+        if file.lfn in names:
             yield call
             call, names = [], set()
         call.append((key, file))
         names.add(file.lfn)
-    if call:
-        yield call
+    yield call

@@ -130,7 +130,8 @@ def _claim_at(site: SiteStorage, *, worker: str, now: datetime, limits: QueueLim
             portions = portions_left(standing.values(), site.name, now=now)
             waits = {plan for plan, one in standing.items() if one.hold} | {plan for plan, left in portions.items() if left <= 0}
             not_of = waits | set(plans_that_wait(under_way, now=now))
-            waiting = _waiting(site.name, now=now, limits=limits, not_of=not_of, portions=portions)
+            batch = limits.batch_at(site.endpoint_url)
+            waiting = _waiting(site.name, now=now, batch=batch, not_of=not_of, portions=portions)
             alike = [row for row in waiting if bool(row.path) == bool(waiting[0].path)]
             rows = within_pace(site.name, alike, pace, now=now)
             if not rows:
@@ -163,18 +164,19 @@ def plans_under_way() -> list[int]:
 
 
 def _waiting(
-    site_name: str, *, now: datetime, limits: QueueLimits, not_of: Collection[int], portions: Mapping[int, int]
+    site_name: str, *, now: datetime, batch: tuple[int, int], not_of: Collection[int], portions: Mapping[int, int]
 ) -> list[Deletion]:
-    """Lock and return the oldest deletions that wait at a site, up to the limits of a batch and at least one.
+    """Lock and return the oldest deletions that wait at a site, up to so many block replicas and files and at least one.
 
     Of a plan in *portions* no more is taken once so many bytes of it are.
     """
+    most_items, most_files = batch
     left = dict(portions)
     waiting = (
         Deletion.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
         .filter(Q(not_before__isnull=True) | Q(not_before__lte=now), state=DeletionState.QUEUED, site_name=site_name)
         .exclude(plan_id__in=list(not_of))
-        .order_by("pk")[: limits.batch_items]
+        .order_by("pk")[:most_items]
     )
     rows: list[Deletion] = []
     num_files = 0
@@ -184,7 +186,7 @@ def _waiting(
                 continue
             left[row.plan_id] -= row.size_bytes
         num_files += row.num_files
-        if rows and num_files > limits.batch_files:
+        if rows and num_files > most_files:
             break
         rows.append(row)
     return rows

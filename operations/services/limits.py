@@ -17,7 +17,8 @@ class QueueLimits:
     """Limits of the pipeline.
 
     - ``lease``: how long a worker may be silent before its work is given to another; see ``lease_at``;
-    - ``batch_items``, ``batch_files``: block replicas and files that one claim takes at most (at least one block replica);
+    - ``batch_items``, ``batch_files``: block replicas and files that one claim takes at most (at least one block replica), and
+      at a local folder ``local_batch_factor`` times as many: that deletes 10,000 files in the time that claim and record take;
     - ``batches_per_site``: claims that may act at a site at the same time;
     - ``first_back_off``, ``longest_back_off``: waiting time after the first failure, doubled with each further one;
     - ``attempts_before_failed``: refused or unknown so often, a deletion waits for a person;
@@ -29,6 +30,7 @@ class QueueLimits:
     lease: timedelta = timedelta(seconds=120)
     batch_items: int = 100
     batch_files: int = 10_000
+    local_batch_factor: int = 4
     batches_per_site: int = 4
     first_back_off: timedelta = timedelta(seconds=15)
     longest_back_off: timedelta = timedelta(hours=1)
@@ -40,14 +42,23 @@ class QueueLimits:
 
     def lease_at(self, endpoint_url: str) -> timedelta:
         """Return how long a lease at a storage lasts: behind a server never shorter than its worker may wait for an answer."""
-        if endpoint_url.startswith("file:"):
+        if _is_local(endpoint_url):
             return self.lease
         return max(self.lease, timedelta(seconds=SHORTEST_LEASE_SECONDS))
+
+    def batch_at(self, endpoint_url: str) -> tuple[int, int]:
+        """Return how many block replicas and how many files one claim at a storage takes at most."""
+        factor = self.local_batch_factor if _is_local(endpoint_url) else 1
+        return self.batch_items * factor, self.batch_files * factor
 
     def back_off(self, failures: int, rng: Random) -> timedelta:
         """Return how long to wait after so many failures in a row (>= 1): doubled each time, capped, of which at least a half."""
         doubled = self.first_back_off * (1 << min(failures - 1, 30))
         return min(doubled, self.longest_back_off) * rng.uniform(0.5, 1.0)
+
+
+def _is_local(endpoint_url: str) -> bool:
+    return endpoint_url.startswith("file:")
 
 
 def limits_from_settings() -> QueueLimits:

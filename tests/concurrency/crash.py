@@ -72,6 +72,7 @@ class Crash:
         self.limits = QueueLimits(
             lease=LEASE,
             batch_items=6,
+            local_batch_factor=1,
             batches_per_site=8,
             first_back_off=timedelta(milliseconds=20),
             longest_back_off=timedelta(milliseconds=50),

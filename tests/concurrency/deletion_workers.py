@@ -51,6 +51,7 @@ from tests.factories.operations import World  # noqa: E402
 LIMITS = QueueLimits(
     lease=timedelta(seconds=1.5),
     batch_items=6,
+    local_batch_factor=1,
     batches_per_site=8,
     first_back_off=timedelta(milliseconds=20),
     longest_back_off=timedelta(milliseconds=50),
@@ -177,7 +178,7 @@ def together(folder: Path, num_workers: int) -> dict[str, object]:
 def paused(folder: Path, num_workers: int) -> dict[str, object]:
     """Stop workers in full swing by the switch, then by the file, and look what still goes; then let them finish."""
     world, plan, survivors = build(folder, num_blocks=160, num_files=80)
-    limits = replace(QueueLimits(), batch_items=2, batches_per_site=num_workers)
+    limits = replace(QueueLimits(), batch_items=2, local_batch_factor=1, batches_per_site=num_workers)
     children = [fork_worker(f"worker-{index}", folder, 0.001, limits) for index in range(num_workers)]
     actor = Actor(name="the shift")
     stops = []

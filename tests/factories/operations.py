@@ -21,7 +21,7 @@ from policies.selectors.plans import digest_row, file_names_digest, items_digest
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 #: Looks at pause and lease before each file, never waits long.
-EAGER = QueueLimits(watch_interval=timedelta(0))
+EAGER = QueueLimits(watch_interval=timedelta(0), local_batch_factor=1)
 
 
 @dataclass

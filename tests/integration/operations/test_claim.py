@@ -57,6 +57,13 @@ def test_batch_is_limited_by_items_and_by_files_but_takes_one_at_least(world: Wo
     assert len(take(limits=replace(EAGER, batch_files=1)).items) == 1
 
 
+def test_batch_at_a_local_folder_is_larger_than_behind_a_server(world: World):
+    limits = replace(EAGER, batch_items=2, local_batch_factor=2)
+    queued(world, num_blocks=5)
+    assert len(take(limits=limits).items) == 4
+    assert limits.batch_at("root://se.example.org//store") == (2, EAGER.batch_files)
+
+
 def test_site_takes_only_so_many_batches_at_the_same_time(world: World):
     queued(world, num_blocks=3)
     limits = replace(EAGER, batch_items=1, batches_per_site=2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import zlib
 from datetime import timedelta
 from decimal import Decimal
@@ -32,9 +31,6 @@ from tests.factories.operations import Clock, World, local_gateway, seeded
 from tests.factories.storages import RealStorage, Servers
 
 pytestmark = pytest.mark.django_db
-
-#: All of the files also where an S3 server of Python takes minutes for them (copies to and from its trash).
-IS_FULL = os.environ.get("DYNAMO_SHOWS_FULL", "") not in {"", "0"}
 
 
 def world_at(storage: RealStorage, tmp_path: Any, num_blocks: int, num_files: int) -> World:
@@ -67,10 +63,9 @@ def test_two_thousand_files_some_absent_some_refused_some_slow(
 ):
     clock = Clock()
     limits = QueueLimits(trash_days=trash_days, attempts_before_failed=2)
-    per_block = 100 if IS_FULL or not trash_days or storage.kind != "s3" else 20
-    world = world_at(storage, tmp_path, num_blocks=20, num_files=per_block)
+    world = world_at(storage, tmp_path, num_blocks=20, num_files=100)
     names = sorted(world.files_in_inventory("T3_B"))
-    assert len(names) == 20 * per_block
+    assert len(names) == 2000
     absent, bystander = set(names[::17]), "/store/not/of/the/plan"
     for name in [*(name for name in names if name not in absent), bystander]:
         storage.put(name, b"0123456789")
@@ -106,7 +101,7 @@ def test_two_thousand_files_some_absent_some_refused_some_slow(
     done = Deletion.objects.filter(state="DONE")
     num_absent = len(absent - (block if refused else set()))
     gone = [sum(pair) for pair in done.values_list("files_deleted", "files_absent")]
-    assert gone == [per_block] * len(gone)
+    assert gone == [100] * len(gone)
     assert sum(done.values_list("files_absent", flat=True)) == num_absent
     assert DeletionFile.objects.filter(deletion__state="DONE", outcome="ABSENT").count() >= num_absent
     if trash_days:
@@ -117,8 +112,7 @@ def test_plan_of_five_hundred_files_comes_back_bit_for_bit_and_after_the_purge_i
     storage: RealStorage, tmp_path: Any
 ):
     clock, limits, rng = Clock(), QueueLimits(), Random(7)
-    per_block = 50 if IS_FULL or storage.kind != "s3" else 10
-    world = world_at(storage, tmp_path, num_blocks=10, num_files=per_block)
+    world = world_at(storage, tmp_path, num_blocks=10, num_files=50)
     content = {name: rng.randbytes(10) for name in sorted(world.files_in_inventory("T3_B"))}
     for name, some in content.items():
         storage.put(name, some)
@@ -130,7 +124,7 @@ def test_plan_of_five_hundred_files_comes_back_bit_for_bit_and_after_the_purge_i
     def run() -> None:
         work(worker="w", clock=clock, limits=limits, rng=seeded(), gateway=local_gateway)
         assert set(Deletion.objects.values_list("state", flat=True)) == {"DONE"}
-        assert (storage.names(), world.files_in_inventory("T3_B"), len(storage.trash_names())) == (set(), set(), 10 * per_block)
+        assert (storage.names(), world.files_in_inventory("T3_B"), len(storage.trash_names())) == (set(), set(), 500)
 
     first = plan(world, clock)
     run()
@@ -139,7 +133,7 @@ def test_plan_of_five_hundred_files_comes_back_bit_for_bit_and_after_the_purge_i
     asked = restore_request(wanted=wanted, actor=Actor("me"), reason="by mistake", now=clock.now)
     assert (len(asked.trash_ids), asked.refused) == (10, ())
     back = restore_work(worker="r", clock=clock, limits=limits, rng=seeded(), gateway=local_gateway)
-    assert back.files == {"RESTORED": 10 * per_block}
+    assert back.files == {"RESTORED": 500}
     assert storage.files() == content
     rows = BlockReplica.objects.filter(site__name="T3_B").order_by("block_id")
     assert list(rows.values_list("block__name", "size_bytes", "num_files")) == known
