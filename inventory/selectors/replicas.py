@@ -138,6 +138,24 @@ def other_complete_copies(keys: Sequence[int]) -> dict[int, int]:
     return found
 
 
+def last_copies_among(keys: Collection[int]) -> dict[int, int]:
+    """Return those of *keys* that are the last complete copies of their blocks, or would be once all of *keys* go, with bytes.
+
+    What is a copy: as in `other_complete_copies`.
+    """
+    going = set(keys)
+    is_complete = Q(size_bytes=F("block__size_bytes"), num_files=F("block__num_files"))
+    last: dict[int, int] = {}
+    for some in in_chunks(sorted(going)):
+        rows = BlockReplica.objects.filter(is_complete, pk__in=some).order_by("pk")
+        listed = list(rows.values_list("pk", "block_id", "size_bytes"))
+        blocks = sorted({block for _, block, _ in listed})
+        copies = BlockReplica.objects.filter(is_complete, block_id__in=blocks, site__status__in=LIVING_STATUSES).order_by("pk")
+        kept = {block for key, block in copies.values_list("pk", "block_id") if key not in going}
+        last.update({key: size for key, block, size in listed if block not in kept})
+    return last
+
+
 def in_chunks(keys: Sequence[Key], size: int = KEYS_PER_QUERY) -> Iterator[list[Key]]:
     """Yield *keys* in lists of at most *size*."""
     rest = iter(keys)

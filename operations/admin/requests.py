@@ -18,6 +18,7 @@ from inventory.services.audit import Actor
 from operations.choices import DeletionRequestState
 from operations.exceptions import OperationsError
 from operations.models import DeletionRequest
+from operations.selectors.requests import request_standing
 from operations.services.deletion_requests import deletion_request_create
 
 _KINDS = {
@@ -87,6 +88,14 @@ class DeletionRequestAdmin(UndeletableAdminMixin, ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: DeletionRequest | None = None) -> list[str]:
         return [name for row in self.shown_fields for name in row] if obj else []
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        asked = self.get_object(request, object_id)
+        waits = asked is not None and asked.state == DeletionRequestState.WAITING
+        context = {"standing": request_standing(asked) if asked is not None and waits else None}
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def get_form(self, request: HttpRequest, obj: DeletionRequest | None = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.permissions import BasePermission, IsAuthenticated
@@ -15,6 +15,8 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from inventory.services.audit import Actor
 from operations import filtersets, models
+from operations.choices import DeletionRequestState
+from operations.selectors.requests import RequestStanding, request_standing
 from operations.services.deletion_requests import (
     deletion_request_approve,
     deletion_request_cancel,
@@ -55,6 +57,25 @@ class DeletionRequestSerializer(serializers.ModelSerializer[models.DeletionReque
         ]
 
 
+class StandingSerializer(serializers.Serializer[RequestStanding]):
+    num_there = serializers.IntegerField(help_text="Block replicas of the list that are (still) there.")
+    num_last_copies = serializers.IntegerField(help_text="Those of whose block the list leaves no complete copy anywhere.")
+    last_copy_bytes = serializers.IntegerField(help_text="Their bytes.")
+
+
+class DeletionRequestDetailSerializer(DeletionRequestSerializer):
+    standing = serializers.SerializerMethodField(help_text="How what is asked for stands now; null once that is decided.")
+
+    class Meta(DeletionRequestSerializer.Meta):
+        fields = [*DeletionRequestSerializer.Meta.fields, "standing"]
+
+    @extend_schema_field(StandingSerializer(allow_null=True))
+    def get_standing(self, request: models.DeletionRequest) -> dict[str, Any] | None:
+        """Return how it stands while somebody is to decide on it."""
+        waits = request.state == DeletionRequestState.WAITING
+        return dict(StandingSerializer(request_standing(request)).data) if waits else None
+
+
 class DeletionRequestCreateSerializer(serializers.Serializer[object]):
     dataset_pattern = serializers.CharField(max_length=512, help_text="Name; * is any text, ? any character.")
     block_pattern = serializers.CharField(max_length=128, default="*")
@@ -78,12 +99,16 @@ class DeletionRequestViewSet(ReadOnlyModelViewSet[models.DeletionRequest]):
     serializer_class = DeletionRequestSerializer
     filterset_class = filtersets.DeletionRequestFilterSet
 
+    def get_serializer_class(self) -> type[DeletionRequestSerializer]:
+        """Return the serializer of the list, or of one."""
+        return DeletionRequestSerializer if self.action == "list" else DeletionRequestDetailSerializer
+
     def get_permissions(self) -> list[BasePermission]:
         """Return what is asked before the service asks for the right itself, on the sites concerned."""
         is_read = self.action in {"list", "retrieve", "metadata", None}
         return super().get_permissions() if is_read else [IsAuthenticated()]
 
-    @extend_schema(request=DeletionRequestCreateSerializer, responses={201: DeletionRequestSerializer})
+    @extend_schema(request=DeletionRequestCreateSerializer, responses={201: DeletionRequestDetailSerializer})
     def create(self, request: Request) -> Response:
         """Ask that what the patterns match now be deleted; it takes the right ``operations.add_deletionrequest``."""
         wanted = DeletionRequestCreateSerializer(data=request.data)
@@ -91,19 +116,19 @@ class DeletionRequestViewSet(ReadOnlyModelViewSet[models.DeletionRequest]):
         made = deletion_request_create(actor=Actor.of(request.user), **wanted.validated_data)
         return self._answer(made.pk, status.HTTP_201_CREATED)
 
-    @extend_schema(request=ApproveSerializer, responses=DeletionRequestSerializer)
+    @extend_schema(request=ApproveSerializer, responses=DeletionRequestDetailSerializer)
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, pk: str) -> Response:
         """Let it be deleted, as it was frozen; it takes the right at its sites or in its partitions, and never one's own."""
         return self._decide(request, ApproveSerializer, deletion_request_approve)
 
-    @extend_schema(request=RequestReasonSerializer, responses=DeletionRequestSerializer)
+    @extend_schema(request=RequestReasonSerializer, responses=DeletionRequestDetailSerializer)
     @action(detail=True, methods=["post"])
     def reject(self, request: Request, pk: str) -> Response:
         """Refuse it; it takes the same right as approving."""
         return self._decide(request, RequestReasonSerializer, deletion_request_reject)
 
-    @extend_schema(request=RequestReasonSerializer, responses=DeletionRequestSerializer)
+    @extend_schema(request=RequestReasonSerializer, responses=DeletionRequestDetailSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         """Take it back; its requester may, and whoever may approve it. What has been begun comes to its end."""
@@ -122,4 +147,4 @@ class DeletionRequestViewSet(ReadOnlyModelViewSet[models.DeletionRequest]):
         return self._answer(found.pk, status.HTTP_200_OK)
 
     def _answer(self, pk: Any, code: int) -> Response:
-        return Response(DeletionRequestSerializer(self.get_queryset().get(pk=pk)).data, status=code)
+        return Response(DeletionRequestDetailSerializer(self.get_queryset().get(pk=pk)).data, status=code)

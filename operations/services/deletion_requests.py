@@ -22,6 +22,7 @@ from operations.choices import DeletionRequestState
 from operations.constants import MAX_REQUESTED_REPLICAS
 from operations.exceptions import InvalidTransitionError, NotFoundError
 from operations.models import DeletionRequest
+from operations.selectors.requests import is_anything_left
 from operations.services.listing import listed_whole
 from operations.services.over import plan_report, plans_over
 from operations.services.rights import demand_another, demand_reason, demand_right
@@ -157,7 +158,10 @@ def deletion_request_cancel(*, request_id: int, actor: Actor, reason: str, now: 
 
 
 def deletion_requests_sweep(*, now: datetime) -> tuple[int, ...]:
-    """Close the approved requests whose plans are over, with a report; return their keys. Safe to run in any number at once."""
+    """Close the approved requests whose plans are over, with a report, and those that ask for what is gone; return their keys.
+
+    Safe to run in any number at once.
+    """
     over = plans_over(DeletionRequest.objects.filter(state=DeletionRequestState.APPROVED))
     for one in over:
         with transaction.atomic():
@@ -169,7 +173,22 @@ def deletion_requests_sweep(*, now: datetime) -> tuple[int, ...]:
             request.report = plan_report(one.plan_id)
             request.save(update_fields=["state", "finished_at", "report"])
             _audit("operations.request_over", request, Actor("sweeper"), "", request.report)
-    return tuple(one.row_key for one in over)
+    return *(one.row_key for one in over), *_of_nothing_left_cancel(now)
+
+
+def _of_nothing_left_cancel(now: datetime) -> tuple[int, ...]:
+    """Cancel the requests that wait for a decision and of whose list nothing is in the inventory any more; return their keys."""
+    closed: list[int] = []
+    for key in DeletionRequest.objects.filter(state=DeletionRequestState.WAITING).order_by("pk").values_list("pk", flat=True):
+        with transaction.atomic():
+            request = _locked(key)
+            if request.state != DeletionRequestState.WAITING or is_anything_left(request):
+                continue
+            actor, reason = Actor("sweeper"), "nothing of what it lists is in the inventory any more"
+            _discard(request, DeletionRequestState.CANCELLED, actor, reason, now)
+            _audit("operations.request_cancel", request, actor, reason, {"plan": request.plan_id})
+            closed.append(key)
+    return tuple(closed)
 
 
 def _locked(request_id: int) -> DeletionRequest:

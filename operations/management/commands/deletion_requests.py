@@ -12,7 +12,8 @@ from inventory.selectors.wording import plural, size_text
 from operations.choices import DeletionRequestState
 from operations.exceptions import OperationsError
 from operations.management.commands._actor import shell_actor
-from operations.selectors.requests import request_rows
+from operations.models import DeletionRequest
+from operations.selectors.requests import request_rows, request_standing
 from operations.services.deletion_requests import (
     deletion_request_approve,
     deletion_request_cancel,
@@ -74,8 +75,19 @@ class Command(DynamoCommand):
                 f"{plural(row.plan.num_items, 'block replica')}, {size_text(row.plan.size_bytes)}{last}; "
                 f"{row.requested_by_name}: {row.reason}"
             )
+            if row.state == DeletionRequestState.WAITING:
+                self.stdout.write(f"        {_standing(row)}")
         if not rows:
             self.stdout.write("no such requests")
+
+
+def _standing(row: DeletionRequest) -> str:
+    standing = request_standing(row)
+    there = f"{standing.num_there:,} of {row.plan.num_items:,} still there"
+    if not standing.num_last_copies:
+        return f"{there}; each has a complete copy elsewhere that the list leaves"
+    fate = "they go, too" if row.allows_last_copy else "they stay"
+    return f"{there}; LAST COPIES: {standing.num_last_copies:,}, {size_text(standing.last_copy_bytes)}: {fate}"
 
 
 def _act(act: str, options: dict[str, Any]) -> str:

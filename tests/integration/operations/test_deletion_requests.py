@@ -15,13 +15,14 @@ from django.test import Client
 from django.utils import timezone
 from guardian.shortcuts import assign_perm
 
-from inventory.choices import InjectionState
+from inventory.choices import InjectionState, SiteStatus
 from inventory.models import AuditEvent, BlockReplica, Injection, Site
 from inventory.services.audit import Actor
 from inventory.services.locks import lock_create
 from operations.choices import DeletionRequestState
 from operations.exceptions import InvalidTransitionError, NotFoundError, OwnRequestError
 from operations.models import Deletion, DeletionRequest
+from operations.selectors.requests import RequestStanding, request_standing
 from operations.services.deletion_requests import (
     deletion_request_approve,
     deletion_request_cancel,
@@ -256,6 +257,50 @@ def test_there_is_no_such_request(data: World) -> None:
         deletion_request_cancel(request_id=99, actor=DECIDER, reason="x")
 
 
+# --- what whoever decides is told of how it stands
+
+
+def test_who_decides_is_told_of_last_copies_and_of_what_is_gone_already(data: World) -> None:
+    asked = ask()
+    assert request_standing(asked) == RequestStanding(num_there=2, num_last_copies=0, last_copy_bytes=0)
+    BlockReplica.objects.filter(site__name="T2_A").order_by("pk")[0].delete()
+    assert request_standing(asked) == RequestStanding(2, 1, 30)
+    decider = client(user("d", "view_deletionrequest", "approve_deletion"))
+    page = decider.get(f"/admin/operations/deletionrequest/{asked.pk}/change/").content.decode()
+    assert "Of 1 block replica, <span" in page and "the list leaves no other complete copy now" in page
+    one = f"{ADDRESS}{asked.pk}/"
+    assert decider.get(one).json()["standing"] == {"num_there": 2, "num_last_copies": 1, "last_copy_bytes": 30}
+    BlockReplica.objects.filter(site__name="T3_B").order_by("pk")[0].delete()
+    assert request_standing(asked).num_there == 1
+    page = decider.get(f"/admin/operations/deletionrequest/{asked.pk}/change/").content.decode()
+    assert "1 block replica of 2 is still there" in page
+    assert post(decider, f"{one}approve/", {"reason": "fine"})[1]["standing"] is None
+
+
+def test_copies_that_all_go_together_are_last_and_dead_sites_have_none(data: World) -> None:
+    both = ask(site_pattern="*", allows_last_copy=True)
+    assert request_standing(both) == RequestStanding(4, 4, 120)
+    out = io.StringIO()
+    call_command("deletion_requests", stdout=out)
+    assert "4 of 4 still there; LAST COPIES: 4, 120 B: they go, too" in out.getvalue()
+    here = ask()
+    Site.objects.filter(name="T2_A").update(status=SiteStatus.MORGUE)
+    assert request_standing(here) == RequestStanding(2, 2, 60)
+
+
+def test_request_of_which_nothing_is_left_is_closed_by_the_sweeper_others_wait_on(data: World) -> None:
+    gone, there = ask(), ask(site_pattern="T2_A")
+    BlockReplica.objects.filter(site__name="T3_B").delete()
+    sweep(now=timezone.now(), limits=EAGER, rng=seeded())
+    gone.refresh_from_db()
+    there.refresh_from_db()
+    assert (gone.state, there.state) == (DeletionRequestState.CANCELLED, DeletionRequestState.WAITING)
+    assert (gone.decided_by_name, gone.decided_reason) == ("sweeper", "nothing of what it lists is in the inventory any more")
+    assert gone.plan.state == PlanState.DISCARDED
+    event = AuditEvent.objects.get(action="operations.request_cancel")
+    assert (event.actor, event.reason) == ("sweeper", gone.decided_reason)
+
+
 # --- by API, command and admin
 
 
@@ -305,6 +350,7 @@ def test_by_command(data: World) -> None:
         call_command("deletion_requests", approve=request.pk, reason="mine")
     call_command("deletion_requests", stdout=out)
     assert "waits for a decision" in out.getvalue()
+    assert "2 of 2 still there; each has a complete copy elsewhere that the list leaves" in out.getvalue()
     call_command("deletion_requests", reject=request.pk, reason="needed", stdout=out)
     assert f"deletion request {request.pk} is rejected" in out.getvalue()
     with pytest.raises(CommandError, match="--dataset and --site are needed") as refused:
