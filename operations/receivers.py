@@ -1,4 +1,4 @@
-"""What operations do when others say something: a released plan wakes the queue."""
+"""What operations do when others say something: a released plan and a resumed site wake the queue."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from celery.exceptions import OperationalError
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 
+from inventory.signals import site_resumed
+from operations.models import SiteHealth
 from operations.services.schedule import schedule_ensure
 from policies.signals import plan_released
 
@@ -24,6 +26,18 @@ def enqueue_released_plan(sender: object, *, plan_id: int, **kwargs: Any) -> Non
         enqueue.delay(plan_id)
     except (OperationalError, OSError) as error:
         logger.warning("no wake-up for plan %s, the sweeper will find it: %s", plan_id, error, extra={"plan_id": plan_id})
+
+
+@receiver(site_resumed, dispatch_uid="operations.go_on_at_resumed_site")
+def go_on_at_resumed_site(sender: object, *, site_name: str, **kwargs: Any) -> None:
+    """Let a worker try at once: whoever resumed the site has looked. A next failure spaces the calls as ever."""
+    from operations.tasks import work  # noqa: PLC0415 - as above
+
+    SiteHealth.objects.filter(site_name=site_name).update(back_off_until=None)
+    try:
+        work.delay()
+    except (OperationalError, OSError) as error:
+        logger.warning("no wake-up for %s, the next one of beat does it: %s", site_name, error, extra={"site": site_name})
 
 
 @receiver(post_migrate, dispatch_uid="operations.ensure_schedule")

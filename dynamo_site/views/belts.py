@@ -30,6 +30,11 @@ class BeltsBrief:
     num_all: int
 
     @property
+    def only_near(self) -> bool:
+        """Tell whether all that are tripped are told of elsewhere."""
+        return not any(belt.is_tripped for belt in self.shown)
+
+    @property
     def num_more(self) -> int:
         return self.num_all - len(self.shown)
 

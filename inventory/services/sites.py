@@ -9,6 +9,7 @@ from inventory.exceptions import InvalidTransition, NotFound
 from inventory.models import Site
 from inventory.services.audit import Actor, audit_record
 from inventory.services.rights import require
+from inventory.signals import site_resumed
 
 PAUSE_SITE = "inventory.pause_site"
 RESUME_SITE = "inventory.resume_site"
@@ -36,7 +37,7 @@ def site_pause(*, site_name: str, actor: Actor, reason: str) -> Site:
 
 
 def site_resume(*, site_name: str, actor: Actor, reason: str) -> Site:
-    """Let deletions at the site go on.
+    """Let deletions at the site go on, and say so by ``site_resumed``.
 
     Raises ``NotFound`` for an unknown site, ``InvalidTransition`` if it is not paused, ``PermissionDenied`` without
     ``inventory.resume_site``.
@@ -52,6 +53,7 @@ def site_resume(*, site_name: str, actor: Actor, reason: str) -> Site:
         site.deletion_paused_reason = ""
         site.save(update_fields=["deletion_paused_at", "deletion_paused_by", "deletion_paused_reason"])
         audit_record(actor=actor, action="inventory.site_resume", subject=f"site {site_name}", reason=reason, details=details)
+        transaction.on_commit(lambda: site_resumed.send(sender=Site, site_name=site_name))
     return site
 
 

@@ -222,7 +222,7 @@ def _brake(site: SiteStorage, health: SiteHealth | None) -> Belt:
     reading = f"{in_row} in a row" + ("" if failed is None else f", {share_text(failed)} of the last {len(recent)}")
     reading += f", {share_text(absent)} not there" if absent else ""
     if site.is_paused:
-        reading += f"; paused: {site.paused_reason}"
+        reading = f"paused: {site.paused_reason}; the count stands at {reading}"
     return Belt(
         ERROR_BRAKE,
         site.name,

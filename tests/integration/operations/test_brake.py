@@ -14,6 +14,7 @@ from inventory.services.audit import Actor
 from inventory.services.sites import site_resume
 from operations.choices import FileOutcome, HealthSign
 from operations.models import Deletion, SiteHealth
+from operations.selectors.belts import ERROR_BRAKE, belts
 from operations.services.brake import health_note
 from operations.services.queue import plan_enqueue
 from operations.services.worker import work
@@ -50,6 +51,24 @@ def test_99_failures_in_a_row_do_not_pause_the_site_and_the_100th_does(world: Wo
     assert (site.is_paused, site.deletion_paused_reason) == (True, "error brake: 100 failures in a row; last: no")
     event = AuditEvent.objects.get(action="inventory.site_pause")
     assert (event.actor, event.subject) == ("error brake", "site T3_B")
+
+
+def test_resumed_site_is_tried_at_once_and_the_next_failure_spaces_again(
+    world: World, django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
+):
+    world.site("T3_B")
+    woken: list[str] = []
+    monkeypatch.setattr("operations.tasks.work.delay", lambda: woken.append("w"))
+    for _ in range(100):
+        note([False], is_stuck=True)
+    assert SiteHealth.objects.get().back_off_until > NOW
+    shown = next(belt for belt in belts(now=NOW) if belt.name == ERROR_BRAKE)
+    assert shown.is_tripped and shown.reading.startswith("paused: error brake: 100 failures in a row")
+    with django_capture_on_commit_callbacks(execute=True):
+        site_resume(site_name="T3_B", actor=Actor("me"), reason="mended")
+    assert (SiteHealth.objects.get().back_off_until, woken) == (None, ["w"])
+    note([False], is_stuck=True)
+    assert SiteHealth.objects.get().back_off_until > NOW
 
 
 def test_success_in_between_starts_the_row_afresh(world: World):
