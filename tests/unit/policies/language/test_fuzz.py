@@ -245,7 +245,6 @@ def check_seconds(line: str, count: int) -> float:
 
 def processor_seconds(text: str) -> float:
     """Return the processor time of one check of *text*, linter and rendering included, without the garbage of other tests."""
-    gc.collect()
     gc.disable()
     try:
         start = time.process_time()
