@@ -62,8 +62,12 @@ class RealStorage(ABC):
     def put(self, lfn: str, content: bytes = b"content") -> None: ...
 
     @abstractmethod
+    def all_names(self) -> set[str]:
+        """Return the logical names of all files below the root, Dynamo's marker left out, its trash not."""
+
+    @abstractmethod
     def files(self) -> dict[str, bytes]:
-        """Return the content of each file below the root by its logical name, Dynamo's marker left out, its trash not."""
+        """Return the content of each of them by its logical name."""
 
     @abstractmethod
     def refuse(self, folder: str) -> None:
@@ -92,10 +96,10 @@ class RealStorage(ABC):
 
     def names(self) -> set[str]:
         """Return the logical names of files in their places."""
-        return {name for name in self.files() if not name.startswith("/.dynamo-")}
+        return {name for name in self.all_names() if not name.startswith("/.dynamo-")}
 
     def trash_names(self) -> set[str]:
-        return {name for name in self.files() if name.startswith("/.dynamo-trash/")}
+        return {name for name in self.all_names() if name.startswith("/.dynamo-trash/")}
 
 
 class Elsewhere(RealStorage):
@@ -111,7 +115,7 @@ class Elsewhere(RealStorage):
     def _nothing(self, *args: object) -> Any:
         raise AssertionError(f"there is nothing at {self._url}")
 
-    put = files = refuse = outside = _nothing
+    put = all_names = files = refuse = outside = _nothing
 
 
 class FolderStorage(RealStorage):
@@ -147,9 +151,12 @@ class FolderStorage(RealStorage):
         path.write_bytes(content)
         _open_to_all(path)
 
-    def files(self) -> dict[str, bytes]:
+    def all_names(self) -> set[str]:
         found = (path for path in self.root.rglob("*") if path.is_file() and path.name != ".dynamo-storage")
-        return {f"/{path.relative_to(self.root)}": path.read_bytes() for path in found}
+        return {f"/{path.relative_to(self.root)}" for path in found}
+
+    def files(self) -> dict[str, bytes]:
+        return {name: (self.root / name[1:]).read_bytes() for name in self.all_names()}
 
     def refuse(self, folder: str) -> None:
         (self.root / folder.removeprefix("/")).chmod(0o555)
@@ -199,9 +206,11 @@ class S3Storage(RealStorage):
     def put(self, lfn: str, content: bytes = b"content") -> None:
         self._s3.put_object(Bucket=self._bucket, Key=f"site/{lfn.removeprefix('/')}", Body=content)
 
+    def all_names(self) -> set[str]:
+        return {key.removeprefix("site") for key in self._keys("site/")} - {"/.dynamo-storage"}
+
     def files(self) -> dict[str, bytes]:
-        found = {key.removeprefix("site"): self._content(key) for key in self._keys("site/")}
-        return {key: content for key, content in found.items() if key != "/.dynamo-storage"}
+        return {name: self._content(f"site{name}") for name in self.all_names()}
 
     def refuse(self, folder: str) -> None:
         import json  # noqa: PLC0415
