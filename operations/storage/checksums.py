@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable
 _HASHES = frozenset({"md5", "sha1", "sha256", "sha512"})
 
 
-def content_problem(chunks: Iterable[bytes], *, size_bytes: int, checksum: str, between: Callable[[], object]) -> str:
+def content_problem(
+    chunks: Iterable[bytes], *, size_bytes: int, checksum: str, between: Callable[[], object] = lambda: None
+) -> str:
     """Return how content differs from the size and checksum (algorithm:value, or empty) that it should have; empty if it fits.
 
     A checksum of an algorithm that is not known here is a problem too: it was not checked. *between* is called after each chunk:

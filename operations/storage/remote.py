@@ -15,12 +15,12 @@ from inventory.selectors.sites import LfnRule
 from operations.choices import FileOutcome, RestoreOutcome
 from operations.constants import MAX_FILES_PER_CALL
 from operations.storage.answers import Answer, Kind, MayGo, Path, Seen, StorageError, Store
-from operations.storage.checksums import content_problem
 from operations.storage.listing import Entry, ListingError, Sight, SightKind, demand_folder
 from operations.storage.local_listing import believed
 from operations.storage.markers import MARKER_NAME
 from operations.storage.overlapping import overlapping
 from operations.storage.paths import RESERVED_PREFIX, Placement, place
+from operations.storage.remote_restore import Restoring
 from operations.storage.results import FileResult, RestoreResult, ShouldStop, TrashedFile, moved_before, refused
 from operations.storage.trash_names import trash_folder, trash_path
 
@@ -234,62 +234,7 @@ class _Call:
         return answers | self._store.remove(half, self._may_go)
 
     def restore(self, placed: Sequence[Placement], files: dict[str, TrashedFile]) -> list[RestoreResult]:
-        sources = {p.lfn: trash_path(files[p.lfn].folder, files[p.lfn].name) for p in placed}
-        kept = self._store.look(list(sources.values()), self._may_go)
-        there = self._store.look([p.parts for p in placed], self._may_go)
-        results = []
-        for p in placed:
-            source = kept.get(sources[p.lfn])
-            target = there.get(p.parts)
-            if source is None or target is None or not self._may_go():
-                break
-            results.append(self._restored(p, files[p.lfn], sources[p.lfn], source, target))
-        return results
-
-    def _restored(self, p: Placement, file: TrashedFile, path: Path, source: Seen, target: Seen) -> RestoreResult:
-        problem = source.problem or target.problem
-        if problem is not None:
-            return RestoreResult(p.lfn, RestoreOutcome(problem.outcome), problem.message)
-        if target.kind != Kind.MISSING and source.kind == Kind.FILE:
-            if target.kind == Kind.FILE and (done := self._restored_on(p, path)):
-                return done
-            return RestoreResult(p.lfn, RestoreOutcome.TAKEN, f"{target.kind.value} lies in its place; it stays in the trash")
-        if source.kind != Kind.FILE and target.kind == Kind.MISSING:
-            if not self.is_proven:
-                return RestoreResult(p.lfn, RestoreOutcome.RETRYABLE, self._doubt())
-            return RestoreResult(p.lfn, RestoreOutcome.LOST, "neither in the trash nor in its place")
-        looked_at = path if source.kind == Kind.FILE else p.parts
-        try:
-            content = self._store.read(looked_at)
-            wrong = content_problem(content, size_bytes=file.size_bytes, checksum=file.checksum, between=self._may_go)
-            if wrong and source.kind == Kind.FILE:
-                return RestoreResult(p.lfn, RestoreOutcome.DAMAGED, f"{wrong}; it stays in the trash")
-            if wrong:
-                return RestoreResult(p.lfn, RestoreOutcome.LOST, f"not in the trash, and what lies in its place {wrong}")
-            if source.kind != Kind.FILE:
-                return RestoreResult(p.lfn, RestoreOutcome.RESTORED, "was in its place already")
-            if len(p.parts) > 1:
-                self._store.make_folder(p.parts[:-1])
-        except StorageError as error:
-            outcome = RestoreOutcome.RETRYABLE if error.answer.outcome == FileOutcome.ABSENT else error.answer.outcome
-            return RestoreResult(p.lfn, RestoreOutcome(outcome), error.answer.message)
-        answer = self._store.move([(path, p.parts)], lambda: True)[path]
-        if answer.outcome == FileOutcome.DELETED:
-            return RestoreResult(p.lfn, RestoreOutcome.RESTORED)
-        outcome = RestoreOutcome.RETRYABLE if answer.outcome == FileOutcome.ABSENT else RestoreOutcome(answer.outcome)
-        return RestoreResult(p.lfn, outcome, answer.message)
-
-    def _restored_on(self, p: Placement, path: Path) -> RestoreResult | None:
-        """Finish the move back of a file whose copy is in its place already, None where what lies there is another file."""
-        try:
-            if not self._store.is_half_moved(path, p.parts):
-                return None
-        except StorageError as error:
-            return RestoreResult(p.lfn, RestoreOutcome.RETRYABLE, error.answer.message)
-        answer = self._store.remove([path], lambda: True)[path]
-        if answer.outcome in {FileOutcome.DELETED, FileOutcome.ABSENT}:
-            return RestoreResult(p.lfn, RestoreOutcome.RESTORED)
-        return RestoreResult(p.lfn, RestoreOutcome(answer.outcome), answer.message)
+        return Restoring(self._store, self._may_go, files, doubt="" if self.is_proven else self._doubt()).run(placed)
 
     def _look_in_trash(self, paths: Sequence[Path], targets: dict[Path, Path]) -> dict[Path, Seen]:
         """Return by their paths what lies at their places in the trash; the folders of the trash may not exist yet."""

@@ -231,6 +231,29 @@ def test_restore_says_of_each_file_what_could_not_be(storage: RealStorage):
     assert [name.rsplit("=", 1)[-1] for name in storage.trash_names()] == ["taken"]
 
 
+def test_restore_that_is_stopped_anywhere_leaves_each_file_whole_and_goes_on_later(storage: RealStorage):
+    files = [trashed(f"/store/f{i % 2}/{i}", f"{i}".encode() * 9) for i in range(6)]
+    for file in files:
+        storage.put(file.lfn, file.lfn[-1].encode() * 9)
+    storage.gateway().trash(files, should_stop=never)
+    content = set(storage.files().values())
+    asked = rounds = 0
+    while storage.names() != {file.lfn for file in files}:
+        rounds += 1
+        left = asked = asked + 1
+
+        def tired() -> bool:
+            nonlocal left
+            left -= 1
+            return left < 0
+
+        results = storage.gateway().restore(files, should_stop=tired)
+        assert {result.lfn for result in results if result.outcome == "RESTORED"} <= storage.names()
+        assert set(storage.files().values()) == content
+        assert len(storage.names()) + len(storage.trash_names()) == len(files)
+    assert 1 < rounds < 40
+
+
 def test_purge_takes_only_its_own_files_and_then_the_empty_folders(storage: RealStorage):
     storage.put("/store/a")
     storage.put("/store/b")
