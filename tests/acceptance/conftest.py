@@ -1,4 +1,4 @@
-"""One clone of the repository per module, in which every test starts from nothing or from a demo that has done one cycle."""
+"""One clone of the repository per process of the tests, in which every test starts from nothing or from a demo that has done one cycle."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 from tests.acceptance.demo_tree import PERIOD, DemoTree, clone, end, end_all
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cloned(tmp_path_factory: pytest.TempPathFactory) -> DemoTree:
     return clone(tmp_path_factory.mktemp("acceptance") / "dynamo")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def finished_var(cloned: DemoTree, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the folder that one whole cycle leaves; it is of use at its own place only."""
     cloned.clear()
