@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from health_check.base import HealthCheck
+from health_check.checks import Storage
 from health_check.exceptions import ServiceUnavailable
 from health_check.views import HealthCheckView
 from kombu.exceptions import OperationalError
@@ -26,9 +27,19 @@ from operations.selectors.pausing import pause_state
 MOST_AHEAD = timedelta(seconds=30)
 
 
-@dataclasses.dataclass
-class Migrations(HealthCheck):
+class Check(HealthCheck):
+    """A check that answers under a name for people."""
+
+    name = ""
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Migrations(Check):
     """The database answers, and has the tables of this version of Dynamo."""
+
+    name = "migrations"
 
     def run(self) -> None:
         try:
@@ -41,9 +52,10 @@ class Migrations(HealthCheck):
             raise ServiceUnavailable(f"{len(missing)} migrations are not applied: run migrate")
 
 
-@dataclasses.dataclass
-class Broker(HealthCheck):
+class Broker(Check):
     """Messages can be sent."""
+
+    name = "broker"
 
     def run(self) -> None:
         try:
@@ -53,9 +65,10 @@ class Broker(HealthCheck):
             raise ServiceUnavailable("the broker does not answer") from error
 
 
-@dataclasses.dataclass
-class PauseFile(HealthCheck):
+class PauseFile(Check):
     """The folder of the file that stops the workers can be looked into; else no worker would begin anything."""
+
+    name = "pause file"
 
     def run(self) -> None:
         try:
@@ -66,9 +79,10 @@ class PauseFile(HealthCheck):
             raise ServiceUnavailable(f"DYNAMO_VAR_DIR cannot be read ({name})") from error
 
 
-@dataclasses.dataclass
-class Clock(HealthCheck):
+class Clock(Check):
     """The clock of this host is that of the database: what a request does by its own clock, workers go on with by the other."""
+
+    name = "clock"
 
     def run(self) -> None:
         try:
@@ -83,6 +97,13 @@ class Clock(HealthCheck):
                 f"the clock of this host is {abs(seconds):.0f} s {way} that of the database "
                 f"(at most {MOST_AHEAD.total_seconds():.0f} s): set both by NTP"
             )
+
+
+@dataclasses.dataclass(repr=False)
+class FileStorage(Check, Storage):
+    """A file can be written to the folder of documents and reports, read and deleted."""
+
+    name = "file storage"
 
 
 @never_cache
@@ -100,7 +121,7 @@ class Readiness(HealthCheckView):
         Broker,
         PauseFile,
         Clock,
-        ("health_check.checks.Storage", {"alias": "default"}),
+        FileStorage,
     )
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:

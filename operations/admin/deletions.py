@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
@@ -15,6 +17,8 @@ from operations.admin.rows import QueueRowAdmin
 from operations.choices import DeletionState
 from operations.models import Attempt, Deletion, DeletionFile
 
+#: Characters of a reason that a list shows; the page of the deletion has all.
+_REASON_SHOWN = 120
 #: Word of the colour vocabulary for each state.
 STATE_KINDS = {
     DeletionState.QUEUED: "delete",
@@ -74,6 +78,10 @@ class DeletionFileInline(ReadOnlyAdminMixin, TabularInline):
         return when_html(file.at)
 
 
+def _in_brief(reason: str) -> str:
+    return Truncator(reason).chars(_REASON_SHOWN)
+
+
 @admin.register(Deletion)
 class DeletionAdmin(QueueRowAdmin):
     """A block replica that goes or went: state, attempts, files, and the line that decided."""
@@ -95,6 +103,13 @@ class DeletionAdmin(QueueRowAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Deletion]:
         return super().get_queryset(request).order_by("-pk")
+
+    @display(description="state", ordering="state")
+    def state_badge(self, row: Deletion) -> SafeString:
+        badge = super().state_badge(row)
+        return (
+            format_html('{}<br><span class="dy-soft dy-small">{}</span>', badge, _in_brief(row.reason)) if row.reason else badge
+        )
 
     @display(description="files")
     def files(self, deletion: Deletion) -> str:

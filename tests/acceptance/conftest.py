@@ -1,4 +1,4 @@
-"""One clone of the repository per process of the tests, in which every test starts from nothing or from a demo that has done one cycle."""
+"""One clone of the repository per process of the tests; each test starts from nothing or from a demo that did one cycle."""
 
 from __future__ import annotations
 
