@@ -48,8 +48,8 @@ format: venv-dev ## Let ruff lay out the code
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 
-bench: venv-dev ## Measure the engine (see docs/development.md)
-	@$(RUN) -m pytest -p no:xdist -q -s tests/benchmarks
+bench: venv-dev ## Measure the engine, on a PostgreSQL of its own where its programs are (see docs/development.md)
+	@$(RUN) -m tests.on_postgres -m pytest -p no:xdist -q -s tests/benchmarks
 
 crash: venv-dev ## The crash test in full: 10,000 files, 200 workers killed, the database restarted, the broker emptied; and a minute of pause
 	@DYNAMO_CRASH_FULL=1 $(RUN) -m pytest -p no:xdist -q tests/concurrency/test_crash.py tests/concurrency/test_deletion_workers.py

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,18 +26,10 @@ SETTINGS = {"DJANGO_SETTINGS_MODULE": "dynamo_site.settings.test", "DJANGO_LOG_L
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[OwnPostgres]:
+def postgres(own_postgres: OwnPostgres) -> OwnPostgres:
     """Return a server of this module alone, with a database ``ready`` that has the tables."""
-    # Not below pytest's own folder: the server's user may not enter that.
-    folder = Path(tempfile.mkdtemp(prefix="dynamo-crash-"))
-    folder.chmod(0o755)
-    server = OwnPostgres.start(folder / "postgres")
-    try:
-        run(["manage.py", "migrate", "--verbosity", "0"], TEST_DATABASE_URL=server.make("ready"))
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
+    run(["manage.py", "migrate", "--verbosity", "0"], TEST_DATABASE_URL=own_postgres.make("ready"))
+    return own_postgres
 
 
 @pytest.fixture

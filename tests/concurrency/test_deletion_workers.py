@@ -7,13 +7,12 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
+
+from tests.factories.own_servers import OwnPostgres
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 KILLS = 25
@@ -26,16 +25,9 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url() -> Iterator[str]:
-    """Make a database of its own beside the tests' one, and drop it afterwards."""
-    parts = urlsplit(os.environ["TEST_DATABASE_URL"])
-    server = urlunsplit(parts._replace(scheme="postgresql", path="/postgres"))
-    name = f"deletion_workers_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    yield urlunsplit(parts._replace(path=f"/{name}"))
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+def postgres_url(own_postgres: OwnPostgres) -> str:
+    """Return the address of an empty database."""
+    return own_postgres.make(f"workers_{uuid.uuid4().hex[:12]}")
 
 
 def run(folder: Path, url: str, scenario: str, number: int) -> dict[str, Any]:
@@ -61,7 +53,7 @@ def test_workers_killed_while_acting_on_sqlite_lose_nothing_and_touch_nothing_el
     check_killed(run(tmp_path, sqlite_url, "crash", KILLS))
 
 
-@pytest.mark.postgres
+@pytest.mark.own_servers
 def test_workers_on_one_queue_never_act_on_an_item_twice(tmp_path: Path, postgres_url: str):
     outcome = run(tmp_path, postgres_url, "together", 4)
     assert (outcome["asked"], outcome["asked_twice"]) == (2000, [])
@@ -71,7 +63,7 @@ def test_workers_on_one_queue_never_act_on_an_item_twice(tmp_path: Path, postgre
     assert outcome["storage_equals_inventory"]
 
 
-@pytest.mark.postgres
+@pytest.mark.own_servers
 def test_four_workers_in_full_swing_delete_nothing_a_minute_after_a_pause(tmp_path: Path, postgres_url: str):
     outcome = run(tmp_path, postgres_url, "paused", 4)
     for stop in outcome["stops"]:

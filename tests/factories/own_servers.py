@@ -7,16 +7,25 @@ import pwd
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 
 import psycopg
 
-from tests.factories.storages import PATIENCE_SECONDS, free_port
+#: How long a server may take to start, on a loaded machine.
+PATIENCE_SECONDS = 120
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 at which nobody listens."""
+    with closing(socket()) as some:
+        some.bind(("127.0.0.1", 0))
+        return int(some.getsockname()[1])
 
 
 def find_postgres() -> Path | None:
@@ -51,7 +60,23 @@ class OwnPostgres:
     port: int
 
     @classmethod
-    def start(cls, folder: Path) -> OwnPostgres:
+    @contextmanager
+    def running(cls, **settings: str) -> Iterator[OwnPostgres]:
+        """Have a server in a folder of its own, which goes with it; *settings* are added to those of every server here."""
+        # Not below pytest's own folder: the server's user may not enter that.
+        folder = Path(tempfile.mkdtemp(prefix="dynamo-postgres-"))
+        folder.chmod(0o755)
+        try:
+            server = cls.start(folder / "postgres", **settings)
+            try:
+                yield server
+            finally:
+                server.stop()
+        finally:
+            shutil.rmtree(folder)
+
+    @classmethod
+    def start(cls, folder: Path, **settings: str) -> OwnPostgres:
         """Make a server in a new folder and start it."""
         folder.mkdir(parents=True)
         folder.chmod(0o755)
@@ -61,14 +86,15 @@ class OwnPostgres:
             shutil.chown(data, _user())
         server = cls(folder, free_port())
         server._run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-        settings = {
+        all_settings = {
             "listen_addresses": "127.0.0.1",
             "port": server.port,
             "unix_socket_directories": data,
             "fsync": "off",
             "max_connections": 100,
+            **settings,
         }
-        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        options = " ".join(f"-c {name}={value}" for name, value in all_settings.items())
         server._run("pg_ctl", "-D", str(data), "-w", "-l", str(data / "log"), "-o", options, "start")
         return server
 

@@ -22,13 +22,12 @@ from urllib.parse import quote
 
 from inventory.selectors.sites import LfnRule
 from operations.storage import Access, Gateway, gateway_for
+from tests.factories.own_servers import PATIENCE_SECONDS, free_port
 
 #: Modules of nginx, where distributions put them.
 NGINX_MODULES = tuple(
     Path(folder) / "ngx_http_dav_ext_module.so" for folder in ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules")
 )
-#: How long a server may take to start, on a loaded machine.
-PATIENCE_SECONDS = 120
 _LIMITED_USER = "nobody"
 
 
@@ -40,12 +39,6 @@ def find_nginx() -> str | None:
     """Return nginx if it has the module for WebDAV."""
     has_module = any(module.is_file() for module in NGINX_MODULES)
     return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") if has_module else None
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as some:
-        some.bind(("127.0.0.1", 0))
-        return int(some.getsockname()[1])
 
 
 class RealStorage(ABC):
