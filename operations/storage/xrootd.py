@@ -32,6 +32,10 @@ _LIST_FROM = 16
 #: ... if its own size, which says roughly how much is in it, is at most this for each file: some 40 bytes a name are common.
 _FOLDER_BYTES_PER_FILE = 256
 
+# XRootD's client looks each 15 s which requests are over time, so that one with a limit of 30 s could take 45: longer than a
+# call to a storage may. Before its first use; XRD_TIMEOUTRESOLUTION in the environment goes first.
+client.EnvPutInt("TimeoutResolution", 1)
+
 # Numbers of the protocol. Source: XProtocol.hh, XErrorCode.
 _NOT_FOUND = 3011
 #: Bad or too long argument, not authorised, not supported, a folder, exists already, read-only, not authenticated.

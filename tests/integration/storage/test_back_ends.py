@@ -281,6 +281,15 @@ def test_server_that_hangs_or_is_down_is_tried_again_and_nothing_is_lost(servers
 
 
 @pytest.mark.s3
+@pytest.mark.xrootd
+def test_xrootd_looks_each_second_which_requests_are_over_time(servers: Servers):
+    """Its own default of 15 s would let a request of 30 s take 45, and a pause wait for it."""
+    from XRootD import client  # noqa: PLC0415 - not everybody has it
+
+    servers.storage("xrootd").gateway()
+    assert client.EnvGetInt("TimeoutResolution") == 1
+
+
 def test_copy_to_or_from_the_trash_that_was_cut_short_is_finished(servers: Servers):
     """S3 has no renaming: a worker may die between the copy and the removal of the original."""
     storage = servers.storage("s3")
