@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path as Folder
+from time import monotonic
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx
@@ -31,8 +33,8 @@ from operations.storage.webdav_answers import entries_of, responses_in, response
 
 #: From so many files in a folder on, the folder is listed instead of asking for each.
 _LIST_FROM = 4
-#: A longer list of a folder is not read: its files are asked for one by one.
-_MAX_LIST_BYTES = 64 << 20
+#: A longer answer is not read; where it was the list of a folder, its files are asked for one by one.
+_MAX_ANSWER_BYTES = 64 << 20
 #: Clients that one process keeps, with their connections.
 _MAX_CLIENTS = 64
 _BODY = (
@@ -90,6 +92,15 @@ def _is_this_host(base: str) -> bool:
     return httpx.URL(base).host in {"localhost", "127.0.0.1", "::1"}
 
 
+class Answered(NamedTuple):
+    """An answer that was read to its end."""
+
+    status_code: int
+    reason_phrase: str
+    headers: httpx.Headers
+    content: bytes
+
+
 class WebDavStore:
     """The primitives at a base address (without a slash at its end), with a client that has time limits and credentials."""
 
@@ -126,7 +137,6 @@ class WebDavStore:
             request = self._http.stream("PROPFIND", f"{self._url(folder)}/", headers={"Depth": "1"}, content=_BODY)
             with request as answer:
                 if answer.status_code != _MULTI_STATUS:
-                    answer.read()
                     raise StorageError(answer_of(answer))
                 own = unquote(urlsplit(f"{self._url(folder)}/").path)
                 yield from in_pages(entries_of(responses_in(answer.iter_bytes()), own))
@@ -166,9 +176,9 @@ class WebDavStore:
                 return False
         raise StorageError(answer_of(answer))
 
-    def _make(self, path: Path) -> httpx.Response | None:
+    def _make(self, path: Path) -> Answered | None:
         try:
-            answer = self._http.request("MKCOL", f"{self._url(path)}/")
+            answer = self._asked("MKCOL", f"{self._url(path)}/")
         except httpx.HTTPError as error:
             raise StorageError(_of_error(error)) from error
         return None if answer.status_code in {_CREATED, _OK} else answer
@@ -176,10 +186,10 @@ class WebDavStore:
     def remove_folder(self, path: Path) -> bool:
         """Remove a collection of the trash in which nothing is: looked at first, because a DELETE takes what is in it."""
         try:
-            listed = self._http.request("PROPFIND", f"{self._url(path)}/", headers={"Depth": "1"}, content=_BODY)
+            listed = self._asked("PROPFIND", f"{self._url(path)}/", headers={"Depth": "1"}, content=_BODY)
             if listed.status_code != _MULTI_STATUS or len(list(responses_of(listed.content))) != 1:
                 return False
-            answer = self._http.request("DELETE", f"{self._url(path)}/")
+            answer = self._asked("DELETE", f"{self._url(path)}/")
         except (httpx.HTTPError, StorageError):
             return False
         return answer.status_code in {_OK, _NO_CONTENT}
@@ -189,7 +199,6 @@ class WebDavStore:
         try:
             with self._http.stream("GET", self._url(path), headers={"Accept-Encoding": "identity"}) as answer:
                 if answer.status_code != _OK:
-                    answer.read()
                     raise StorageError(answer_of(answer))
                 yield from answer.iter_raw()
         except httpx.HTTPError as error:
@@ -198,7 +207,7 @@ class WebDavStore:
     def write(self, path: Path, content: bytes) -> None:
         """Put a small file."""
         try:
-            answer = self._http.put(self._url(path), content=content)
+            answer = self._asked("PUT", self._url(path), content=content)
         except httpx.HTTPError as error:
             raise StorageError(_of_error(error)) from error
         if answer.status_code not in {_OK, _CREATED, _NO_CONTENT}:
@@ -207,16 +216,34 @@ class WebDavStore:
     def _url(self, path: Path) -> str:
         return "/".join((self._base, *(quote(part, safe="") for part in path)))
 
+    def _asked(self, method: str, url: str, **options: Any) -> Answered:
+        """Make a request and read its answer within its time limit, which the client begins anew with each piece of it.
+
+        Raises ``httpx.ReadTimeout``, ``StorageError`` for an answer without end.
+        """
+        until = monotonic() + (self._http.timeout.read or 0.0)
+        content = bytearray()
+        with self._http.stream(method, url, **options) as answer:
+            for piece in answer.iter_bytes():
+                content += piece
+                if monotonic() > until:
+                    raise httpx.ReadTimeout("the answer did not come to its end in time", request=answer.request)
+                if len(content) > _MAX_ANSWER_BYTES:
+                    raise StorageError(Answer(FileOutcome.UNKNOWN, "the answer is too long"))
+        return Answered(answer.status_code, answer.reason_phrase, answer.headers, bytes(content))
+
     def _change(self, method: str, path: Path, headers: dict[str, str] | None = None) -> Answer:
         try:
-            return answer_of(self._http.request(method, self._url(path), headers=headers))
+            return answer_of(self._asked(method, self._url(path), headers=headers))
         except httpx.HTTPError as error:
             return _of_error(error)
+        except StorageError as error:
+            return error.answer
 
     def _look_at(self, path: Path) -> Seen:
         try:
             if self._has_propfind:
-                answer = self._http.request("PROPFIND", self._url(path), headers={"Depth": "0"}, content=_BODY)
+                answer = self._asked("PROPFIND", self._url(path), headers={"Depth": "0"}, content=_BODY)
                 if answer.status_code == _MULTI_STATUS:
                     return next((seen for _, seen in responses_of(answer.content)), unclear("an empty answer to PROPFIND"))
                 if answer.status_code in {301, 302, 307, 308} and _is_with_slash(answer, self._url(path)):
@@ -232,7 +259,7 @@ class WebDavStore:
 
     def _look_by_head(self, path: Path) -> Seen:
         """Ask a server that knows no PROPFIND; a collection redirects to its address with a slash, or tells no length."""
-        answer = self._http.head(self._url(path), headers={"Accept-Encoding": "identity"})
+        answer = self._asked("HEAD", self._url(path), headers={"Accept-Encoding": "identity"})
         if answer.status_code in {301, 302, 307, 308} and _is_with_slash(answer, self._url(path)):
             return Seen(Kind.FOLDER)
         if answer.status_code == _OK:
@@ -245,20 +272,14 @@ class WebDavStore:
 
         A server may spell a name in the list in another way than it understands it.
         """
-        content = bytearray()
-        request = self._http.stream("PROPFIND", f"{self._url(folder)}/", headers={"Depth": "1"}, content=_BODY)
-        with request as answer:
-            if answer.status_code != _MULTI_STATUS:
-                raise StorageError(answer_of(answer))
-            for piece in answer.iter_bytes():
-                content += piece
-                if len(content) > _MAX_LIST_BYTES:
-                    raise StorageError(Answer(FileOutcome.UNKNOWN, "the list of the folder is too long"))
-        found = {href.rstrip("/").rsplit("/", 1)[-1]: seen for href, seen in responses_of(bytes(content))}
+        answer = self._asked("PROPFIND", f"{self._url(folder)}/", headers={"Depth": "1"}, content=_BODY)
+        if answer.status_code != _MULTI_STATUS:
+            raise StorageError(answer_of(answer))
+        found = {href.rstrip("/").rsplit("/", 1)[-1]: seen for href, seen in responses_of(answer.content)}
         return {path: found[path[-1]] for path in paths if path[-1] in found}
 
 
-def answer_of(response: httpx.Response) -> Answer:
+def answer_of(response: httpx.Response | Answered) -> Answer:
     """Translate the status of a request that was to change something."""
     code = response.status_code
     message = f"{code} {response.reason_phrase}".strip()
@@ -284,7 +305,7 @@ def _of_error(error: httpx.HTTPError) -> Answer:
     return Answer(FileOutcome.UNKNOWN, f"{type(error).__name__}: {error}"[:500])
 
 
-def _seen(answer: httpx.Response) -> Seen:
+def _seen(answer: Answered) -> Seen:
     problem = answer_of(answer)
     if problem.outcome == FileOutcome.ABSENT:
         return Seen(Kind.MISSING)
@@ -293,5 +314,5 @@ def _seen(answer: httpx.Response) -> Seen:
     return Seen(Kind.UNCLEAR, problem=problem)
 
 
-def _is_with_slash(answer: httpx.Response, url: str) -> bool:
+def _is_with_slash(answer: Answered, url: str) -> bool:
     return urlsplit(answer.headers.get("Location", "")).path == f"{urlsplit(url).path}/"
