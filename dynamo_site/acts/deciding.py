@@ -10,6 +10,7 @@ from django.utils import timezone
 from dynamo_site.acts.act import Act
 from inventory.selectors.wording import duration_text, plural, size_text
 from inventory.services.audit import Actor
+from operations.selectors.requests import request_standing
 from operations.services.deletion_requests import deletion_request_approve, deletion_request_cancel, deletion_request_reject
 from operations.services.limits import limits_from_settings
 from policies.services.plans import plan_discard, plan_release
@@ -71,6 +72,19 @@ def _policy_deactivate(policy: Any, actor: Actor, reason: str) -> str:
 def _request_verb(request: Any) -> str:
     last = ", last copies too" if request.allows_last_copy else ""
     return f"Delete {plural(request.plan.num_items, 'block replica')}, {size_text(request.plan.size_bytes)}{last}"
+
+
+def _request_consequence(request: Any) -> str:
+    why = f"Their reason: “{request.reason}”. It is deleted"
+    if not request.allows_last_copy:
+        return f"{why}; last copies and what is locked stay. {_undo_text()}"
+    last = request_standing(request)
+    now = (
+        f"now {plural(last.num_last_copies, 'block replica')}, {size_text(last.last_copy_bytes)}"
+        if last.num_last_copies
+        else "now none"
+    )
+    return f"{why}, even where no other copy is left anywhere ({now}); what is locked stays. {_undo_text()}"
 
 
 def _request_approve(request: Any, actor: Actor, reason: str) -> str:
@@ -152,15 +166,7 @@ ACTS: dict[str, Act] = {
         permission="operations.view_deletionrequest",
         model="operations.DeletionRequest",
         question=lambda request: f"Approve what {request.requested_by_name} asks for: {request.what} at {request.site_pattern}?",
-        consequence=lambda request: (
-            f"Their reason: “{request.reason}”. It is deleted"
-            + (
-                ", even where no other copy is left anywhere. "
-                if request.allows_last_copy
-                else "; last copies and what is locked stay. "
-            )
-            + _undo_text()
-        ),
+        consequence=_request_consequence,
         perform=_request_approve,
         is_dangerous=True,
     ),

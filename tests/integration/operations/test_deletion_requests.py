@@ -283,6 +283,9 @@ def test_copies_that_all_go_together_are_last_and_dead_sites_have_none(data: Wor
     out = io.StringIO()
     call_command("deletion_requests", stdout=out)
     assert "4 of 4 still there; LAST COPIES: 4, 120 B: they go, too" in out.getvalue()
+    decider = client(user("d", "view_deletionrequest", "approve_deletion"))
+    asked = decider.get(f"/admin/act/request-approve/{both.pk}/").content.decode()
+    assert "even where no other copy is left anywhere (now 4 block replicas, 120 B); what is locked stays." in asked
     here = ask()
     Site.objects.filter(name="T2_A").update(status=SiteStatus.MORGUE)
     assert request_standing(here) == RequestStanding(2, 2, 60)
