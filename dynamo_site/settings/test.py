@@ -28,4 +28,4 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": f"{_VAR}/test.sqlite3"}
 
 #: Requests that are made up per operation of the API (tests/acceptance/test_api_document.py).
-FUZZ_EXAMPLES = int(os.environ.get("DYNAMO_FUZZ_EXAMPLES", "4"))
+FUZZ_EXAMPLES = int(os.environ.get("DYNAMO_FUZZ_EXAMPLES", "2"))

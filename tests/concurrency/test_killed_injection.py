@@ -82,7 +82,6 @@ def wait_for_running(environment: dict[str, str]) -> None:
 
 
 def test_an_injection_killed_in_the_middle_leaves_nothing_and_is_given_up(environment: dict[str, str]) -> None:
-    run(environment, "manage.py", "migrate", "--verbosity=0")
     child = begin_and_stall(environment)
     assert child.stdin is not None
     try:
@@ -171,7 +170,6 @@ def killed_half_way(environment: dict[str, str], *arguments: str) -> int:
 def test_a_load_by_parts_that_is_killed_is_gone_on_with_and_comes_to_the_same(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    run(environment, "manage.py", "migrate", "--verbosity=0")
     run(environment, "manage.py", *SITES)
     source = document(tmp_path / "document.jsonl", 0, 1500)
     command = ("manage.py", "inject", "--batch", "--batch-size", "40", source)
@@ -189,7 +187,6 @@ def test_a_load_by_parts_that_is_killed_is_gone_on_with_and_comes_to_the_same(
 def test_two_processes_that_inject_overlapping_documents_do_not_disturb_each_other(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    run(environment, "manage.py", "migrate", "--verbosity=0")
     run(environment, "manage.py", *SITES)
     first, second = document(tmp_path / "first.jsonl", 0, 600), document(tmp_path / "second.jsonl", 300, 900)
     Path(second).write_text("".join(reversed(Path(second).read_text().splitlines(keepends=True))))
@@ -256,7 +253,6 @@ def test_a_document_that_was_sent_is_gone_on_with_by_another_worker_when_its_own
         "DYNAMO_VAR_DIR": str(tmp_path / "var"),
         "CELERY_BROKER_URL": "memory://",
     }
-    run(environment, "manage.py", "migrate", "--verbosity=0")
     run(environment, "manage.py", *SITES)
     source = document(tmp_path / "document.jsonl", 0, 1500)
     sent = run(environment, "-c", SEND, source).split()[-1]

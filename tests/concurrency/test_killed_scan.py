@@ -50,7 +50,6 @@ def site(environment: dict[str, str], folder: Path) -> Path:
             (root / f"store/{number:03}/below").mkdir(parents=True)
             for name in [*names[number % 2 :], f"/store/{number:03}/below/dark", f"/store/{number:03}/dark"]:
                 (root / name[1:]).write_text("data")
-    run(environment, "manage.py", "migrate", "--verbosity=0")
     run(environment, "manage.py", "inject", "--site", "S1", "storage_type=disk", f"endpoint={root.as_uri()}")
     run(environment, "manage.py", "inject", str(document))
     return root
