@@ -87,7 +87,7 @@ def test_memory_of_a_worker_is_flat(tmp_path: Path, is_full: bool, capsys: pytes
 
     start = time.perf_counter()
     # The block that the copies were made of is one more.
-    limits = QueueLimits(batch_items=50, local_batch_factor=1)
+    limits = QueueLimits() if is_full else QueueLimits(batch_items=10)
     assert work(worker="w", limits=limits, rng=seeded(), gateway=way).states["DONE"] == num_blocks + 1
     took = time.perf_counter() - start
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
