@@ -49,7 +49,18 @@ class TrashFolders:
             # A rename is done or not; a file system over a network may have done it and lost the answer.
             outcome = FileOutcome.REFUSED if error.errno == errno.EXDEV else outcome_of(error)
             return FileResult(file.lfn, outcome, message_of(error), is_untouched=outcome == FileOutcome.REFUSED)
+        if _is_no_file(target, file.name):
+            return self._put_back(folder, name, target, file)
         return FileResult(file.lfn, FileOutcome.DELETED, is_in_trash=True)
+
+    def _put_back(self, folder: int, name: str, target: int, file: TrashedFile) -> FileResult:
+        """Undo the move of what took the place of a file after it was looked at: a rename takes folders, too, with all in it."""
+        try:
+            os.rename(file.name, name, src_dir_fd=target, dst_dir_fd=folder)
+        except OSError as error:
+            message = f"took the place of a file and was moved to the trash; it is not back: {message_of(error)}"
+            return FileResult(file.lfn, FileOutcome.UNKNOWN, message)
+        return FileResult(file.lfn, FileOutcome.REFUSED, "is no regular file any more, only files are deleted", is_untouched=True)
 
     def missing(self, file: TrashedFile, message: str) -> FileResult:
         """Say what it means that a file is not in its place: in the trash, or absent."""
@@ -248,6 +259,13 @@ def _remove_empty(root: int, folder: str) -> None:
             return
         finally:
             os.close(parent)
+
+
+def _is_no_file(folder: int, name: str) -> bool:
+    """Tell whether a name in a folder shows itself to be something else than a regular file."""
+    with contextlib.suppress(OSError):
+        return not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    return False
 
 
 def _mode(folder: int, name: str) -> int | None:
