@@ -9,9 +9,11 @@ from functools import partial
 
 from inventory.selectors.replicas import FileRow
 from operations.choices import DeletionState, FileOutcome
+from operations.constants import BRAKE_MIN_OUTCOMES
 from operations.models import Deletion
 from operations.services.calls import Keyed, answers_in_calls
 from operations.services.claim import Claim
+from operations.services.doubt import Doubt
 from operations.services.glance import Glance
 from operations.services.late_locks import LateLocks
 from operations.services.limits import QueueLimits
@@ -50,7 +52,9 @@ def act(claim: Claim, *, gateway: Gateway, clock: Clock, limits: QueueLimits) ->
         objection=lambda now: locks.reason(now) or withdrawn(claim, now),
         glance=Glance(claim, now),
     )
+    doubt = Doubt(claim)
     aside = trash_open(claim, now=now, limits=limits) if gateway.can_trash else OpenedTrash()
+    num_files = {item.deletion_id: len(item.files) for item in claim.items}
     results: dict[int, list[FileResult]] = {item.deletion_id: [] for item in claim.items}
     for is_to_trash in (True, False):
         items = [item for item in claim.items if item.deletion_id not in aside.busy]
@@ -66,9 +70,13 @@ def act(claim: Claim, *, gateway: Gateway, clock: Clock, limits: QueueLimits) ->
             watch=watch,
             outcomes=frozenset(FileOutcome),
             unknown=unknown,
+            most_keys=BRAKE_MIN_OUTCOMES,
         )
         for deletion_id, result in asked:
-            results[deletion_id].append(result)
+            said = results[deletion_id]
+            said.append(result)
+            if len(said) == num_files[deletion_id] and doubt.grows(deletion_id, said):
+                watch.stop(doubt.reason)
         if watch.reason:
             break
     return Acted(claim, results, watch.reason, aside.busy)

@@ -47,18 +47,19 @@ def answers_in_calls(
     watch: Watch,
     outcomes: Set[str],
     unknown: Callable[[str, str], AnswerT],
+    most_keys: int = MAX_FILES_PER_CALL,
 ) -> Iterator[tuple[int, AnswerT]]:
     """Yield key and answer of each file that was tried, until all are or *watch* says to stop; it is asked before each call.
 
-    - *ask* makes one call for at most ``MAX_FILES_PER_CALL`` files, no two with one logical name; it stops when it is told to,
-      and gives no answer for what was not tried any more;
+    - *ask* makes one call for at most ``MAX_FILES_PER_CALL`` files of at most *most_keys* rows, no two with one logical name; it
+      stops when it is told to, and gives no answer for what was not tried any more;
     - what *unknown* makes of a logical name and a message is the answer for each file of a call that raised an error, that
       answered what was not asked or not in *outcomes*, or of which a file has no answer though nothing stopped the call;
     - what the time of a call does not suffice for is asked for again, in a smaller call if nothing of it was done.
 
     Errors of the database pass through: then nothing is recorded, the lease runs out and the files are asked for again.
     """
-    for call in in_calls(files, MAX_FILES_PER_CALL):
+    for call in in_calls(files, MAX_FILES_PER_CALL, most_keys):
         waiting, size = call, len(call)
         while waiting and not watch.should_stop_now():
             asked = waiting[:size]
@@ -104,24 +105,26 @@ def _answers(
     return by_name
 
 
-def in_calls(files: Iterable[Keyed[FileT]], size: int) -> Iterator[list[Keyed[FileT]]]:
-    """Yield *files* in lists of at most *size* in which no logical name comes twice."""
+def in_calls(files: Iterable[Keyed[FileT]], size: int, most_keys: int) -> Iterator[list[Keyed[FileT]]]:
+    """Yield *files* in lists of at most *size* with at most so many keys, in which no logical name comes twice."""
     rest = iter(files)
     while some := list(islice(rest, size)):
-        if len({file.lfn for _, file in some}) == len(some):  # nearly always
+        if len({file.lfn for _, file in some}) == len(some) and len({key for key, _ in some}) <= most_keys:  # nearly always
             yield some
         else:
-            yield from _without_repeats(some)
+            yield from _in_parts(some, most_keys)
 
 
-def _without_repeats(files: Sequence[Keyed[FileT]]) -> Iterator[list[Keyed[FileT]]]:
-    """Yield *files* in lists that end before a logical name comes again."""
+def _in_parts(files: Sequence[Keyed[FileT]], most_keys: int) -> Iterator[list[Keyed[FileT]]]:
+    """Yield *files* in lists that end before a logical name comes again, or a key too many."""
     call: list[Keyed[FileT]] = []
     names: set[str] = set()
+    keys: set[int] = set()
     for key, file in files:
-        if file.lfn in names:
+        if file.lfn in names or (key not in keys and len(keys) == most_keys):
             yield call
-            call, names = [], set()
+            call, names, keys = [], set(), set()
         call.append((key, file))
         names.add(file.lfn)
+        keys.add(key)
     yield call

@@ -18,7 +18,8 @@ from inventory.selectors.lock_owners import LocksMark, locks_mark
 from inventory.selectors.replicas import FileRow
 from inventory.selectors.sites import SiteStorage, site_storage
 from inventory.services.audit import Actor, audit_record
-from operations.choices import DeletionState
+from operations.choices import DeletionState, HealthSign
+from operations.constants import BRAKE_MIN_OUTCOMES
 from operations.models import Attempt, Deletion, QueuedPlan, SiteHealth
 from operations.selectors.pace import Pace, pace_of
 from operations.selectors.pausing import pause_state
@@ -28,7 +29,7 @@ from operations.services.campaign_portions import portions_left
 from operations.services.dark_recheck import recheck_paths
 from operations.services.limits import QueueLimits
 from operations.services.pace import pace_note, within_pace
-from operations.services.recheck import Rechecked, recheck
+from operations.services.recheck import Rechecked, begun_among, recheck
 from operations.services.turns import take_turn
 from policies.selectors.plans import times_of_paths
 from policies.services.standing import plans_that_wait
@@ -41,7 +42,8 @@ class ClaimedDeletion:
     """One block replica that the holder of the lease may delete, with the files to delete at the site.
 
     ``is_partial``: these are not all that it has there, and the rest stays. ``modified_at``: of a file that nobody
-    knows, which has no key, and whose name is its path.
+    knows, which has no key, and whose name is its path. ``may_be_begun``: an earlier attempt may have deleted files of it;
+    what is not found then says nothing of the storage.
     """
 
     deletion_id: int
@@ -52,6 +54,7 @@ class ClaimedDeletion:
     block_name: str
     files: tuple[FileRow, ...]
     is_partial: bool = False
+    may_be_begun: bool = False
     modified_at: datetime | None = None
 
     @property
@@ -130,7 +133,7 @@ def _claim_at(site: SiteStorage, *, worker: str, now: datetime, limits: QueueLim
             portions = portions_left(standing.values(), site.name, now=now)
             waits = {plan for plan, one in standing.items() if one.hold} | {plan for plan, left in portions.items() if left <= 0}
             not_of = waits | set(plans_that_wait(under_way, now=now))
-            batch = limits.batch_at(site.endpoint_url)
+            batch = limits.batch_at(site.endpoint_url, goes_well=_goes_well(site.name))
             waiting = _waiting(site.name, now=now, batch=batch, not_of=not_of, portions=portions)
             alike = [row for row in waiting if bool(row.path) == bool(waiting[0].path)]
             rows = within_pace(site.name, alike, pace, now=now)
@@ -156,6 +159,12 @@ def _has_room(site: SiteStorage, pace: Pace, *, now: datetime) -> bool:
         return False
     acting = Deletion.objects.filter(state=DeletionState.ACTING, site_name=site.name)
     return acting.order_by().values("lease_token").distinct().count() < pace.batches
+
+
+def _goes_well(site_name: str) -> bool:
+    """Tell whether the latest deletions at a site, as many as the brake asks for before it judges, all found their files."""
+    latest = SiteHealth.objects.filter(site_name=site_name).values_list("recent_outcomes", flat=True).first() or ""
+    return latest.endswith(HealthSign.FINE * BRAKE_MIN_OUTCOMES)
 
 
 def plans_under_way() -> list[int]:
@@ -202,6 +211,7 @@ def _lease(
     limits: QueueLimits,
 ) -> Claim:
     token, until = uuid4(), now + limits.lease_at(site.endpoint_url)
+    begun = begun_among(rows)
     Deletion.objects.filter(pk__in=[row.pk for row in rows]).update(
         state=DeletionState.ACTING,
         lease_token=token,
@@ -225,6 +235,7 @@ def _lease(
             block_name=row.block_name,
             files=checked.files[row.pk],
             is_partial=row.pk in checked.partial,
+            may_be_begun=row.pk in begun,
             modified_at=seen_at.get(row.plan_item_id),
         )
         for row in rows

@@ -18,7 +18,8 @@ class QueueLimits:
 
     - ``lease``: how long a worker may be silent before its work is given to another; see ``lease_at``;
     - ``batch_items``, ``batch_files``: block replicas and files that one claim takes at most (at least one block replica), and
-      at a local folder ``local_batch_factor`` times as many: that deletes 10,000 files in the time that claim and record take;
+      at a local folder where all goes well ``local_batch_factor`` times as many: it deletes 10,000 files in the time that claim
+      and record take;
     - ``batches_per_site``: claims that may act at a site at the same time;
     - ``first_back_off``, ``longest_back_off``: waiting time after the first failure, doubled with each further one;
     - ``attempts_before_failed``: refused or unknown so often, a deletion waits for a person;
@@ -46,9 +47,9 @@ class QueueLimits:
             return self.lease
         return max(self.lease, timedelta(seconds=SHORTEST_LEASE_SECONDS))
 
-    def batch_at(self, endpoint_url: str) -> tuple[int, int]:
+    def batch_at(self, endpoint_url: str, *, goes_well: bool) -> tuple[int, int]:
         """Return how many block replicas and how many files one claim at a storage takes at most."""
-        factor = self.local_batch_factor if _is_local(endpoint_url) else 1
+        factor = self.local_batch_factor if goes_well and _is_local(endpoint_url) else 1
         return self.batch_items * factor, self.batch_files * factor
 
     def back_off(self, failures: int, rng: Random) -> timedelta:

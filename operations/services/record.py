@@ -72,7 +72,7 @@ def record(acted: Acted, *, now: datetime, limits: QueueLimits, rng: Random) -> 
         rows_update(rows, _ROW_FIELDS)
         _record_attempts(rows, verdicts, now)
         _record_files(rows, items, acted, now)
-        first = {row.pk for row in rows if row.num_attempts == 1}
+        first = {row.pk for row in rows if not items[row.pk].may_be_begun}
         tripped = _note_health(claim.site.name, verdicts, first, now=now, limits=limits, rng=rng)
         _audit(claim.worker, claim.site.name, rows, verdicts)
     states = Counter(str(row.state) for row in rows)
@@ -154,7 +154,7 @@ def _record_files(rows: Sequence[Deletion], items: Mapping[int, ClaimedDeletion]
     noted = set(DeletionFile.objects.filter(deletion_id__in=tried_before).order_by("pk").values_list("deletion_id", "lfn"))
     kept: list[DeletionFile] = []
     for row in rows:
-        is_first = row.num_attempts == 1
+        is_first = not items[row.pk].may_be_begun
         results = acted.results[row.pk]
         if not noted and {result.outcome for result in results} <= {FileOutcome.DELETED}:
             continue
@@ -190,7 +190,7 @@ def _note_health(
 ) -> str:
     """Tell the brake how the storage did. A call that could not even begin counts once, whatever it was asked for.
 
-    *first*: deletions at their first attempt; what a later one does not find an earlier one may have deleted.
+    *first*: deletions that no earlier attempt can have begun; what another does not find an earlier one may have deleted.
     """
     judged = {pk: verdict for pk, verdict in verdicts.items() if verdict.says_of_storage}
     if not judged:

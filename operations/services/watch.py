@@ -56,6 +56,10 @@ class Watch:
         #: Until then ``should_stop`` lets go on without a look.
         self.looks_again_at = _LONG_AGO
 
+    def stop(self, reason: str) -> None:
+        """Let nothing more be asked of the storage, for a reason that the caller found."""
+        self.reason = self.reason or reason
+
     def should_stop(self, now: datetime | None = None) -> bool:
         """Tell whether no further request may go to the storage; looks afresh once per ``watch_interval``."""
         if self.reason:
@@ -65,6 +69,8 @@ class Watch:
 
     def should_stop_now(self) -> bool:
         """Look afresh: lease, pause of all, pause of the site, and what else may speak against going on."""
+        if self.reason:
+            return True
         now = self._clock()
         self.looks_again_at = now + self._limits.watch_interval
         if now >= self._lease_until:

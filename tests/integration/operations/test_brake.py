@@ -13,12 +13,13 @@ from inventory.models import AuditEvent, BlockReplica, Site
 from inventory.services.audit import Actor
 from inventory.services.sites import site_resume
 from operations.choices import FileOutcome, HealthSign
-from operations.models import Deletion, SiteHealth
+from operations.models import Deletion, DeletionFile, SiteHealth
 from operations.selectors.belts import ERROR_BRAKE, belts
 from operations.services.brake import health_note
+from operations.services.limits import QueueLimits
 from operations.services.queue import plan_enqueue
 from operations.services.worker import work
-from tests.factories.operations import EAGER, NOW, Clock, FaultyGateway, World, says, seeded
+from tests.factories.operations import EAGER, NOW, Clock, FaultyGateway, World, local_gateway, says, seeded
 
 pytestmark = pytest.mark.django_db
 
@@ -189,13 +190,47 @@ def test_wrong_rules_for_names_do_not_empty_the_inventory(world: World, clock: C
 
 
 def test_what_an_earlier_attempt_may_have_deleted_does_not_count_as_not_there(world: World, clock: Clock):
-    replicas = world.two_copies(num_blocks=150, num_files=1)
+    replicas = world.two_copies(num_blocks=80, num_files=1)
     plan_enqueue(world.plan(replicas).pk, now=NOW)
     (world.root("T3_B") / ".dynamo-storage").write_text("T3_B\n")
-    busy = FaultyGateway(real=None, default=says(FileOutcome.RETRYABLE, "busy", is_untouched=True))
+    note([True] * 200)
+    busy = FaultyGateway(real=None, default=says(FileOutcome.RETRYABLE, "timed out"))
     work(worker="w", clock=clock, limits=EAGER, rng=seeded(), gateway=lambda site: busy)
     for lfn in world.files("T3_B"):
         world.path("T3_B", lfn).unlink()
     clock.advance(days=1)
-    assert work(worker="w", clock=clock, limits=EAGER, rng=seeded()).states == {"DONE": 150}
+    assert work(worker="w", clock=clock, limits=EAGER, rng=seeded()).states == {"DONE": 80}
+    assert SiteHealth.objects.get().recent_outcomes == HealthSign.FINE * 40 + HealthSign.FAILED * 80 + HealthSign.FINE * 80
     assert not is_paused()
+
+
+@pytest.mark.parametrize("is_healthy", [False, True])
+def test_wrong_rules_strike_no_more_than_the_brake_asks_for_nor_after_a_hasty_resume(world: World, is_healthy: bool):
+    """What is struck from the inventory while the storage keeps it is bounded by the brake, whatever a claim takes."""
+    plan_enqueue(world.plan(world.two_copies(500, num_files=1)).pk)
+    (world.root("T3_B") / ".dynamo-storage").write_text("T3_B")
+    Site.objects.filter(name="T3_B").update(lfn_rules=[{"pattern": "^/(.*)$", "replacement": "elsewhere/$1"}])
+    if is_healthy:
+        SiteHealth.objects.create(site_name="T3_B", recent_outcomes=HealthSign.FINE * 100)
+    limits = QueueLimits(watch_interval=timedelta(0))
+    for struck in (100, 200):
+        work(worker="w", clock=Clock(), limits=limits, rng=seeded())
+        assert "of the last" in Site.objects.get(name="T3_B").deletion_paused_reason
+        left = BlockReplica.objects.filter(site__name="T3_B").count()
+        assert (left, len(world.files("T3_B"))) == (500 - struck, 500)
+        site_resume(site_name="T3_B", actor=Actor("hasty"), reason="I have not looked")
+    assert not DeletionFile.objects.exclude(outcome=FileOutcome.ABSENT).exists()
+
+
+def test_failures_within_a_large_claim_stop_it_where_the_brake_would(world: World):
+    plan_enqueue(world.plan(world.two_copies(400, num_files=1)).pk)
+    SiteHealth.objects.create(site_name="T3_B", recent_outcomes=HealthSign.FINE * 100)
+    asked: list[str] = []
+
+    def refuse(site: Any) -> FaultyGateway:
+        return FaultyGateway(local_gateway(site), default=says(FileOutcome.REFUSED), before=asked.append)
+
+    work(worker="w", clock=Clock(), limits=QueueLimits(watch_interval=timedelta(0)), rng=seeded(), gateway=refuse)
+    assert (is_paused(), len(asked)) == (True, 100)
+    waiting = Deletion.objects.filter(state="QUEUED", reason__contains="the rest waits")
+    assert waiting.count() == 300

@@ -64,6 +64,7 @@ def test_storage_that_needs_longer_than_a_call_for_one_file_leaves_it_unknown(wo
 
 def test_no_call_is_longer_than_its_size_or_has_a_name_twice():
     files = [(key, FileResult(name, FileOutcome.DELETED)) for key, name in enumerate("abcdbe")]
-    calls = [[(key, file.lfn) for key, file in call] for call in in_calls(files, 3)]
+    calls = [[(key, file.lfn) for key, file in call] for call in in_calls(files, 3, 10)]
     assert calls == [[(0, "a"), (1, "b"), (2, "c")], [(3, "d"), (4, "b"), (5, "e")]]
-    assert [len(call) for call in in_calls(files, 10)] == [4, 2]
+    assert [len(call) for call in in_calls(files, 10, 10)] == [4, 2]
+    assert [len(call) for call in in_calls(files, 10, 3)] == [3, 3]

@@ -9,7 +9,7 @@ import pytest
 
 from inventory.models import AuditEvent, BlockReplica, Group, Lock, Site
 from inventory.services.audit import Actor
-from operations.choices import DeletionState
+from operations.choices import DeletionState, HealthSign
 from operations.models import Attempt, Deletion, SiteHealth
 from operations.selectors.pausing import pause_file
 from operations.services.claim import claim, sites_with_queue
@@ -59,9 +59,14 @@ def test_batch_is_limited_by_items_and_by_files_but_takes_one_at_least(world: Wo
 
 def test_batch_at_a_local_folder_is_larger_than_behind_a_server(world: World):
     limits = replace(EAGER, batch_items=2, local_batch_factor=2)
-    queued(world, num_blocks=5)
+    queued(world, num_blocks=8)
+    assert len(take(limits=limits).items) == 2, "nothing is known of the site yet"
+    health = SiteHealth.objects.create(site_name="T3_B", recent_outcomes=HealthSign.ABSENT + HealthSign.FINE * 99)
+    assert len(take(limits=limits).items) == 2, "one of the latest hundred was not there"
+    health.recent_outcomes = HealthSign.FAILED + HealthSign.FINE * 100
+    health.save()
     assert len(take(limits=limits).items) == 4
-    assert limits.batch_at("root://se.example.org//store") == (2, EAGER.batch_files)
+    assert limits.batch_at("root://se.example.org//store", goes_well=True) == (2, EAGER.batch_files)
 
 
 def test_site_takes_only_so_many_batches_at_the_same_time(world: World):
