@@ -92,7 +92,7 @@ class DeletionRequestAdmin(UndeletableAdminMixin, ModelAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
-        asked = self.get_object(request, object_id)
+        asked = self.get_object(request, object_id) if self.has_view_permission(request) else None
         waits = asked is not None and asked.state == DeletionRequestState.WAITING
         context = {"standing": request_standing(asked) if asked is not None and waits else None}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})

@@ -59,7 +59,7 @@ class DeletionRequestSerializer(serializers.ModelSerializer[models.DeletionReque
 
 class StandingSerializer(serializers.Serializer[RequestStanding]):
     num_there = serializers.IntegerField(help_text="Block replicas of the list that are (still) there.")
-    num_last_copies = serializers.IntegerField(help_text="Those of whose block the list leaves no complete copy anywhere.")
+    num_last_copies = serializers.IntegerField(help_text="Those without a complete copy elsewhere that stays.")
     last_copy_bytes = serializers.IntegerField(help_text="Their bytes.")
 
 

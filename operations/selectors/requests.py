@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from inventory.selectors.replicas import block_replicas_by_key, last_copies_among
-from operations.choices import DeletionRequestState
-from operations.models import DeletionRequest
+from inventory.selectors.replicas import is_any_there, last_copies_among
+from operations.choices import DeletionRequestState, DeletionState
+from operations.models import Deletion, DeletionRequest
 from policies.selectors.plans import plan_items, plan_replicas_at
 
 #: Items of a list that are looked up at a time.
-_PORTION = 1000
+_PORTION = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class RequestStanding:
     """How what is asked for stands in the inventory now, in block replicas.
 
     - ``num_there``: those of the list that are (still) there;
-    - ``num_last_copies``, ``last_copy_bytes``: complete ones among them without a complete copy that the list leaves.
+    - ``num_last_copies``, ``last_copy_bytes``: those of them without a complete copy elsewhere that stays: that neither the list
+      names nor another deletion that is queued or under way.
     """
 
     num_there: int
@@ -27,17 +29,23 @@ class RequestStanding:
 
 
 def request_standing(request: DeletionRequest) -> RequestStanding:
-    """Return how what is asked for stands now; some four queries for each 5,000 block replicas of the list."""
-    there = block_replicas_by_key(list(plan_replicas_at(request.plan_id, request.sites)))
-    last = last_copies_among(there)
-    return RequestStanding(len(there), len(last), sum(last.values()))
+    """Return how what is asked for stands now; four queries for each 5,000 block replicas of the list."""
+    num_there, last = last_copies_among(plan_replicas_at(request.plan_id, request.sites), going=_going)
+    return RequestStanding(num_there, len(last), sum(last.values()))
+
+
+def _going(keys: Collection[int]) -> set[int]:
+    """Return those block replicas that a deletion is to take, or of which a failed one may have taken files."""
+    is_over = (DeletionState.DONE, DeletionState.DROPPED)
+    open_ones = Deletion.objects.exclude(state__in=is_over).filter(block_replica_key__in=keys).order_by("pk")
+    return {key for key in open_ones.values_list("block_replica_key", flat=True) if key is not None}
 
 
 def is_anything_left(request: DeletionRequest) -> bool:
     """Tell whether the inventory (still) has anything of what is asked for; two queries where it has the first of it."""
     last = -1
     while some := plan_items(request.plan_id, after_sequence=last, limit=_PORTION):
-        if block_replicas_by_key([item.block_replica_key for item in some if item.block_replica_key is not None]):
+        if is_any_there([item.block_replica_key for item in some if item.block_replica_key is not None]):
             return True
         last = some[-1].sequence
     return False

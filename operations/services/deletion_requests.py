@@ -31,7 +31,7 @@ from policies.selectors.plans import plan_replicas_at
 from policies.services.belonging import APPROVE_DELETION as APPROVE_IN_PARTITION
 from policies.services.belonging import replicas_outside
 from policies.services.limits import judge_inventory_age
-from policies.services.plans import plan_discard, plan_freeze_listed, plan_release_listed
+from policies.services.plans import plan_discard_listed, plan_freeze_listed, plan_release_listed
 
 logger = logging.getLogger(__name__)
 
@@ -179,10 +179,12 @@ def deletion_requests_sweep(*, now: datetime) -> tuple[int, ...]:
 def _of_nothing_left_cancel(now: datetime) -> tuple[int, ...]:
     """Cancel the requests that wait for a decision and of whose list nothing is in the inventory any more; return their keys."""
     closed: list[int] = []
-    for key in DeletionRequest.objects.filter(state=DeletionRequestState.WAITING).order_by("pk").values_list("pk", flat=True):
+    waiting = DeletionRequest.objects.filter(state=DeletionRequestState.WAITING).order_by("pk")
+    # Looked up without the lock, which a long list would hold for seconds; what comes back meanwhile can be asked for again.
+    for key in [request.pk for request in waiting if not is_anything_left(request)]:
         with transaction.atomic():
             request = _locked(key)
-            if request.state != DeletionRequestState.WAITING or is_anything_left(request):
+            if request.state != DeletionRequestState.WAITING:
                 continue
             actor, reason = Actor("sweeper"), "nothing of what it lists is in the inventory any more"
             _discard(request, DeletionRequestState.CANCELLED, actor, reason, now)
@@ -232,8 +234,8 @@ def _decide(request: DeletionRequest, state: DeletionRequestState, actor: Actor,
 
 
 def _discard(request: DeletionRequest, state: DeletionRequestState, actor: Actor, reason: str, at: datetime) -> None:
-    """Decide and give up the plan: the right that this takes was asked, the one on plans that limits hold is another."""
-    plan_discard(plan_id=request.plan_id, actor=Actor(actor.name), reason=reason[:512])
+    """Decide and give up the plan, unless somebody did by itself: the right that this takes was asked."""
+    plan_discard_listed(plan_id=request.plan_id, actor=actor, reason=reason[:512])
     _decide(request, state, actor, reason, at)
     request.finished_at = at
     request.save(update_fields=["finished_at"])

@@ -85,7 +85,7 @@ def _standing(row: DeletionRequest) -> str:
     standing = request_standing(row)
     there = f"{standing.num_there:,} of {row.plan.num_items:,} still there"
     if not standing.num_last_copies:
-        return f"{there}; each has a complete copy elsewhere that the list leaves"
+        return f"{there}; each has a complete copy elsewhere that stays"
     fate = "they go, too" if row.allows_last_copy else "they stay"
     return f"{there}; LAST COPIES: {standing.num_last_copies:,}, {size_text(standing.last_copy_bytes)}: {fate}"
 

@@ -35,6 +35,7 @@ from operations.services.worker import work
 from policies.choices import PlanState
 from policies.exceptions import PlanAlteredError
 from policies.models import Partition, Plan, PlanItem
+from policies.services.plans import plan_discard
 from tests.factories.operations import EAGER, Clock, World, seeded
 
 pytestmark = pytest.mark.django_db
@@ -267,7 +268,7 @@ def test_who_decides_is_told_of_last_copies_and_of_what_is_gone_already(data: Wo
     assert request_standing(asked) == RequestStanding(2, 1, 30)
     decider = client(user("d", "view_deletionrequest", "approve_deletion"))
     page = decider.get(f"/admin/operations/deletionrequest/{asked.pk}/change/").content.decode()
-    assert "Of 1 block replica, <span" in page and "the list leaves no other complete copy now" in page
+    assert "Of 1 block replica, <span" in page and "no other complete copy stays now" in page
     one = f"{ADDRESS}{asked.pk}/"
     assert decider.get(one).json()["standing"] == {"num_there": 2, "num_last_copies": 1, "last_copy_bytes": 30}
     BlockReplica.objects.filter(site__name="T3_B").order_by("pk")[0].delete()
@@ -289,6 +290,38 @@ def test_copies_that_all_go_together_are_last_and_dead_sites_have_none(data: Wor
     here = ask()
     Site.objects.filter(name="T2_A").update(status=SiteStatus.MORGUE)
     assert request_standing(here) == RequestStanding(2, 2, 60)
+
+
+def test_incomplete_copy_that_is_all_that_is_left_of_its_block_is_a_last_one(data: World) -> None:
+    BlockReplica.objects.filter(site__name="T2_A").delete()
+    BlockReplica.objects.filter(site__name="T3_B").update(num_files=1, size_bytes=10)
+    assert request_standing(ask(allows_last_copy=True)) == RequestStanding(2, 2, 20)
+
+
+def test_copies_that_another_request_takes_do_not_stay(data: World) -> None:
+    here, there = ask(allows_last_copy=True), ask(site_pattern="T2_A", allows_last_copy=True)
+    assert request_standing(there).num_last_copies == 0
+    approve(here, allow_last_copy=True)
+    plan_enqueue(here.plan_id)
+    assert request_standing(there) == RequestStanding(2, 2, 60)
+
+
+def test_standing_of_a_long_list_takes_no_query_for_each_of_it(data: World, django_assert_max_num_queries: Any) -> None:
+    data.two_copies(300, dataset="/A/B-2/RAW")
+    asked = ask(dataset_pattern="*")
+    with django_assert_max_num_queries(4):
+        assert request_standing(asked).num_there == 302
+
+
+def test_request_whose_plan_was_discarded_by_itself_can_be_closed_and_holds_up_no_other(data: World) -> None:
+    odd, gone, rejected = ask(), ask(), ask(site_pattern="T2_A")
+    for request in (odd, rejected):
+        plan_discard(plan_id=request.plan_id, actor=Actor("somebody"), reason="by itself")
+    deletion_request_reject(request_id=rejected.pk, actor=DECIDER, reason="not needed")
+    BlockReplica.objects.filter(site__name="T3_B").delete()
+    sweep(now=timezone.now(), limits=EAGER, rng=seeded())
+    states = dict(DeletionRequest.objects.values_list("pk", "state"))
+    assert states == {odd.pk: "CANCELLED", gone.pk: "CANCELLED", rejected.pk: "REJECTED"}
 
 
 def test_request_of_which_nothing_is_left_is_closed_by_the_sweeper_others_wait_on(data: World) -> None:
@@ -353,7 +386,7 @@ def test_by_command(data: World) -> None:
         call_command("deletion_requests", approve=request.pk, reason="mine")
     call_command("deletion_requests", stdout=out)
     assert "waits for a decision" in out.getvalue()
-    assert "2 of 2 still there; each has a complete copy elsewhere that the list leaves" in out.getvalue()
+    assert "2 of 2 still there; each has a complete copy elsewhere that stays" in out.getvalue()
     call_command("deletion_requests", reject=request.pk, reason="needed", stdout=out)
     assert f"deletion request {request.pk} is rejected" in out.getvalue()
     with pytest.raises(CommandError, match="--dataset and --site are needed") as refused:
