@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from time import monotonic
 
 from operations.choices import FileOutcome, RestoreOutcome
 from operations.storage.answers import Answer, Kind, MayGo, Path, Seen, StorageError, Store
@@ -13,7 +14,9 @@ from operations.storage.results import RestoreResult, TrashedFile
 from operations.storage.trash_names import trash_path
 
 #: So many are read before they are moved: what was read and is not moved has to be read again.
-_TOGETHER = 64
+_TOGETHER = 32
+#: For so many seconds after the call was told to stop, moves of what was read are still begun.
+_MOVE_SECONDS = 5.0
 
 
 class Restoring:
@@ -40,10 +43,12 @@ class Restoring:
         return results
 
     def _restored(self, looked_at: Sequence[tuple[Placement, Path, Seen, Seen]]) -> list[RestoreResult]:
-        """Read files of the trash, then move those that are whole, to the end: what was read in vain is read again."""
+        """Read files of the trash, then move those that are whole."""
         results: list[RestoreResult] = []
         unread: dict[Path, tuple[Placement, Path]] = {}
         for p, path, source, target in looked_at:
+            if not self._may_go():
+                break
             known = self._known_without_reading(p, path, source, target)
             if known is not None:
                 results.append(known)
@@ -87,17 +92,24 @@ class Restoring:
         return None if is_in_trash else RestoreResult(p.lfn, RestoreOutcome.RESTORED, "was in its place already")
 
     def _moved_back(self, whole: Sequence[tuple[Placement, Path]]) -> list[RestoreResult]:
+        """Move what was read and is whole; what is not begun any more has no result."""
+        may_go = self._a_little_longer()
         folders = sorted({p.parts[:-1] for p, _ in whole} - {()})
-        problems = overlapping(folders, self._folder_problem, lambda: True)
+        problems: dict[Path, Answer | None] = {(): None, **overlapping(folders, self._folder_problem, may_go)}
         results = [_not_restored(p, problem) for p, _ in whole if (problem := problems.get(p.parts[:-1]))]
-        placed = {path: p for p, path in whole if not problems.get(p.parts[:-1])}
-        answers = self._store.move([(path, p.parts) for path, p in placed.items()], lambda: True)
+        placed = {path: p for p, path in whole if p.parts[:-1] in problems and not problems[p.parts[:-1]]}
+        answers = self._store.move([(path, p.parts) for path, p in placed.items()], may_go)
         for path, answer in answers.items():
             is_back = answer.outcome == FileOutcome.DELETED
             results.append(
                 RestoreResult(placed[path].lfn, RestoreOutcome.RESTORED) if is_back else _not_restored(placed[path], answer)
             )
         return results
+
+    def _a_little_longer(self) -> MayGo:
+        """Return what lets moves begin for some seconds more, also when reading took all the time that the call had."""
+        until = monotonic() + _MOVE_SECONDS
+        return lambda: self._may_go() or monotonic() < until
 
     def _folder_problem(self, folder: Path) -> Answer | None:
         """Make a folder if it is not there; return why that failed."""
