@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from inventory.selectors.replicas import is_any_there, last_copies_among
+from inventory.selectors.replicas import in_chunks, is_any_there, last_copies_among
 from operations.choices import DeletionRequestState, DeletionState
 from operations.models import Deletion, DeletionRequest
 from policies.selectors.plans import plan_items, plan_replicas_at
@@ -36,9 +36,13 @@ def request_standing(request: DeletionRequest) -> RequestStanding:
 
 def _going(keys: Collection[int]) -> set[int]:
     """Return those block replicas that a deletion is to take, or of which a failed one may have taken files."""
-    is_over = (DeletionState.DONE, DeletionState.DROPPED)
-    open_ones = Deletion.objects.exclude(state__in=is_over).filter(block_replica_key__in=keys).order_by("pk")
-    return {key for key in open_ones.values_list("block_replica_key", flat=True) if key is not None}
+    open_ones = Deletion.objects.exclude(state__in=(DeletionState.DONE, DeletionState.DROPPED)).order_by("pk")
+    return {
+        key
+        for some in in_chunks(list(keys))
+        for key in open_ones.filter(block_replica_key__in=some).values_list("block_replica_key", flat=True)
+        if key is not None
+    }
 
 
 def is_anything_left(request: DeletionRequest) -> bool:
