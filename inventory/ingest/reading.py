@@ -13,6 +13,13 @@ _KEYS_PER_QUERY = 10_000
 _ROWS_AT_ONCE = 5_000
 
 
+class _Reading(psycopg.ServerCursor[Any]):
+    """A cursor that a failed reader may leave open: it ends with the transaction, and is no leak to be warned of."""
+
+    def __del__(self) -> None:
+        """Say nothing: the garbage collector may come to it before it comes to the generator that closes it."""
+
+
 def rows_of(model: type[models.Model], columns: Sequence[str], *, key: str, values: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
     """Yield *columns* of the rows of *model* whose column *key* has one of *values*, in no order; times are UTC-aware.
 
@@ -34,7 +41,7 @@ def _rows_postgresql(model: type[models.Model], columns: Sequence[str], key: str
     quote = connection.ops.quote_name
     names = ", ".join(quote(column) for column in columns)
     statement = f"SELECT {names} FROM {quote(model._meta.db_table)} WHERE {quote(key)} = ANY(%s)"  # noqa: S608 - names of our models
-    with connection.wrap_database_errors, psycopg.ServerCursor(connection.connection, "dynamo_ingest") as cursor:
+    with connection.wrap_database_errors, _Reading(connection.connection, "dynamo_ingest") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
         cursor.execute(statement, [values], binary=True)
         while rows := cursor.fetchmany(_ROWS_AT_ONCE):
