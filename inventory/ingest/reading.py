@@ -16,7 +16,7 @@ _ROWS_AT_ONCE = 5_000
 class _Reading(psycopg.ServerCursor[Any]):
     """A cursor that a failed reader may leave open: it ends with the transaction, and is no leak to be warned of."""
 
-    def __del__(self) -> None:
+    def __del__(self, *unused: Any) -> None:
         """Say nothing: the garbage collector may come to it before it comes to the generator that closes it."""
 
 
