@@ -215,6 +215,7 @@ SPECTACULAR_SETTINGS = {
         "PlanKind": "policies.choices.PlanKind.choices",
         "PlanState": "policies.choices.PlanState.choices",
         "DeletionState": "operations.choices.DeletionState.choices",
+        "DeletionRequestState": "operations.choices.DeletionRequestState.choices",
         "FileOutcome": "operations.choices.FileOutcome.choices",
         "RestoreOutcome": "operations.choices.RestoreOutcome.choices",
         "CampaignState": "campaigns.choices.CampaignState.choices",
