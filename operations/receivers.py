@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery.exceptions import OperationalError
@@ -22,10 +24,7 @@ def enqueue_released_plan(sender: object, *, plan_id: int, **kwargs: Any) -> Non
     """Send the plan to a worker. Runs after commit; if the broker is down the sweeper finds the plan later."""
     from operations.tasks import enqueue  # noqa: PLC0415 - brings all that workers need: a third of a second of every start
 
-    try:
-        enqueue.delay(plan_id)
-    except (OperationalError, OSError) as error:
-        logger.warning("no wake-up for plan %s, the sweeper will find it: %s", plan_id, error, extra={"plan_id": plan_id})
+    _wake(partial(enqueue.delay, plan_id), f"plan {plan_id}, the sweeper will find it", {"plan_id": plan_id})
 
 
 @receiver(site_resumed, dispatch_uid="operations.go_on_at_resumed_site")
@@ -34,10 +33,15 @@ def go_on_at_resumed_site(sender: object, *, site_name: str, **kwargs: Any) -> N
     from operations.tasks import work  # noqa: PLC0415 - as above
 
     SiteHealth.objects.filter(site_name=site_name).update(back_off_until=None)
+    _wake(work.delay, f"{site_name}, the next one of beat does it", {"site": site_name})
+
+
+def _wake(send: Callable[[], object], what: str, ids: dict[str, Any]) -> None:
+    """Send a message; where the broker is down, say so and go on."""
     try:
-        work.delay()
+        send()
     except (OperationalError, OSError) as error:
-        logger.warning("no wake-up for %s, the next one of beat does it: %s", site_name, error, extra={"site": site_name})
+        logger.warning("no wake-up for %s: %s", what, error, extra=ids)
 
 
 @receiver(post_migrate, dispatch_uid="operations.ensure_schedule")

@@ -78,10 +78,6 @@ class DeletionFileInline(ReadOnlyAdminMixin, TabularInline):
         return when_html(file.at)
 
 
-def _in_brief(reason: str) -> str:
-    return Truncator(reason).chars(_REASON_SHOWN)
-
-
 @admin.register(Deletion)
 class DeletionAdmin(QueueRowAdmin):
     """A block replica that goes or went: state, attempts, files, and the line that decided."""
@@ -107,9 +103,10 @@ class DeletionAdmin(QueueRowAdmin):
     @display(description="state", ordering="state")
     def state_badge(self, row: Deletion) -> SafeString:
         badge = super().state_badge(row)
-        return (
-            format_html('{}<br><span class="dy-soft dy-small">{}</span>', badge, _in_brief(row.reason)) if row.reason else badge
-        )
+        if not row.reason:
+            return badge
+        why = Truncator(row.reason).chars(_REASON_SHOWN)
+        return format_html('{}<br><span class="dy-soft dy-small">{}</span>', badge, why)
 
     @display(description="files")
     def files(self, deletion: Deletion) -> str:

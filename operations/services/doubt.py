@@ -18,17 +18,15 @@ class Doubt:
 
     def __init__(self, claim: Claim) -> None:
         self._first = {item.deletion_id for item in claim.items if not item.may_be_begun}
-        self._wrong: set[int] = set()
-        self._seen: set[int] = set()
+        self._num_wrong = self._num_seen = 0
         self.reason = ""
 
     def grows(self, deletion_id: int, results: Sequence[FileResult]) -> bool:
-        """Note the results for all files of one deletion; tell whether there is a reason to stop."""
-        self._seen.add(deletion_id)
+        """Note the results for all files of one deletion, once; tell whether there is a reason to stop."""
+        self._num_seen += 1
         outcomes = {result.outcome for result in results}
-        is_wrong = bool(outcomes - GONE_OUTCOMES) or (outcomes == {FileOutcome.ABSENT} and deletion_id in self._first)
-        if is_wrong:
-            self._wrong.add(deletion_id)
-        if len(self._seen) >= BRAKE_MIN_OUTCOMES and len(self._wrong) >= BRAKE_FRACTION * len(self._seen):
-            self.reason = f"{len(self._wrong)} of {len(self._seen)} block replicas failed or were not there: the rest waits"
+        if outcomes - GONE_OUTCOMES or (outcomes == {FileOutcome.ABSENT} and deletion_id in self._first):
+            self._num_wrong += 1
+        if self._num_seen >= BRAKE_MIN_OUTCOMES and self._num_wrong >= BRAKE_FRACTION * self._num_seen:
+            self.reason = f"{self._num_wrong} of {self._num_seen} block replicas failed or were not there: the rest waits"
         return bool(self.reason)
